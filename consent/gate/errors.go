@@ -1,0 +1,67 @@
+package gate
+
+import (
+	"errors"
+
+	"vitrine/fhir"
+)
+
+// The refusals that carry nothing. They are all that fhir/rest ever sees of a
+// store.
+var (
+	// ErrNotFound: for this caller there is no such thing (404).
+	ErrNotFound = errors.New("not found")
+	// ErrGone: it existed for this caller and was deleted (410).
+	ErrGone = errors.New("deleted")
+	// ErrPrecondition: If-Match names a version that is not current (412).
+	ErrPrecondition = errors.New("precondition failed")
+	// ErrMultiple: a condition matches more than one resource (412).
+	ErrMultiple = errors.New("multiple matches")
+	// ErrConflict: another write came first (409).
+	ErrConflict = errors.New("conflict")
+	// ErrTooCostly: the query would read too much of the universe (422).
+	ErrTooCostly = errors.New("too costly")
+	// ErrUnavailable: the answer cannot be recorded or worked out now (503).
+	ErrUnavailable = errors.New("unavailable")
+	// ErrBadCursor: the cursor is not one that was given for this request (400).
+	ErrBadCursor = errors.New("bad cursor")
+	// ErrMethod: the type does not have this interaction (405).
+	ErrMethod = errors.New("method not allowed")
+)
+
+// Refused is a refusal that depends on the caller alone, never on a patient
+// (DOSSIER §7.9).
+type Refused struct {
+	// Status is the HTTP status, 401 or 403.
+	Status int
+	// Code is a code of the closed catalogue, such as "forbidden-purpose".
+	Code string
+}
+
+// Error implements error.
+func (r *Refused) Error() string { return r.Code }
+
+// Invalid is content or a query that cannot be accepted, for reasons within
+// itself.
+type Invalid struct {
+	// Status is the HTTP status: 400, 409, 412 or 422.
+	Status int
+	Issues []fhir.Issue
+}
+
+// Error implements error. It names no content.
+func (i *Invalid) Error() string { return "invalid content" }
+
+// EntryError is what went wrong with one entry of a transaction; nothing of
+// the transaction was kept.
+type EntryError struct {
+	// Index counts from zero.
+	Index int
+	Err   error
+}
+
+// Error implements error.
+func (e *EntryError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *EntryError) Unwrap() error { return e.Err }

@@ -1,0 +1,109 @@
+package gate
+
+import (
+	"time"
+
+	"vitrine/fhir"
+	"vitrine/store"
+)
+
+// Mode is Bundle.entry.search.mode.
+type Mode string
+
+// The modes of R4 (valueset-search-entry-mode).
+const (
+	ModeMatch   Mode = "match"
+	ModeInclude Mode = "include"
+)
+
+// Item is one resource of an answer, or the answer to one entry of a
+// transaction.
+type Item struct {
+	// Resource is what is released. After a write it is the caller's own
+	// content, to be sent only when the caller prefers a representation.
+	Resource fhir.Resource
+	Mode     Mode
+	// Status is the HTTP status of the entry in a transaction; zero elsewhere.
+	Status int
+	// Answer is the answer to a read or search entry of a transaction; nil for
+	// other entries.
+	Answer *Released
+}
+
+// Access is the answer to Patient/$access.
+type Access struct {
+	// Level is "basic", "full" or "self".
+	Level string
+	// BreakGlass says that breaking the glass is open to the caller.
+	BreakGlass bool
+}
+
+// Grant is the answer to Patient/$break-glass.
+type Grant struct {
+	ID      string
+	Expires time.Time
+}
+
+// Released is an answer whose record is durable. Only this package can make
+// one; the zero value releases nothing.
+type Released struct {
+	receipt store.Receipt
+	items   []Item
+	total   int
+	next    string
+	hint    bool
+	created bool
+	grant   Grant
+	access  Access
+}
+
+// Valid reports whether the answer may be sent.
+func (r Released) Valid() bool { return r.receipt.Valid() }
+
+// Items are the resources released, in order.
+func (r Released) Items() []Item {
+	if !r.Valid() {
+		return nil
+	}
+	return r.items
+}
+
+// Total is the number of matches in the caller's universe; -1 when it was not
+// asked for.
+func (r Released) Total() int {
+	if !r.Valid() {
+		return -1
+	}
+	return r.total
+}
+
+// Next is the sealed cursor of the following page; empty at the end.
+func (r Released) Next() string {
+	if !r.Valid() {
+		return ""
+	}
+	return r.next
+}
+
+// Hint reports that the Bundle is to carry the constant note that a
+// restriction applies (DOSSIER §7.9).
+func (r Released) Hint() bool { return r.Valid() && r.hint }
+
+// Created reports that the write made a new resource.
+func (r Released) Created() bool { return r.Valid() && r.created }
+
+// Grant is the answer to $break-glass.
+func (r Released) Grant() Grant {
+	if !r.Valid() {
+		return Grant{}
+	}
+	return r.grant
+}
+
+// Access is the answer to $access.
+func (r Released) Access() Access {
+	if !r.Valid() {
+		return Access{}
+	}
+	return r.access
+}

@@ -1,0 +1,203 @@
+package consent
+
+import (
+	"context"
+
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// Decider works out what a caller may see of one patient, at the snapshot and
+// the moment it was made for. It is asked at most once per patient and request;
+// an error ends the request.
+type Decider func(ctx context.Context, patient string) (Decision, error)
+
+type reach uint8
+
+const (
+	reachNothing    reach = iota // the zero value: nothing exists
+	reachPatients                // the patients listed
+	reachCandidates              // the patients found by the links
+	reachAnyPatient              // every patient, each decided
+	reachEverything              // the whole store, undecided (custodian, regulator)
+	reachOwn                     // what one organisation contributed
+)
+
+// Universe is what exists for one caller in one request. A store answers reads,
+// searches and counts from it alone. The zero value is empty. It is not safe
+// for concurrent use.
+type Universe struct {
+	reach       reach
+	patients    []string
+	links       []search.Match
+	where       func(Row) bool // nil: no limit
+	shared      func(fhir.ResourceType) bool
+	contributor string
+	decide      Decider
+	decided     map[string]Decision
+}
+
+// OfPatients is the universe of the patients listed, each at the level decide
+// gives, and of the shared types.
+func OfPatients(patients []string, shared func(fhir.ResourceType) bool, decide Decider) *Universe {
+	return &Universe{reach: reachPatients, patients: patients, shared: shared, decide: decide}
+}
+
+// OfCandidates is the universe of the patients who own a resource that any of
+// the links matches (in its full edition), each at the level decide gives, and
+// of the shared types.
+func OfCandidates(links []search.Match, shared func(fhir.ResourceType) bool, decide Decider) *Universe {
+	return &Universe{reach: reachCandidates, links: links, shared: shared, decide: decide}
+}
+
+// OfAnyPatient is the universe of every patient at the level decide gives: for
+// deployments that do not require a care relationship.
+func OfAnyPatient(shared func(fhir.ResourceType) bool, decide Decider) *Universe {
+	return &Universe{reach: reachAnyPatient, shared: shared, decide: decide}
+}
+
+// Everything is the custodian's universe: every full edition, quarantine
+// included.
+func Everything() *Universe { return &Universe{reach: reachEverything} }
+
+// OfContributor is what one organisation contributed, whoever it is about, in
+// its full edition. Only conditions of that organisation's own writes are
+// answered from it.
+func OfContributor(organization string) *Universe {
+	return &Universe{reach: reachOwn, contributor: organization}
+}
+
+// Where narrows the universe to the rows for which keep holds.
+func (u *Universe) Where(keep func(Row) bool) *Universe {
+	u.where = keep
+	return u
+}
+
+// IsEverything reports whether rows are admitted without a decision.
+func (u *Universe) IsEverything() bool { return u != nil && u.reach == reachEverything }
+
+// Contributor is the organisation whose contributions make up the universe; ok
+// is false for every other universe.
+func (u *Universe) Contributor() (organization string, ok bool) {
+	if u == nil || u.reach != reachOwn || u.contributor == "" {
+		return "", false
+	}
+	return u.contributor, true
+}
+
+// Patients are the patients to whom the universe is confined; ok is false when
+// it is not confined to a list.
+func (u *Universe) Patients() (ids []string, ok bool) {
+	if u == nil || u.reach == reachNothing {
+		return nil, true
+	}
+	return u.patients, u.reach == reachPatients
+}
+
+// Links are the matches whose owners are the candidate patients; ok is false
+// when the universe has no such links.
+func (u *Universe) Links() (links []search.Match, ok bool) {
+	if u == nil {
+		return nil, false
+	}
+	return u.links, u.reach == reachCandidates
+}
+
+// Row is what a store knows of a resource when it asks whether it is admitted.
+type Row struct {
+	Type fhir.ResourceType
+	// Home says where the row belongs; the zero value is quarantine.
+	Home Home
+	// Patients own the row when Home is HomePatients: each must admit it.
+	Patients []string
+	// Contributor is the id of the Organization that contributed the row.
+	Contributor string
+	// Labels are the security labels of the row, "system|code".
+	Labels []string
+}
+
+// Home says to whom a resource belongs.
+type Home uint8
+
+// The homes. The zero value hides.
+const (
+	// HomeQuarantine: its patient is not known (yet). Invisible to all but the
+	// custodian and, for its own writes, its contributor.
+	HomeQuarantine Home = iota
+	// HomePatients: it belongs to one or more patients.
+	HomePatients
+	// HomeShared: directory and definitions; no patient content.
+	HomeShared
+)
+
+// Admit says in which edition the row exists in this universe; zero when it
+// does not exist. Every patient who owns the row must admit it, and all at the
+// same edition.
+func (u *Universe) Admit(ctx context.Context, r Row) (Edition, error) {
+	if u == nil || (u.where != nil && !u.where(r)) {
+		return 0, nil
+	}
+	switch u.reach {
+	case reachEverything:
+		return EditionFull, nil
+	case reachOwn:
+		if u.contributor != "" && r.Contributor == u.contributor {
+			return EditionFull, nil
+		}
+		return 0, nil
+	case reachPatients, reachCandidates, reachAnyPatient:
+		return u.admitDecided(ctx, r)
+	case reachNothing:
+		return 0, nil
+	default:
+		return 0, nil
+	}
+}
+
+func (u *Universe) admitDecided(ctx context.Context, r Row) (Edition, error) {
+	switch r.Home {
+	case HomeShared:
+		if u.shared != nil && u.shared(r.Type) {
+			return EditionFull, nil
+		}
+		return 0, nil
+	case HomePatients:
+		var common Edition
+		for i, p := range r.Patients {
+			d, err := u.Decide(ctx, p)
+			if err != nil {
+				return 0, err
+			}
+			e := d.Edition(r.Type, r.Labels)
+			if e == 0 || (i > 0 && e != common) || (len(r.Patients) > 1 && e != EditionFull) {
+				return 0, nil
+			}
+			common = e
+		}
+		return common, nil
+	case HomeQuarantine:
+		return 0, nil
+	default:
+		return 0, nil
+	}
+}
+
+// Decide is the memoised decision about one patient. A universe that does not
+// decide admits no patient by it.
+func (u *Universe) Decide(ctx context.Context, patient string) (Decision, error) {
+	if u == nil || u.decide == nil {
+		return Decision{}, nil
+	}
+	if d, ok := u.decided[patient]; ok {
+		return d, nil
+	}
+	d, err := u.decide(ctx, patient)
+	if err != nil {
+		return Decision{}, err
+	}
+	if u.decided == nil {
+		u.decided = make(map[string]Decision, 1)
+	}
+	u.decided[patient] = d
+	return d, nil
+}
