@@ -1,3 +1,6 @@
+// Package store owns the contract of a store: a few small interfaces, their
+// refusals, and what each method promises. It keeps nothing, which is
+// store/embedded's; it decides nothing, which is consent's.
 package store
 
 import (

@@ -1,0 +1,12 @@
+// Package embedded owns the default store: one process, one directory, Pebble.
+// It keeps resources, their versions, their postings and the log of accesses,
+// and answers reads and searches from a universe. It does not decide what a
+// universe holds, which is consent's; it does not make index entries or read
+// queries, which is fhir/search's.
+//
+// Every resource has a row number: the ordinal of its patient in the high 28
+// bits, the row's own sequence in the low 36. Postings are ordered by that
+// number, so what belongs to one patient lies together in every list, and a
+// walk seeks from patient to patient of the universe without reading what lies
+// between. keys.go has the layout.
+package embedded
