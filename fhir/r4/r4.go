@@ -102,9 +102,13 @@ type Type struct {
 	Kind TypeKind
 	// Abstract marks Resource, DomainResource, Element and BackboneElement.
 	Abstract bool
-	// Number is dense and stable for R4: concrete resources come first, 0 to
-	// 147, in the order of their names.
+	// Number is dense and stable for R4: the 146 concrete resources come first,
+	// in the order of their names.
 	Number uint16
+	// Base is the type it specializes; nil for Resource and Element.
+	Base *Type
+	// Primitive says which primitive a type of KindPrimitive is.
+	Primitive Primitive
 	// Elements are in the order of the specification; a choice element is there
 	// once for each of its types, side by side.
 	Elements []Element
@@ -121,7 +125,7 @@ type Type struct {
 func (t *Type) Resource() fhir.ResourceType { return fhir.ResourceType(t.Name) }
 
 // Params are the search parameters of the resource type, those of Resource and
-// DomainResource and our internal ones included, sorted by code. The slice is
+// DomainResource included, sorted by code. Internal ones are not among them. The slice is
 // shared and must not be changed.
 func (t *Type) Params() []*SearchParam { return t.params }
 

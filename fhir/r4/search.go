@@ -72,7 +72,7 @@ type SearchParam struct {
 	Expression string // FHIRPath; empty for a few special ones
 	Targets    []fhir.ResourceType
 	Components []Component // of a composite
-	// Internal marks one that no query may name.
+	// Internal marks one that no query may name; it is found by number alone.
 	Internal bool
 }
 

@@ -1,0 +1,29 @@
+package r4
+
+import "vitrine/fhir"
+
+const canon = "https://vitrine.example"
+
+// addOwn adds the search parameters that are this server's own.
+func (l *loader) addOwn() {
+	l.d.own = []*SearchParam{
+		{
+			Number: ParamAuditPurpose, Code: "purpose", Name: "purpose", Kind: ParamToken,
+			URL:        canon + "/SearchParameter/auditevent-purpose",
+			Bases:      []fhir.ResourceType{"AuditEvent"},
+			Expression: "AuditEvent.purposeOfEvent | AuditEvent.agent.purposeOfUse",
+		},
+		{
+			Number: ParamContributor, Code: "_contributor", Name: "contributor", Kind: ParamToken,
+			URL:      canon + "/SearchParameter/contributor",
+			Bases:    []fhir.ResourceType{"Resource"},
+			Internal: true,
+		},
+		{
+			Number: ParamAwaits, Code: "_awaits", Name: "awaits", Kind: ParamToken,
+			URL:      canon + "/SearchParameter/awaits",
+			Bases:    []fhir.ResourceType{"Resource"},
+			Internal: true,
+		},
+	}
+}
