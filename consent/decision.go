@@ -1,6 +1,11 @@
 package consent
 
-import "vitrine/fhir"
+import (
+	"slices"
+	"time"
+
+	"vitrine/fhir"
+)
 
 // Decision is what one caller may see of one patient at one moment. The zero
 // value denies.
@@ -15,15 +20,66 @@ type Decision struct {
 	Grant string
 	// Consents are the Consent versions that were in force.
 	Consents []string
-	// rules are the restrictions in force that single out types or labels.
-	// nil when Level holds for the whole record.
+	// rules are the patient's restrictions when one in force singles out types
+	// or labels; nil when Level holds for the whole record.
 	rules []Restriction
-	// at is what the rules were evaluated for.
+	// caller and at are what the rules are evaluated for.
 	caller *Caller
+	at     time.Time
 }
 
 // Edition says in which edition a resource of the type, with the labels, exists
-// under this decision; zero when it does not.
+// under this decision; zero when it does not. Labels are "system|code".
 func (d Decision) Edition(t fhir.ResourceType, labels []string) Edition {
-	panic("contract")
+	if d.Level == Self {
+		if t == "AuditEvent" {
+			return EditionBasic
+		}
+		return EditionFull
+	}
+	// What shows the patient's choices and who looked is never a provider's
+	// (ACCESS §3, §6).
+	if t == "" || t == "Consent" || t == "AuditEvent" || slices.Contains(labels, LabelOversight) {
+		return 0
+	}
+	switch d.levelOf(subject{t, labels}) {
+	case Full:
+		return EditionFull
+	case Basic:
+		if basicType(t) {
+			return EditionBasic
+		}
+		return 0
+	case None, Self:
+		return 0
+	default:
+		return 0
+	}
+}
+
+// levelOf is the level for one resource: what the restrictions say of its type
+// and labels, and never below Basic.
+func (d *Decision) levelOf(s subject) Level {
+	if d.Level == None || d.rules == nil {
+		return d.Level
+	}
+	if d.caller == nil {
+		return Basic
+	}
+	return meet(d.rules, d.caller, s, d.at)
+}
+
+// basicType reports whether the type is of the basic set.
+func basicType(t fhir.ResourceType) bool {
+	return t == "Patient" || t == "AllergyIntolerance" || t == "Immunization"
+}
+
+// meet is Full when every restriction in force permits, and Basic otherwise.
+func meet(rs []Restriction, c *Caller, s subject, now time.Time) Level {
+	for i := range rs {
+		if rs[i].inForce(now) && !rs[i].permits(c, s, now) {
+			return Basic
+		}
+	}
+	return Full
 }

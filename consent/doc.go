@@ -1,0 +1,34 @@
+// Package consent owns the decision who may see what: callers and their
+// purposes of use, the gates that depend on the caller alone, the levels, and
+// how restrictions, registrations and break-glass grants come together in a
+// Decision and in the Universe a store must stay in. It does not read FHIR
+// resources, which its neighbours restriction, directive, relation and basic
+// do; it does not fetch the facts or record anything, which is gate's.
+//
+// Everything here is a pure function of values: the clock is an argument.
+package consent
+
+// Canon is the canonical base of the codes this server defines itself.
+const Canon = "https://vitrine.example"
+
+// The code systems and naming systems below Canon.
+const (
+	// SystemPurpose holds #EMPLOYMENT, #INSURANCE, #AUDIT and #STATEXAM.
+	SystemPurpose = Canon + "/CodeSystem/nehr-purpose"
+	// SystemView holds #none, #basic, #full and #self.
+	SystemView = Canon + "/CodeSystem/nehr-view"
+	// SystemEvent holds #break-glass-start, #break-glass-use, #break-glass-stop
+	// and #denied.
+	SystemEvent = Canon + "/CodeSystem/nehr-event"
+	// SystemLabel holds #oversight.
+	SystemLabel = Canon + "/CodeSystem/label"
+	// SystemDirective holds #BLOCK_READ, #BLOCK_WRITE and #LIMIT_TYPES.
+	SystemDirective = Canon + "/CodeSystem/nehr-directive"
+	// SystemClient names client ids in Device.identifier.
+	SystemClient = Canon + "/NamingSystem/client"
+)
+
+// LabelOversight marks the server's own oversight resources, such as the review
+// of a break-glass grant. They exist for the patient, the regulator and the
+// custodian, and never for a provider.
+const LabelOversight = SystemLabel + "|oversight"
