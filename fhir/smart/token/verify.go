@@ -2,6 +2,9 @@ package token
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"vitrine/fhir/smart"
@@ -10,8 +13,9 @@ import (
 // MaxSize is the size of the largest token taken, in bytes.
 const MaxSize = 8 << 10
 
-// typeAccessToken is the typ of access tokens (RFC 9068 §2.1).
-const typeAccessToken = "at+jwt"
+// leeway is how far the clock of an issuer may be ahead of ours, for nbf and
+// iat. exp has none: a token is never taken longer than its issuer meant.
+const leeway = 30 * time.Second
 
 // Config says whose tokens are taken, and for whom they must be.
 type Config struct {
@@ -26,7 +30,7 @@ type Config struct {
 	// Issuers are the other issuers that are trusted.
 	Issuers []Issuer
 	// Algorithms narrows the algorithms taken from configured issuers; empty
-	// means all this package knows.
+	// means all this package knows (Algorithms).
 	Algorithms []string
 }
 
@@ -43,12 +47,118 @@ type Issuer struct {
 }
 
 // Verifier turns bearer tokens into smart.Tokens. Safe for concurrent use.
-type Verifier struct{}
+type Verifier struct {
+	audience   []string
+	base       string
+	algorithms []string
+	issuers    map[string]*issuer
+	cache      *cache
+}
+
+// issuer is one whose tokens are taken.
+type issuer struct {
+	url  string
+	keys *keySet
+	// vouches are the kinds the issuer is believed about.
+	vouches []string
+}
 
 // NewVerifier checks the configuration. It fetches nothing yet.
-func NewVerifier(cfg Config) (*Verifier, error) { return &Verifier{}, nil }
+func NewVerifier(cfg Config) (*Verifier, error) {
+	if len(cfg.Audience) == 0 || slices.Contains(cfg.Audience, "") {
+		return nil, errors.New("token verifier: no audience")
+	}
+	v := &Verifier{
+		audience:   slices.Clone(cfg.Audience),
+		base:       cfg.Base,
+		algorithms: Algorithms(),
+		issuers:    map[string]*issuer{},
+		cache:      newCache(),
+	}
+	if len(cfg.Algorithms) > 0 {
+		for _, name := range cfg.Algorithms {
+			if !slices.Contains(v.algorithms, name) {
+				return nil, fmt.Errorf("token verifier: algorithm %q is not one of %v", name, v.algorithms)
+			}
+		}
+		v.algorithms = slices.Clone(cfg.Algorithms)
+	}
+	if cfg.Keys != nil {
+		own := &issuer{url: cfg.OwnIssuer, keys: ownKeys(cfg.Keys), vouches: []string{smart.KindRegulator, smart.KindCustodian}}
+		if err := v.trust(own); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range cfg.Issuers {
+		if err := v.trustConfigured(c); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (v *Verifier) trustConfigured(c Issuer) error {
+	for _, kind := range c.Kinds {
+		if !smart.Vouched(kind) {
+			return fmt.Errorf("token issuer %s: kind %q is not one to vouch for", c.URL, kind)
+		}
+	}
+	keys, err := newKeySet(c.JWKS, v.algorithms)
+	if err != nil {
+		return fmt.Errorf("token issuer %s: %w", c.URL, err)
+	}
+	return v.trust(&issuer{url: c.URL, keys: keys, vouches: c.Kinds})
+}
+
+func (v *Verifier) trust(i *issuer) error {
+	if i.url == "" {
+		return errors.New("token issuer without a name")
+	}
+	if _, taken := v.issuers[i.url]; taken {
+		return fmt.Errorf("token issuer %s: named twice", i.url)
+	}
+	v.issuers[i.url] = i
+	return nil
+}
 
 // Verify returns what a bearer token says at now, or one of the Err refusals.
 func (v *Verifier) Verify(ctx context.Context, bearer string, now time.Time) (smart.Token, error) {
-	return smart.Token{}, ErrMissing
+	if bearer == "" {
+		return smart.Token{}, ErrMissing
+	}
+	if len(bearer) > MaxSize {
+		return smart.Token{}, ErrTooLong
+	}
+	key := fingerprintOf(bearer)
+	if t, ok := v.cache.get(key, now); ok {
+		return t, nil
+	}
+	t, origin, err := v.verify(ctx, bearer, now)
+	if err != nil {
+		return smart.Token{}, err
+	}
+	v.cache.put(key, t, origin, now)
+	return t, nil
+}
+
+// verify does the whole work: nothing of the claims but iss is looked at before
+// the signature holds.
+func (v *Verifier) verify(ctx context.Context, bearer string, now time.Time) (smart.Token, origin, error) {
+	c, err := parseCompact(bearer)
+	if err != nil {
+		return smart.Token{}, origin{}, err
+	}
+	from, ok := v.issuers[c.claims.text(smart.ClaimIssuer)]
+	if !ok {
+		return smart.Token{}, origin{}, ErrIssuer
+	}
+	key, generation, err := from.keys.find(ctx, c.kid, c.algorithm, now)
+	if err != nil {
+		return smart.Token{}, origin{}, err
+	}
+	if err := key.verify(c); err != nil {
+		return smart.Token{}, origin{}, err
+	}
+	t, err := v.read(&c.claims, from, now)
+	return t, origin{from.keys, generation}, err
 }
