@@ -1,0 +1,478 @@
+package conformance
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// posture is how a patient stands towards clinic A, whose callers look.
+type posture int
+
+const (
+	open      posture = iota // registered, no restriction: all is visible
+	optedOut                 // registered, class 1: the basic set is visible
+	denied                   // registered, permit with clinic A denied: basic set
+	allowedB                 // registered, only clinic B permitted: basic set
+	onlyImm                  // registered, clinic A permitted for Immunization alone
+	doubtful                 // registered, a Consent whose meaning is in doubt: basic set
+	unrelated                // registered with clinic B alone: nothing
+	examined                 // seen at clinic A for an employment examination: nothing
+	postures
+)
+
+type worldPatient struct {
+	id string
+	posture
+}
+
+// worldMaker makes resources: the same ones, in the same order, for a seed.
+type worldMaker struct {
+	rand     *rand.Rand
+	patients []worldPatient
+	ids      []string // "Type/id" of everything made, visible or hidden
+	serial   int
+}
+
+func (g *worldMaker) directory() []object {
+	out := []object{}
+	for _, id := range []string{"clinic-a", "clinic-b", "clinic-c", "employer"} {
+		out = append(out, object{"resourceType": "Organization", "id": id, "active": true, "name": id})
+	}
+	for _, k := range []string{"a", "b"} {
+		out = append(out,
+			object{"resourceType": "Practitioner", "id": "dr-" + k, "active": true},
+			object{"resourceType": "PractitionerRole", "id": "role-" + k, "active": true,
+				"practitioner": ref("Practitioner/dr-" + k), "organization": ref("Organization/clinic-" + k),
+				"code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")}})
+	}
+	return out
+}
+
+// visible is what exists in both worlds: every patient, who is registered where,
+// every restriction, and what the callers may see.
+func (g *worldMaker) visible() []object {
+	var out []object
+	for _, p := range g.patients {
+		if p.posture != unrelated && p.posture != examined {
+			out = append(out, g.person(p, false), g.episode(p, "clinic-a"))
+		}
+		if c := g.restriction(p); c != nil {
+			out = append(out, c)
+		}
+		switch p.posture {
+		case open:
+			for range 12 {
+				out = append(out, g.record(p, p.id))
+			}
+			out = append(out, g.allergy(p, true), g.immunization(p, true))
+		case optedOut, denied, allowedB, onlyImm, doubtful:
+			out = append(out, g.allergy(p, false), g.immunization(p, p.posture == onlyImm), g.allergy(p, false))
+		case unrelated, examined, postures:
+		}
+	}
+	return out
+}
+
+// hidden is what the callers of clinic A may not see: what exists in one world
+// alone.
+func (g *worldMaker) hidden() []object {
+	var out []object
+	first := map[posture]string{}
+	for _, p := range g.patients {
+		first[p.posture] = p.id
+		switch p.posture {
+		case open:
+		case unrelated, examined:
+			out = append(out, g.person(p, true), g.episode(p, "clinic-b"))
+			if p.posture == examined {
+				out = append(out, g.examination(p))
+			}
+			out = append(out, g.allergy(p, true), g.immunization(p, true))
+			fallthrough
+		case optedOut, denied, allowedB, onlyImm, doubtful:
+			for range 10 + g.rand.IntN(10) {
+				out = append(out, g.record(p, p.id))
+			}
+		case postures:
+		}
+	}
+	for _, p := range g.patients { // records of two patients, one of them hidden
+		if p.posture == open {
+			o := g.record(p, p.id)
+			o["resourceType"] = "Observation"
+			out = append(out, g.observation(p, p.id, object{"focus": []any{ref("Patient/" + first[optedOut])}}))
+			out = append(out, g.observation(p, first[unrelated], object{"performer": []any{ref("Patient/" + p.id)}}))
+		}
+	}
+	// No subject, so no one's until it is linked.
+	orphan := g.observation(worldPatient{}, "", nil)
+	delete(orphan, "subject")
+	out = append(out, orphan)
+	for _, p := range g.patients { // someone chosen, someone told: not for providers
+		if p.posture == optedOut {
+			out = append(out, g.provenance(g.ids[len(g.ids)-3]))
+		}
+	}
+	return out
+}
+
+// disturb changes what the callers see nothing of: a new address, a note on an
+// allergy, looks by others.
+func (g *worldMaker) disturb(t *testing.T, s *server) {
+	t.Helper()
+	other := s.doctor(t, "role-b", "clinic-b")
+	for _, p := range g.patients {
+		switch p.posture {
+		case optedOut, denied, allowedB, onlyImm, doubtful:
+			moved := g.person(p, true)
+			s.do(t, s.custodian(t), send(http.MethodPut, "Patient/"+p.id, encode(t, moved))).want(t, http.StatusOK)
+		case open, unrelated, examined, postures:
+		}
+		s.do(t, other, get("Patient/"+p.id))
+		s.do(t, other, get("Observation?patient="+p.id))
+	}
+}
+
+func (g *worldMaker) next(kind string) string {
+	g.serial++
+	id := fmt.Sprintf("r%d", g.serial)
+	g.ids = append(g.ids, kind+"/"+id)
+	return id
+}
+
+// person is a Patient; private adds what the basic set leaves out.
+func (g *worldMaker) person(p worldPatient, private bool) object {
+	n := p.id[1:]
+	o := object{"resourceType": "Patient", "id": p.id, "active": true,
+		"identifier": []any{object{"system": nric, "value": "S000000" + n + checkLetter(n)}},
+		"name":       []any{object{"use": "official", "family": "Family" + n, "given": []any{"Given" + n}}},
+		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n, 1+len(n))}
+	if private || p.posture == open {
+		o["address"] = []any{object{"city": "Secretville" + n}}
+		o["telecom"] = []any{object{"system": "phone", "value": "555-000" + n}}
+		o["generalPractitioner"] = []any{ref("Organization/clinic-b")}
+		o["maritalStatus"] = concept("http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "D")
+	}
+	return o
+}
+
+const nric = "https://fhir.synapxe.sg/NamingSystem/nric"
+
+// checkLetter is the letter of S000000n: weight 2 for the last digit.
+func checkLetter(n string) string {
+	return string("JZIHGFEDCBA"[2*int(n[0]-'0')%11])
+}
+
+func (g *worldMaker) episode(p worldPatient, org string) object {
+	return object{"resourceType": "EpisodeOfCare", "id": "ep-" + p.id + "-" + org, "status": "active",
+		"patient": ref("Patient/" + p.id), "managingOrganization": ref("Organization/" + org)}
+}
+
+func (g *worldMaker) examination(p worldPatient) object {
+	return object{"resourceType": "Encounter", "id": g.next("Encounter"), "status": "in-progress",
+		"class":   object{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+		"type":    []any{concept("http://snomed.info/sct", "171374008")},
+		"subject": ref("Patient/" + p.id), "serviceProvider": ref("Organization/clinic-a")}
+}
+
+// restriction is the patient's Consent, nil when there is none.
+func (g *worldMaker) restriction(p worldPatient) object {
+	const act = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
+	clinic := func(kind, org string, more object) object {
+		r := object{"type": kind, "actor": []any{object{
+			"role":      concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
+			"reference": ref("Organization/" + org)}}}
+		for k, v := range more {
+			r[k] = v
+		}
+		return r
+	}
+	var rule string
+	var root object
+	switch p.posture {
+	case optedOut:
+		rule, root = "OPTOUT", object{"type": "deny"}
+	case denied:
+		rule, root = "OPTINR", object{"type": "permit", "provision": []any{clinic("deny", "clinic-a", nil)}}
+	case allowedB:
+		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{clinic("permit", "clinic-b", nil)}}
+	case onlyImm:
+		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{clinic("permit", "clinic-a", object{
+			"class": []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "Immunization"}}})}}
+	case doubtful:
+		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{object{"type": "permit", "provision": []any{object{"type": "deny"}}}}}
+	case open, unrelated, examined, postures:
+		return nil
+	}
+	return object{"resourceType": "Consent", "id": "consent-" + p.id, "status": "active",
+		"scope":    concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
+		"category": []any{concept(act, "INFA")}, "patient": ref("Patient/" + p.id),
+		"dateTime": "2026-08-01T09:00:00+08:00", "policyRule": concept(act, rule), "provision": root}
+}
+
+// record is some clinical resource of the patient.
+func (g *worldMaker) record(p worldPatient, subject string) object {
+	who := ref("Patient/" + subject)
+	switch g.rand.IntN(4) {
+	case 0:
+		return object{"resourceType": "Condition", "id": g.next("Condition"), "subject": who,
+			"code": g.code(), "recordedDate": g.day(), "identifier": g.identifier()}
+	case 1:
+		return object{"resourceType": "Encounter", "id": g.next("Encounter"), "status": "finished", "subject": who,
+			"class":  object{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+			"period": object{"start": "2019-01-0" + fmt.Sprint(1+g.rand.IntN(9)), "end": "2019-02-01"}, "serviceProvider": ref("Organization/clinic-b")}
+	case 2:
+		return object{"resourceType": "MedicationRequest", "id": g.next("MedicationRequest"), "status": "active", "intent": "order",
+			"subject": who, "medicationCodeableConcept": g.code(), "authoredOn": g.day(), "requester": ref("Practitioner/dr-b")}
+	default:
+		return g.observation(p, subject, nil)
+	}
+}
+
+func (g *worldMaker) observation(_ worldPatient, subject string, more object) object {
+	o := object{"resourceType": "Observation", "id": g.next("Observation"), "status": "final",
+		"subject": ref("Patient/" + subject), "code": g.code(), "effectiveDateTime": g.day(),
+		"valueQuantity": object{"value": g.rand.IntN(200), "system": "http://unitsofmeasure.org", "code": "mg", "unit": "mg"},
+		"performer":     []any{ref("Practitioner/dr-b")}, "identifier": g.identifier(),
+		"meta": object{"tag": []any{object{"system": "http://example.org/tag", "code": "t" + fmt.Sprint(g.rand.IntN(3))}},
+			"security": []any{object{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}},
+			"source":   "urn:uuid:source-" + fmt.Sprint(g.rand.IntN(3)), "profile": []any{"http://example.org/p" + fmt.Sprint(g.rand.IntN(2))}}}
+	for k, v := range more {
+		o[k] = v
+	}
+	return o
+}
+
+func (g *worldMaker) allergy(p worldPatient, private bool) object {
+	o := object{"resourceType": "AllergyIntolerance", "id": g.next("AllergyIntolerance"), "patient": ref("Patient/" + p.id),
+		"clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active"), "code": g.code(), "criticality": "high"}
+	if private {
+		o["note"] = []any{object{"text": "secret note"}}
+		o["recorder"] = ref("Practitioner/dr-b")
+		o["recordedDate"] = g.day()
+	}
+	return o
+}
+
+func (g *worldMaker) immunization(p worldPatient, private bool) object {
+	o := object{"resourceType": "Immunization", "id": g.next("Immunization"), "status": "completed", "patient": ref("Patient/" + p.id),
+		"vaccineCode": g.code(), "occurrenceDateTime": g.day(), "lotNumber": "L" + fmt.Sprint(g.rand.IntN(9))}
+	if private {
+		o["performer"] = []any{object{"actor": ref("Organization/clinic-b")}}
+		o["note"] = []any{object{"text": "secret note"}}
+	}
+	return o
+}
+
+func (g *worldMaker) provenance(target string) object {
+	return object{"resourceType": "Provenance", "id": g.next("Provenance"), "target": []any{ref(target)}, "recorded": "2026-01-01T00:00:00Z",
+		"agent": []any{object{"who": ref("Organization/clinic-b")}}}
+}
+
+func (g *worldMaker) code() object {
+	return concept("http://example.org/codes", fmt.Sprintf("c%d", g.rand.IntN(5)))
+}
+
+func (g *worldMaker) day() string {
+	return fmt.Sprintf("20%02d-0%d-1%d", 10+g.rand.IntN(15), 1+g.rand.IntN(9), g.rand.IntN(9))
+}
+
+func (g *worldMaker) identifier() []any {
+	return []any{object{"system": "http://example.org/ids", "value": fmt.Sprintf("n%d", g.rand.IntN(40))}}
+}
+
+func ref(to string) object { return object{"reference": to} }
+
+func concept(system, code string) object {
+	return object{"coding": []any{object{"system": system, "code": code}}}
+}
+
+// load stores resources as the custodian, in order, in transactions of one so
+// that instants differ as they would in life.
+func (g *worldMaker) load(t *testing.T, s *server, resources []object) {
+	t.Helper()
+	for _, r := range resources {
+		path := text(r, "resourceType") + "/" + text(r, "id")
+		a := s.do(t, s.custodian(t), send(http.MethodPut, path, encode(t, r)))
+		if a.status != http.StatusCreated && a.status != http.StatusOK {
+			t.Fatalf("PUT %s: %d %s\n%s", path, a.status, a.body, encode(t, r))
+		}
+	}
+}
+
+// callers look from clinic A, or from nowhere.
+func (g *worldMaker) callers(t *testing.T, s *server) []caller {
+	t.Helper()
+	mine := ""
+	for _, p := range g.patients {
+		if p.posture == open {
+			mine = p.id
+		}
+	}
+	btg := []string{"--purpose", "BTG"}
+	return []caller{
+		{"doctor of clinic A", s.doctor(t, "role-a", "clinic-a"), false},
+		{"doctor of clinic A, claiming an emergency", s.doctor(t, "role-a", "clinic-a", btg...), false},
+		{"another patient", s.patient(t, mine), false},
+		{"clinic A's system", s.system(t, "clinic-a"), true},
+		{"doctor of clinic A, writing", s.doctor(t, "role-a", "clinic-a"), true},
+	}
+}
+
+// requests are every interaction and search form, aimed at what is visible,
+// what is hidden and what never was.
+func (g *worldMaker) requests(writes bool) []request {
+	if writes {
+		return g.writeRequests()
+	}
+	var out []request
+	targets := append([]string{"Observation/none", "Patient/none", "Consent/consent-" + g.patients[0].id}, g.ids...)
+	for _, p := range g.patients {
+		targets = append(targets, "Patient/"+p.id)
+	}
+	g.rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
+	for _, id := range targets[:min(60, len(targets))] {
+		out = append(out, g.readRequests(id)...)
+	}
+	for range 150 {
+		out = append(out, g.searchRequest())
+	}
+	for _, p := range g.patients {
+		out = append(out, get("Patient/"+p.id+"/$everything?_count=7"), get("Patient/"+p.id+"/$access"),
+			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"))
+	}
+	return append(out, g.batchRequest(targets))
+}
+
+func (g *worldMaker) readRequests(id string) []request {
+	r := get(id)
+	all := []request{r, {method: http.MethodHead, path: id}, get(id + "/_history"), get(id + "/_history/1"), get(id + "/_history/b1"), get(id + "/_history/2"),
+		r.with("If-None-Match", `W/"1"`), r.with("If-None-Match", `W/"2"`), r.with("If-None-Match", `W/"b1"`),
+		r.with("If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"), r.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT")}
+	g.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	return all[:4]
+}
+
+func (g *worldMaker) anyPatient() string { return g.patients[g.rand.IntN(len(g.patients))].id }
+
+// searchRequest is a random search of a random type.
+func (g *worldMaker) searchRequest() request {
+	types := []string{"Observation", "Condition", "Encounter", "MedicationRequest", "AllergyIntolerance", "Immunization", "Patient", "EpisodeOfCare", "Consent", "AuditEvent", "Provenance", "Task"}
+	kind := types[g.rand.IntN(len(types))]
+	q := url.Values{}
+	for range 1 + g.rand.IntN(2) {
+		name, value := g.searchParam(kind)
+		q.Add(name, value)
+	}
+	switch g.rand.IntN(6) {
+	case 0:
+		q.Set("_count", fmt.Sprint(1+g.rand.IntN(4)))
+	case 1:
+		q.Set("_summary", "count")
+	case 2:
+		q.Set("_total", "accurate")
+		q.Set("_count", "2")
+	}
+	if g.rand.IntN(3) == 0 {
+		sorts := []string{"_lastUpdated", "-_lastUpdated", "_id"}
+		sorts = append(sorts, map[string][]string{
+			"Observation": {"date", "-date", "code,-date", "-value-quantity"}, "Condition": {"code", "-recorded-date"},
+			"Encounter": {"date"}, "Patient": {"birthdate", "-family", "address-city"}, "AllergyIntolerance": {"date", "code"}, "Immunization": {"-date"},
+		}[kind]...)
+		q.Set("_sort", sorts[g.rand.IntN(len(sorts))])
+	}
+	switch g.rand.IntN(5) {
+	case 0:
+		return request{method: http.MethodPost, path: kind + "/_search", body: []byte(q.Encode()), header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}
+	case 1:
+		if kind != "Patient" {
+			return get("Patient/" + g.anyPatient() + "/" + kind + "?" + q.Encode())
+		}
+	case 2:
+		if kind == "Observation" || kind == "MedicationRequest" {
+			return get("Practitioner/dr-b/" + kind + "?" + q.Encode())
+		}
+	}
+	return get(kind + "?" + q.Encode())
+}
+
+func (g *worldMaker) searchParam(kind string) (name, value string) {
+	common := [][2]string{
+		{"_id", fmt.Sprintf("r%d,r%d", 1+g.rand.IntN(g.serial), 1+g.rand.IntN(g.serial))}, {"_lastUpdated", "gt2020-01-01"}, {"_lastUpdated", "lt2020-01-01"},
+		{"_tag", "http://example.org/tag|t1"}, {"_security", "R"}, {"_source", "urn:uuid:source-1"}, {"_profile", "http://example.org/p1"},
+	}
+	patient := [][2]string{{"patient", g.anyPatient()}, {"patient", "Patient/" + g.anyPatient()}, {"patient", g.anyPatient() + "," + g.anyPatient()}, {"patient", "none"}}
+	coded := [][2]string{{"code", "c" + fmt.Sprint(g.rand.IntN(5))}, {"code", "http://example.org/codes|c1,http://example.org/codes|c2"}}
+	own := map[string][][2]string{
+		"Observation": append([][2]string{{"date", "ge2015"}, {"date", "2012-03"}, {"value-quantity", "gt50"}, {"value-quantity", "lt100|http://unitsofmeasure.org|mg"},
+			{"status", "final"}, {"performer", "Practitioner/dr-b"}, {"identifier", "n" + fmt.Sprint(g.rand.IntN(40))}, {"subject", "Patient/" + g.anyPatient()}}, coded...),
+		"Condition":          append([][2]string{{"recorded-date", "lt2018"}, {"identifier", "http://example.org/ids|n" + fmt.Sprint(g.rand.IntN(40))}}, coded...),
+		"Encounter":          {{"status", "finished"}, {"service-provider", "Organization/clinic-b"}, {"date", "2019-01"}, {"class", "AMB"}},
+		"MedicationRequest":  append([][2]string{{"status", "active"}, {"requester", "Practitioner/dr-b"}, {"authoredon", "ge2012"}}, coded...),
+		"AllergyIntolerance": append([][2]string{{"criticality", "high"}, {"recorder", "Practitioner/dr-b"}, {"date", "ge2012"}}, coded...),
+		"Immunization":       {{"vaccine-code", "c1"}, {"date", "ge2012"}, {"lot-number", "L1"}, {"performer", "Organization/clinic-b"}},
+		"Patient": {{"name", "family"}, {"family", "Family" + g.anyPatient()[1:]}, {"birthdate", "ge1980"}, {"gender", "female"}, {"address-city", "Secret"},
+			{"phone", "555-0001"}, {"general-practitioner", "Organization/clinic-b"}, {"identifier", nric + "|S0000001I"}, {"_id", g.anyPatient()}, {"active", "true"}},
+		"EpisodeOfCare": {{"status", "active"}, {"organization", "Organization/clinic-a"}, {"organization", "Organization/clinic-b"}},
+		"Consent":       {{"status", "active"}, {"actor", "Organization/clinic-b"}},
+		"AuditEvent":    {{"date", "ge2020"}, {"subtype", "read"}},
+		"Provenance":    {{"recorded", "2026-01"}, {"agent", "Organization/clinic-b"}},
+		"Task":          {{"status", "requested"}},
+	}[kind]
+	choices := append(common, own...)
+	if kind != "Patient" {
+		choices = append(choices, patient...)
+		choices = append(choices, patient...)
+	}
+	c := choices[g.rand.IntN(len(choices))]
+	return c[0], c[1]
+}
+
+func (g *worldMaker) batchRequest(targets []string) request {
+	entries := []string{}
+	for _, id := range targets[:8] {
+		entries = append(entries, fmt.Sprintf(`{"request":{"method":"GET","url":"%s"}}`, id))
+	}
+	entries = append(entries, fmt.Sprintf(`{"request":{"method":"GET","url":"Observation?patient=%s"}}`, g.anyPatient()))
+	return send(http.MethodPost, "", []byte(`{"resourceType":"Bundle","type":"batch","entry":[`+strings.Join(entries, ",")+`]}`))
+}
+
+// writeRequests contribute, and try to learn from the answers.
+func (g *worldMaker) writeRequests() []request {
+	var out []request
+	for range 30 {
+		p := g.patients[g.rand.IntN(len(g.patients))]
+		o := g.observation(p, p.id, nil)
+		id := text(o, "id")
+		body := mustJSON(o)
+		foreign := g.ids[g.rand.IntN(len(g.ids))]
+		kind, fid, _ := strings.Cut(foreign, "/")
+		mine := mustJSON(object{"resourceType": kind, "id": fid})
+		condition := "identifier=" + url.QueryEscape("http://example.org/ids|n"+fmt.Sprint(g.rand.IntN(40)))
+		out = append(out,
+			send(http.MethodPost, "Observation", body),
+			send(http.MethodPost, "Observation", body).with("If-None-Exist", condition),
+			send(http.MethodPut, "Observation/"+id, body),
+			send(http.MethodPut, "Observation?"+condition, body),
+			send(http.MethodPut, foreign, mine), send(http.MethodPut, foreign, mine).with("If-Match", `W/"9"`),
+			request{method: http.MethodDelete, path: foreign},
+			request{method: http.MethodDelete, path: "Observation?" + condition},
+			send(http.MethodPost, "Consent", mustJSON(object{"resourceType": "Consent", "status": "active", "patient": ref("Patient/" + p.id)})),
+			g.transactionRequest(p, foreign))
+	}
+	return out
+}
+
+func (g *worldMaker) transactionRequest(p worldPatient, foreign string) request {
+	o := g.observation(p, p.id, object{"subject": ref("Patient?identifier=" + nric + "|S000000" + p.id[1:] + checkLetter(p.id[1:]))})
+	delete(o, "id")
+	entries := []any{object{"resource": o, "request": object{"method": "POST", "url": "Observation"}}}
+	if g.rand.IntN(2) == 0 {
+		entries = append(entries, object{"request": object{"method": "GET", "url": foreign}})
+	}
+	return send(http.MethodPost, "", mustJSON(object{"resourceType": "Bundle", "type": "transaction", "entry": entries}))
+}

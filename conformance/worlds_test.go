@@ -1,0 +1,172 @@
+package conformance
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// worldBase is the base URL both worlds answer under, so that links compare.
+const worldBase = "http://vitrine.test"
+
+// worldSeeds are the worlds made in every run. Odd seeds write the hidden data
+// between two halves of the visible data, even ones after all of it.
+func worldSeeds() []uint64 { return []uint64{1, 2, 3, 4, 5, 6} }
+
+// TestTwoWorlds is the one hard promise. Of every pair of worlds the first holds
+// data the caller may not see and the second never did; every answer must be
+// the same to the byte, but for Date, request ids, and ids and instants that
+// are fresh.
+//
+// What breaks it is shown by TestMutations.
+func TestTwoWorlds(t *testing.T) {
+	pairs := 0
+	for _, seed := range worldSeeds() {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			pairs += compareWorlds(t, seed)
+		})
+	}
+	t.Logf("%d request pairs", pairs)
+	if pairs < 10_000 && !t.Failed() {
+		t.Errorf("%d request pairs, want 10,000 or more", pairs)
+	}
+}
+
+func compareWorlds(t *testing.T, seed uint64) int {
+	g := newWorldMaker(seed)
+	base := t.TempDir() + "/base"
+	s := start(t, base, "--base-url", worldBase)
+	g.load(t, s, g.directory())
+	visible, hidden := g.visible(), g.hidden()
+	later := visible[len(visible)/2:]
+	if seed%2 == 0 {
+		later = nil
+	}
+	g.load(t, s, visible[:len(visible)-len(later)])
+	s.stop(t)
+	one, two := twin(t, base, "one"), twin(t, base, "two")
+	since := time.Now()
+	g.load(t, one, hidden)
+	g.disturb(t, one)
+	g.load(t, one, later)
+	g.load(t, two, later)
+	p := pair{t: t, one: one, two: two, since: since}
+	for _, c := range g.callers(t, one) {
+		for _, r := range g.requests(c.writes) {
+			p.compare(c, r)
+		}
+	}
+	return p.count
+}
+
+// twin copies the data directory and serves the copy.
+func twin(t *testing.T, dir, name string) *server {
+	t.Helper()
+	to := dir + "-" + name
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return start(t, to, "--base-url", worldBase)
+}
+
+type caller struct {
+	name, token string
+	writes      bool
+}
+
+// pair makes the same call in both worlds.
+type pair struct {
+	t        *testing.T
+	one, two *server
+	since    time.Time
+	count    int
+	failed   int
+}
+
+// compare makes one call in both worlds, and then those for the pages that
+// follow, each world by its own links.
+func (p *pair) compare(c caller, r request) {
+	inOne, inTwo := r, r
+	for page := range 6 {
+		a, b := p.one.do(p.t, c.token, inOne), p.two.do(p.t, c.token, inTwo)
+		p.count++
+		if x, y := p.fresh(a), p.fresh(b); x != y {
+			p.failed++
+			if p.failed <= 5 {
+				p.t.Errorf("%s: %s %s %v page %d\n%.300s\n--- with hidden data\n%.1500s\n--- without\n%.1500s",
+					c.name, r.method, r.path, r.header, page, r.body, x, y)
+			}
+			return
+		}
+		na, nb := nextLink(a), nextLink(b)
+		if na == "" || nb == "" {
+			return
+		}
+		inOne, inTwo = get(p.one.local(na)), get(p.two.local(nb))
+	}
+}
+
+// local turns a link under the worlds' base URL into one that reaches s.
+func (s *server) local(link string) string {
+	return strings.Replace(link, worldBase, s.root, 1)
+}
+
+var nextPattern = regexp.MustCompile(`\{"relation":"next","url":"([^"]+)"\}`)
+
+func nextLink(a answer) string {
+	m := nextPattern.FindSubmatch(a.body)
+	if m == nil {
+		return ""
+	}
+	return strings.ReplaceAll(string(m[1]), `\u0026`, "&")
+}
+
+var (
+	cursorPattern  = regexp.MustCompile(`_cursor=[A-Za-z0-9_.%=-]+`)
+	uuidPattern    = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	instantPattern = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
+	httpPattern    = regexp.MustCompile(`(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT`)
+)
+
+// fresh is the answer with what is new in it made equal: seals of cursors,
+// server-made ids by order of appearance, instants since the worlds parted.
+func (p *pair) fresh(a answer) string {
+	s := cursorPattern.ReplaceAllString(a.normal(), "_cursor=CURSOR")
+	ids := map[string]string{}
+	s = uuidPattern.ReplaceAllStringFunc(s, func(id string) string {
+		if ids[id] == "" {
+			ids[id] = fmt.Sprintf("FRESH-%d", len(ids)+1)
+		}
+		return ids[id]
+	})
+	s = instantPattern.ReplaceAllStringFunc(s, func(i string) string {
+		if at, err := time.Parse(time.RFC3339, i); err == nil && !at.Before(p.since.Truncate(time.Millisecond)) && at.Before(p.since.Add(25*time.Hour)) {
+			return "NOW"
+		}
+		return i
+	})
+	return httpPattern.ReplaceAllStringFunc(s, func(d string) string {
+		if at, err := http.ParseTime(d); err == nil && !at.Before(p.since.Truncate(time.Second)) {
+			return "NOW"
+		}
+		return d
+	})
+}
+
+// newWorldMaker makes worlds that are the same for the same seed.
+func newWorldMaker(seed uint64) *worldMaker {
+	g := &worldMaker{rand: rand.New(rand.NewPCG(seed, 42))} //nolint:gosec // worlds must repeat
+	for i := range 10 {
+		g.patients = append(g.patients, worldPatient{id: fmt.Sprintf("w%d", i), posture: posture(i % int(postures))})
+	}
+	g.rand.Shuffle(len(g.patients), func(i, j int) { g.patients[i], g.patients[j] = g.patients[j], g.patients[i] })
+	return g
+}
+
+// instantLongAgo makes pair.fresh treat every instant of this run as new.
+var instantLongAgo = time.Now().Add(-30 * time.Minute) //nolint:gochecknoglobals // fixed when the tests start
