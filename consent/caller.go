@@ -128,3 +128,9 @@ func (c *Caller) distance(organization string) int {
 	}
 	return distanceNowhere
 }
+
+// PartOf reports whether the caller acts for the organisation or for a part of
+// it, however broken the lineage: what it answers is for prohibitions.
+func (c *Caller) PartOf(organization string) bool {
+	return c.distance(organization) < distanceNowhere
+}

@@ -1,10 +1,12 @@
 // Package directive owns the ministry's orders: a Basic resource of the
 // directive code becomes a Directive, and a Set of them says what is blocked.
-// Directives stand above consent and above break-glass. It does not decide
-// anything else about a caller, which is consent's.
+// Directives stand above consent and above break-glass; the strictest of those
+// in force holds. It does not decide anything else about a caller, which is
+// consent's.
 package directive
 
 import (
+	"slices"
 	"time"
 
 	"vitrine/consent"
@@ -14,9 +16,9 @@ import (
 // Effect is what a directive orders. The zero value blocks everything.
 type Effect uint8
 
-// The effects of a directive.
+// The effects of a directive, which are codes of consent.SystemDirective.
 const (
-	// BlockAll is what a directive that cannot be read amounts to.
+	// BlockAll is what a directive whose effect cannot be read amounts to.
 	BlockAll Effect = iota
 	// BlockRead stops reading.
 	BlockRead
@@ -26,30 +28,84 @@ const (
 	LimitTypes
 )
 
-// Directive is one order. The zero value blocks everybody.
+// Directive is one order. The zero value blocks every provider.
 type Directive struct {
 	// ID is the id of the Basic resource.
-	ID     string
-	Effect Effect
-	// Target is the reference of whom it is about, such as "Organization/a";
-	// empty for everybody.
-	Target string
+	ID string
+	// Effects are what it orders; none is BlockAll.
+	Effects []Effect
+	// Targets are the references of whom it is about, such as
+	// "Organization/a"; none is every provider.
+	Targets []string
 	// Types are those that LimitTypes leaves.
 	Types  []fhir.ResourceType
 	Period consent.Period
-	// Inert says that it was withdrawn.
-	Inert bool
 }
-
-// Compile reads a directive. One that cannot be read comes back blocking, with
-// the reason.
-func Compile(t *fhir.Tape, base string) (Directive, error) { return Directive{}, nil }
 
 // Set is all directives on file.
 type Set []Directive
 
-// Blocks reports whether some directive stands against the caller. device is
-// the id of the client's Device; empty when there is none.
+// Blocks reports whether some directive in force stands against the caller.
+// device is the id of the client's Device; empty when there is none. Patients'
+// access to their own records, the regulator and the custodian are never
+// blocked (DOSSIER §7.11).
 func (s Set) Blocks(c *consent.Caller, device string, write bool, t fhir.ResourceType, now time.Time) bool {
-	return len(s) > 0
+	switch c.Kind {
+	case consent.Patient, consent.Representative, consent.Regulator, consent.Custodian:
+		return false
+	case consent.Nobody, consent.Practitioner, consent.System:
+	}
+	for i := range s {
+		d := &s[i]
+		if d.Period.Contains(now) && d.targets(c, device) && d.blocks(write, t) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Directive) blocks(write bool, t fhir.ResourceType) bool {
+	if len(d.Effects) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(d.Effects, func(e Effect) bool {
+		switch e {
+		case BlockRead:
+			return !write
+		case BlockWrite:
+			return write
+		case LimitTypes:
+			return !write && !slices.Contains(d.Types, t)
+		case BlockAll:
+			return true
+		default:
+			return true
+		}
+	})
+}
+
+// targets reports whether the directive is about the caller. One about an
+// organisation is about its parts too.
+func (d *Directive) targets(c *consent.Caller, device string) bool {
+	if len(d.Targets) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(d.Targets, func(ref string) bool {
+		if ref == "" {
+			return true
+		}
+		r := fhir.ParseReference(ref, "")
+		switch r.Type {
+		case "Organization":
+			return c.PartOf(r.ID)
+		case "Practitioner":
+			return ref == c.Practitioner
+		case "PractitionerRole":
+			return ref == c.Role
+		case "Device":
+			return r.ID == device
+		default:
+			return true
+		}
+	})
 }
