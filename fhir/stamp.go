@@ -19,11 +19,11 @@ type Edit struct {
 func Splice(dst, src []byte, edits []Edit) []byte {
 	at := 0
 	for _, e := range edits {
-		dst = append(dst, src[at:e.Start]...)
+		dst = append(dst, src[at:e.Start:e.End]...)
 		dst = append(dst, e.Text...)
-		at = max(e.End, e.Start)
+		at = e.End
 	}
-	return append(dst, src[at:]...)
+	return append(dst, src[at:len(src):len(src)]...)
 }
 
 // Stamp appends the source of t to dst with id, meta.versionId and

@@ -173,16 +173,22 @@ func (t *Tape) Field(obj Node, name string) Node {
 	}
 	for n := t.First(obj); n != None; n = t.Next(n) {
 		v := &t.nodes[n]
-		switch {
-		case v.marks&nameEscaped != 0:
-			if string(t.decodedName(v, nil)) == name {
+		if v.marks&nameEscaped != 0 {
+			if t.spelt(v, name) {
 				return n
 			}
-		case int(v.nameEnd-v.name) == len(name)+2 && string(t.src[v.name+1:v.nameEnd-1]) == name:
+			continue
+		}
+		if int(v.nameEnd-v.name) == len(name)+2 && string(t.src[v.name+1:v.nameEnd-1]) == name {
 			return n
 		}
 	}
 	return None
+}
+
+func (t *Tape) spelt(v *node, name string) bool {
+	var room [64]byte
+	return string(t.decodedName(v, room[:])) == name
 }
 
 // Line says where offset stands in the source, one-based; the column counts

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -47,8 +48,8 @@ func panel(tb testing.TB, indented bool) []byte {
 }
 
 func BenchmarkTape(b *testing.B) {
-	for name, indented := range map[string]bool{"compact": false, "indented": true} {
-		src := panel(b, indented)
+	for _, name := range []string{"compact", "indented"} {
+		src := panel(b, name == "indented")
 		b.Run(name+"/tape", func(b *testing.B) {
 			var t Tape
 			measure(b, src, func() error { return t.Parse(src, Limits{}) })
@@ -76,5 +77,44 @@ func measure(b *testing.B, src []byte, parse func() error) {
 		if err := parse(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkTapeCrowd reads objects of very many members whose names the short
+// hash does not tell apart: the time per byte must not grow with their number.
+func BenchmarkTapeCrowd(b *testing.B) {
+	for _, n := range []int{30, 1_000, 100_000} {
+		src := crowd(n, "last")
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			var t Tape
+			measure(b, src, func() error { return t.Parse(src, Limits{}) })
+		})
+	}
+}
+
+func BenchmarkStamp(b *testing.B) {
+	src := panel(b, false)
+	at := time.UnixMilli(1_700_000_000_123)
+	var t Tape
+	if err := t.Parse(src, Limits{}); err != nil {
+		b.Fatal(err)
+	}
+	dst := make([]byte, 0, 2*len(src))
+	measure(b, src, func() error {
+		dst = Stamp(dst[:0], &t, "p1", "4", at)
+		return nil
+	})
+}
+
+func BenchmarkParseReference(b *testing.B) {
+	for _, s := range []string{"Patient/5cbc121b-cd71-4428-b8b7-31e53eba8184", testBase + "/Patient/p1", "urn:uuid:5cbc121b-cd71-4428-b8b7-31e53eba8184"} {
+		b.Run(s[:8], func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if ParseReference(s, testBase).Form == RefInvalid {
+					b.Fatal(s)
+				}
+			}
+		})
 	}
 }
