@@ -1,0 +1,230 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+)
+
+// bundle is R4 http.html#transaction: POST of a Bundle to the base. A batch is
+// run here, entry by entry, each like a request of its own; a transaction is
+// the gate's.
+func (s *Server) bundle(ctx context.Context, x *exchange) (answer, error) {
+	if err := sameType(x.tape, "Bundle"); err != nil {
+		return answer{}, err
+	}
+	kind := x.tape.Field(x.tape.Root(), "type")
+	switch x.tape.Text(kind) {
+	case "batch":
+		return s.batch(ctx, x)
+	case "transaction":
+		return s.transaction(ctx, x)
+	default:
+		return answer{}, misplaced(x.tape, kind, fhir.CodeValue, "Bundle.type", "A Bundle sent to the base must be a batch or a transaction.")
+	}
+}
+
+// asked is one entry of a Bundle: a request without its envelope.
+type asked struct {
+	index      int
+	fullURL    string
+	method     string
+	path       string // below the base
+	query      string
+	conditions conditions
+	resource   fhir.Node
+}
+
+// entries reads what a Bundle asks for.
+func (s *Server) entries(t *fhir.Tape) ([]asked, error) {
+	list := t.Field(t.Root(), "entry")
+	if list == fhir.None {
+		return nil, nil
+	}
+	if t.Kind(list) != fhir.Array {
+		return nil, misplaced(t, list, fhir.CodeStructure, "Bundle.entry", "entry must be a list.")
+	}
+	var out []asked
+	for n := t.First(list); n != fhir.None; n = t.Next(n) {
+		if len(out) == s.cfg.MaxEntries {
+			return nil, refuse(problemTooLarge)
+		}
+		a, err := s.entry(t, n, len(out))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+// entry reads one entry.
+func (s *Server) entry(t *fhir.Tape, n fhir.Node, i int) (asked, error) {
+	request := t.Field(n, "request")
+	a := asked{
+		index:    i,
+		fullURL:  t.Text(t.Field(n, "fullUrl")),
+		method:   t.Text(t.Field(request, "method")),
+		resource: t.Field(n, "resource"),
+		conditions: conditions{
+			ifMatch:         t.Text(t.Field(request, "ifMatch")),
+			ifNoneMatch:     t.Text(t.Field(request, "ifNoneMatch")),
+			ifModifiedSince: t.Text(t.Field(request, "ifModifiedSince")),
+			ifNoneExist:     t.Text(t.Field(request, "ifNoneExist")),
+		},
+	}
+	url := t.Field(request, "url")
+	if a.method == "" || t.Kind(url) != fhir.String {
+		return a, misplaced(t, n, fhir.CodeRequired, place(i)+".request", "An entry must have request.method and request.url.")
+	}
+	if a.resource != fhir.None && t.Kind(a.resource) != fhir.Object {
+		return a, misplaced(t, a.resource, fhir.CodeStructure, place(i)+".resource", "A resource must be an object.")
+	}
+	address := strings.TrimPrefix(t.Text(url), s.cfg.BaseURL)
+	a.path, a.query, _ = strings.Cut(strings.TrimPrefix(address, "/"), "?")
+	return a, nil
+}
+
+// batch answers each entry for itself, in order; one that fails does not touch
+// the others.
+func (s *Server) batch(ctx context.Context, x *exchange) (answer, error) {
+	entries, err := s.entries(x.tape)
+	if err != nil {
+		return answer{}, err
+	}
+	out := []byte(`{"resourceType":"Bundle","type":"batch-response"`)
+	first := true
+	for i := range entries {
+		out, first = appendComma(out, first)
+		out = s.batchEntry(ctx, out, x, &entries[i])
+	}
+	return answer{form: formBatch, status: http.StatusOK, text: appendClosing(out, first)}, nil
+}
+
+// batchEntry takes one entry through the phases that come after the token, and
+// appends its answer.
+func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e *asked) []byte {
+	x := &exchange{
+		method: e.method, path: e.path, query: e.query, conditions: e.conditions,
+		prefer: outer.prefer, request: outer.request, row: outer.row,
+	}
+	defer s.release(x)
+	a, err := s.batchPhases(ctx, x, outer.tape, e)
+	if err == nil && a.withheld() {
+		err = gate.ErrUnavailable
+	}
+	if err != nil {
+		return s.appendFailure(dst, err, e.index)
+	}
+	return s.appendAnswer(dst, &a)
+}
+
+// batchPhases are the phases of an entry: what is addressed, body, handler.
+func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape, e *asked) (answer, error) {
+	row, t, _, _ := s.resolve(x.method, x.path)
+	if row == nil {
+		return answer{}, s.unmatchedError(x)
+	}
+	if row.body == bodyBundle || row.body == bodyForm || row.open {
+		return answer{}, refuse(problemUnknownOperation)
+	}
+	x.row, x.target = row, t
+	x.request.Interaction = row.inner()
+	x.request.Type = ""
+	x.request.Line = e.line()
+	if _, err := x.scan(); err != nil {
+		return answer{}, err
+	}
+	if err := s.address(x); err != nil {
+		return answer{}, err
+	}
+	if err := s.entryBody(x, outer, e); err != nil {
+		return answer{}, err
+	}
+	return row.handle(s, ctx, x)
+}
+
+// line is the entry as the record of a request has it.
+func (e *asked) line() string {
+	line := e.method + " " + Root + "/" + e.path
+	if e.query != "" {
+		line += "?" + e.query
+	}
+	return line
+}
+
+// entryBody reads the resource of an entry onto a tape of its own.
+func (s *Server) entryBody(x *exchange, outer *fhir.Tape, e *asked) error {
+	switch x.row.body {
+	case bodyResource:
+		if e.resource == fhir.None {
+			return wrong(http.StatusBadRequest, fhir.Issue{
+				Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
+				Text: "The entry must have a resource.", Expression: place(e.index),
+			})
+		}
+	case bodyOptional:
+		if e.resource == fhir.None {
+			return nil
+		}
+	default:
+		return nil
+	}
+	x.tape = s.tape()
+	return x.tape.Parse(outer.Raw(e.resource), s.tapeLimits(bodyBundle))
+}
+
+// appendAnswer appends an entry of a batch-response or transaction-response.
+func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
+	dst = append(dst, '{')
+	r := a.subject()
+	if r != nil {
+		dst = append(s.appendFullURL(dst[:len(dst)-1], r), ',')
+	}
+	switch a.form {
+	case formEmpty, formUnchanged, formDone:
+	default:
+		dst = append(dst, `"resource":`...)
+		dst = append(s.appendBody(dst, a), ',')
+	}
+	dst = appendStatus(append(dst, `"response":{`...), a.status)
+	if r != nil {
+		if a.created {
+			dst = append(dst, `,"location":`...)
+			dst = fhir.AppendString(dst, s.location(r))
+		}
+		dst = appendVersionHeaders(dst, r)
+	}
+	if a.form == formDone {
+		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), done())
+	}
+	return append(dst, `}}`...)
+}
+
+// appendFailure appends an entry that failed, with the outcome a request of its
+// own would have had.
+func (s *Server) appendFailure(dst []byte, err error, i int) []byte {
+	o := explain(err)
+	dst = appendStatus(append(dst, `{"response":{`...), o.status)
+	dst = append(dst, `,"outcome":`...)
+	if o.issues != nil {
+		dst = fhir.AppendOutcome(dst, within(place(i), o.issues)...)
+	} else {
+		dst = append(dst, s.bodies[o.problem]...)
+	}
+	return append(dst, `}}`...)
+}
+
+// appendStatus appends response.status.
+func appendStatus(dst []byte, status int) []byte {
+	dst = append(dst, `"status":"`...)
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	if text := http.StatusText(status); text != "" {
+		dst = append(append(dst, ' '), text...)
+	}
+	return append(dst, '"')
+}

@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/r4"
+)
+
+// metadata is R4 http.html#capabilities.
+func (s *Server) metadata(_ context.Context, x *exchange) (answer, error) {
+	return answer{form: formStatic, status: http.StatusOK, text: s.capabilities}, nil
+}
+
+// preflight answers a browser that asks whether it may read the metadata
+// (SMART App Launch 2.2 wants it readable from everywhere).
+func (s *Server) preflight(context.Context, *exchange) (answer, error) {
+	return answer{form: formEmpty, status: http.StatusNoContent}, nil
+}
+
+// statement makes the CapabilityStatement of the table of interactions and the
+// search parameters of R4. It is made once.
+func (s *Server) statement() []byte {
+	date := s.cfg.Released
+	if date.IsZero() {
+		date = s.cfg.Now()
+	}
+	w := text(`{"resourceType":"CapabilityStatement","status":"active","kind":"instance","name":"Vitrine","date":"`)
+	w = text(fhir.AppendInstant(w, date))
+	w = w.raw(`","software":{"name":"Vitrine"`)
+	if s.cfg.Version != "" {
+		w = w.raw(`,"version":`).quote(s.cfg.Version)
+	}
+	w = w.raw(`},"implementation":{"description":"A national health record behind glass","url":`).quote(s.cfg.BaseURL)
+	w = w.raw(`},"fhirVersion":"4.0.1","format":["json","application/fhir+json"],"rest":[{"mode":"server",` +
+		`"security":{"cors":true,"service":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service",` +
+		`"code":"SMART-on-FHIR"}]}],"description":"Bearer tokens with SMART scopes, one organisation and one purpose of use. ` +
+		`What a caller may not see does not exist for that caller."},"resource":[`)
+	for i, t := range s.tools.Definitions.Resources() {
+		if i > 0 {
+			w = w.raw(",")
+		}
+		w = s.describe(w, t)
+	}
+	w = w.raw(`],"interaction":[{"code":"transaction"},{"code":"batch"}]}]}`)
+	return w
+}
+
+// describe appends rest.resource of one type.
+func (s *Server) describe(w text, t *r4.Type) text {
+	var interactions, operations []string
+	for i := range s.table {
+		row := &s.table[i]
+		if row.method == "" || row.method == http.MethodHead || row.beside || !strings.HasPrefix(row.pattern, onType) || !row.serves(t.Resource()) {
+			continue
+		}
+		switch {
+		case row.only != "":
+			operations = appendOnce(operations, row.name)
+		case row.name != "search-compartment":
+			interactions = appendOnce(interactions, row.name)
+		}
+	}
+	w = w.raw(`{"type":`).quote(t.Name).raw(`,"profile":`).quote("http://hl7.org/fhir/StructureDefinition/" + t.Name).raw(`,"interaction":[`)
+	for i, code := range interactions {
+		w = w.comma(i).raw(`{"code":`).quote(code).raw("}")
+	}
+	w = w.raw(`],"versioning":"versioned","readHistory":true,"updateCreate":false`)
+	if contains(interactions, "create") {
+		w = w.raw(`,"conditionalCreate":true,"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"single"`)
+	} else {
+		w = w.raw(`,"conditionalCreate":false,"conditionalRead":"full-support","conditionalUpdate":false,"conditionalDelete":"not-supported"`)
+	}
+	w = searchParams(w, t)
+	for i, name := range operations {
+		if i == 0 {
+			w = w.raw(`,"operation":[`)
+		}
+		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(name, "$")).raw(`,"definition":`).quote(definition(name)).raw("}")
+		if i == len(operations)-1 {
+			w = w.raw("]")
+		}
+	}
+	return w.raw("}")
+}
+
+// searchParams appends rest.resource.searchParam.
+func searchParams(w text, t *r4.Type) text {
+	n := 0
+	for _, p := range t.Params() {
+		if !searchable(p) {
+			continue
+		}
+		if n == 0 {
+			w = w.raw(`,"searchParam":[`)
+		}
+		w = w.comma(n).raw(`{"name":`).quote(p.Code)
+		if p.URL != "" {
+			w = w.raw(`,"definition":`).quote(p.URL)
+		}
+		w = w.raw(`,"type":`).quote(p.Kind.String()).raw("}")
+		n++
+	}
+	if n > 0 {
+		w = w.raw("]")
+	}
+	return w
+}
+
+// searchable reports whether a query may name the parameter.
+func searchable(p *r4.SearchParam) bool {
+	return !p.Internal && p.Expression != "" && p.Kind != r4.ParamComposite && p.Kind != r4.ParamSpecial
+}
+
+// definition is the canonical URL of an operation.
+func definition(name string) string {
+	if name == "$everything" {
+		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+	}
+	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
+}
+
+// text is JSON under construction.
+type text []byte
+
+func (w text) raw(s string) text   { return append(w, s...) }
+func (w text) quote(s string) text { return fhir.AppendString(w, s) }
+func (w text) comma(i int) text {
+	if i == 0 {
+		return w
+	}
+	return append(w, ',')
+}
+
+func appendOnce(list []string, s string) []string {
+	if contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}

@@ -1,0 +1,103 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// history is R4 http.html#history of one resource.
+func (s *Server) history(ctx context.Context, x *exchange) (answer, error) {
+	p, err := s.paging(x, "_count")
+	if err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.History(ctx, &x.request, x.request.Type, x.target.id,
+		gate.HistoryPage{Count: p.count, Cursor: p.cursor})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formHistory, status: http.StatusOK, self: p.self, at: x.path}, nil
+}
+
+// paged are the parameters of an answer that comes in pages and is no search.
+type paged struct {
+	count  int
+	cursor string
+	types  []fhir.ResourceType
+	// self is the query as it was understood, without the cursor.
+	self string
+}
+
+// paging reads the parameters of a history or an operation: those named, and
+// the cursor. One that is not among them is refused by name, unless the client
+// asks for lenience.
+func (s *Server) paging(x *exchange, known ...string) (paged, error) {
+	p := paged{count: -1}
+	all, err := pairs(nil, x.query)
+	if err != nil {
+		return p, err
+	}
+	var self []string
+	for _, one := range all {
+		switch {
+		case one.Name == "_cursor":
+			p.cursor = one.Value
+			continue
+		case !contains(known, one.Name):
+			if x.prefer.lenient {
+				continue
+			}
+			return p, wrongParameter(one.Name, "it is not a parameter of this interaction; known are: "+strings.Join(known, ", "))
+		case one.Name == "_count":
+			if p.count, err = strconv.Atoi(one.Value); err != nil || p.count < 0 {
+				return p, wrongParameter(one.Name, "it must be a whole number, 0 or more")
+			}
+		case one.Name == "_type":
+			if p.types, err = s.types(p.types, one); err != nil {
+				return p, err
+			}
+		}
+		self = append(self, one.Name+"="+escape(one.Value))
+	}
+	p.self = strings.Join(self, "&")
+	return p, nil
+}
+
+// types reads a list of resource types.
+func (s *Server) types(dst []fhir.ResourceType, p search.Pair) ([]fhir.ResourceType, error) {
+	for name := range strings.SplitSeq(p.Value, ",") {
+		t := s.tools.Definitions.Resource(name)
+		if t == nil {
+			return nil, wrongParameter(p.Name, "it must list resource types of R4, separated by commas")
+		}
+		dst = append(dst, t.Resource())
+	}
+	return dst, nil
+}
+
+// wrongParameter names a parameter and says what would be right. Its value is
+// not repeated.
+func wrongParameter(name, text string) error {
+	if len(name) > 64 {
+		name = name[:64]
+	}
+	return wrong(http.StatusBadRequest, fhir.Issue{
+		Severity: fhir.SeverityError, Code: fhir.CodeInvalid, Detail: "invalid",
+		Text: "Parameter " + strconv.Quote(name) + ": " + text + ".",
+	})
+}
+
+func contains(list []string, s string) bool {
+	for _, one := range list {
+		if one == s {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+)
+
+// interaction is one row of the table that drives routes, HEAD, 405 and Allow,
+// scopes, the audit subtype, batch entries and the CapabilityStatement. What
+// stands in no row is not served.
+type interaction struct {
+	// name is the interaction as the specification names it (R4 http.html), or
+	// the operation with its dollar sign.
+	name   string
+	method string // empty: the path is known and takes no method
+	// pattern is the path below the base; outside rows stand beside it.
+	pattern string
+	// letter is the SMART scope letter and audit the code of the AuditEvent's
+	// subtype.
+	letter byte
+	audit  string
+	// write says that the interaction may change what is stored.
+	write bool
+	// open rows need no token and say nothing about a record.
+	open bool
+	// beside rows stand beside the FHIR base, not below it.
+	beside bool
+	body   bodyKind
+	// only is the one type an operation is for.
+	only   fhir.ResourceType
+	handle func(*Server, context.Context, *exchange) (answer, error)
+}
+
+// bodyKind says what the body of a request is.
+type bodyKind uint8
+
+const (
+	bodyNone     bodyKind = iota
+	bodyResource          // a resource; required
+	bodyOptional          // Parameters, or nothing
+	bodyForm              // application/x-www-form-urlencoded
+	bodyBundle            // a batch or transaction
+)
+
+const (
+	onSystem   = "/"
+	onType     = "/:type"
+	onInstance = "/:type/:id"
+)
+
+// interactions is the table. Rows for HEAD follow from those for GET.
+func interactions() []interaction {
+	rows := []interaction{
+		{name: "capabilities", method: http.MethodGet, pattern: "/metadata", open: true, handle: (*Server).metadata},
+		{name: "preflight", method: http.MethodOptions, pattern: "/metadata", open: true, handle: (*Server).preflight},
+
+		{name: "read", method: http.MethodGet, pattern: onInstance, letter: 'r', audit: "read", handle: (*Server).read},
+		{name: "vread", method: http.MethodGet, pattern: onInstance + "/_history/:vid", letter: 'r', audit: "vread", handle: (*Server).vread},
+		{name: "history-instance", method: http.MethodGet, pattern: onInstance + "/_history", letter: 'r', audit: "history-instance", handle: (*Server).history},
+		{name: "create", method: http.MethodPost, pattern: onType, letter: 'c', audit: "create", write: true, body: bodyResource, handle: (*Server).create},
+		{name: "update", method: http.MethodPut, pattern: onInstance, letter: 'u', audit: "update", write: true, body: bodyResource, handle: (*Server).update},
+		{name: "update", method: http.MethodPut, pattern: onType, letter: 'u', audit: "update", write: true, body: bodyResource, handle: (*Server).updateWhere},
+		{name: "delete", method: http.MethodDelete, pattern: onInstance, letter: 'd', audit: "delete", write: true, handle: (*Server).remove},
+		{name: "delete", method: http.MethodDelete, pattern: onType, letter: 'd', audit: "delete", write: true, handle: (*Server).removeWhere},
+		{name: "search-type", method: http.MethodGet, pattern: onType, letter: 's', audit: "search-type", handle: (*Server).searchType},
+		{name: "search-type", method: http.MethodPost, pattern: onType + "/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchType},
+		{name: "search-compartment", method: http.MethodGet, pattern: onInstance + "/:of", letter: 's', audit: "search-type", handle: (*Server).searchCompartment},
+		{name: "search-compartment", method: http.MethodPost, pattern: onInstance + "/:of/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchCompartment},
+		{name: "transaction", method: http.MethodPost, pattern: onSystem, audit: "transaction", write: true, body: bodyBundle, handle: (*Server).bundle},
+
+		{name: "$everything", method: http.MethodGet, pattern: onInstance + "/$everything", letter: 'r', audit: "$everything", only: "Patient", handle: (*Server).everything},
+		{name: "$break-glass", method: http.MethodPost, pattern: onInstance + "/$break-glass", letter: 'r', audit: "$break-glass", write: true, body: bodyOptional, only: "Patient", handle: (*Server).breakGlass},
+		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
+		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},
+
+		// R4 defines these; they would answer about others' writes, so nobody has
+		// them (DOSSIER §7.9).
+		{name: "history-type", pattern: onType + "/_history"},
+		{name: "history-system", pattern: "/_history"},
+
+		{name: "healthz", method: http.MethodGet, pattern: "/healthz", open: true, beside: true, handle: (*Server).healthz},
+		{name: "readyz", method: http.MethodGet, pattern: "/readyz", open: true, beside: true, handle: (*Server).readyz},
+		{name: "metrics", method: http.MethodGet, pattern: "/metrics", open: true, beside: true, handle: (*Server).metrics},
+	}
+	for _, row := range rows {
+		if row.method == http.MethodGet {
+			row.method = http.MethodHead
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// path is the pattern as the engine routes it.
+func (i *interaction) path() string {
+	switch {
+	case i.beside:
+		return i.pattern
+	case i.pattern == onSystem:
+		return Root
+	default:
+		return Root + i.pattern
+	}
+}
+
+// inner is what the gate is told of the interaction.
+func (i *interaction) inner() gate.Interaction {
+	return gate.Interaction{Code: i.audit, Letter: i.letter, Write: i.write}
+}
+
+// serves reports whether a resource type has the interaction. AuditEvents are
+// written by the server alone.
+func (i *interaction) serves(t fhir.ResourceType) bool {
+	if i.only != "" && i.only != t {
+		return false
+	}
+	return !i.write || t != "AuditEvent"
+}
+
+// target is what a path below the base names.
+type target struct {
+	kind    string // the type, as written
+	id      string
+	version string
+	of      string // the type searched in a compartment
+}
+
+// set files one path parameter.
+func (t *target) set(name, value string) {
+	switch name {
+	case "type":
+		t.kind = value
+	case "id":
+		t.id = value
+	case "vid":
+		t.version = value
+	case "of":
+		t.of = value
+	}
+}
+
+// reserved reports whether a path parameter is a word of the interface, which
+// no id and no type is.
+func (t *target) reserved() bool {
+	for _, s := range [...]string{t.kind, t.id, t.of} {
+		if s != "" && (s[0] == '_' || s[0] == '$') {
+			return true
+		}
+	}
+	return false
+}
+
+// match reports whether the path is an instance of the pattern, how many words
+// they have in common, and what the path names.
+func (i *interaction) match(path string) (t target, words int, ok bool) {
+	pattern := strings.TrimPrefix(i.pattern, "/")
+	for {
+		want, restPattern, morePattern := strings.Cut(pattern, "/")
+		have, restPath, morePath := strings.Cut(path, "/")
+		if name, param := strings.CutPrefix(want, ":"); param && have != "" {
+			t.set(name, have)
+		} else if want == have {
+			words++
+		} else {
+			return target{}, 0, false
+		}
+		if morePattern != morePath {
+			return target{}, 0, false
+		}
+		if !morePattern {
+			return t, words, true
+		}
+		pattern, path = restPattern, restPath
+	}
+}
+
+// resolve finds the row for a method and a path below the base, without its
+// first slash. Of several patterns that fit, the one with most words counts.
+// When the path is known but not with this method, allow lists the methods it
+// has; known is false for a path that fits no pattern.
+func (s *Server) resolve(method, path string) (row *interaction, t target, allow string, known bool) {
+	best := -1
+	var pattern string
+	for i := range s.table {
+		r := &s.table[i]
+		if r.beside {
+			continue
+		}
+		if _, words, ok := r.match(path); ok && words > best {
+			best, pattern = words, r.pattern
+		}
+	}
+	if best < 0 {
+		return nil, target{}, "", false
+	}
+	for i := range s.table {
+		if r := &s.table[i]; r.pattern == pattern && r.method == method && !r.beside {
+			t, _, _ = r.match(path)
+			return r, t, "", true
+		}
+	}
+	return nil, target{}, s.allow(pattern, ""), true
+}
+
+// allow lists the methods of a pattern that a type has, for the Allow header.
+func (s *Server) allow(pattern string, t fhir.ResourceType) string {
+	var methods []string
+	for i := range s.table {
+		if r := &s.table[i]; r.pattern == pattern && r.method != "" && (t == "" || r.serves(t)) {
+			methods = append(methods, r.method)
+		}
+	}
+	return strings.Join(methods, ", ")
+}

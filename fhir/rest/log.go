@@ -1,0 +1,63 @@
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// failed keeps what the log is told of an error.
+func (x *exchange) failed(err error, o outcome) {
+	x.problem = o.problem.entry().detail
+	if o.problem == problemInternal && o.issues == nil || o.problem == problemUnavailable {
+		x.fault = err
+	}
+}
+
+// log writes the one event of a request: ids and kinds, no query, no name, no
+// token. The path is the pattern that was matched.
+func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
+	level := slog.LevelInfo
+	if x.status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	if !s.cfg.Log.Enabled(ctx, level) {
+		return
+	}
+	c := &x.request.Caller
+	attrs := make([]slog.Attr, 0, 14)
+	attrs = append(attrs,
+		slog.String("method", method(x.method)),
+		slog.String("interaction", x.row.name),
+		slog.String("route", x.row.path()),
+		slog.Int("status", x.status),
+		slog.Duration("took", took.Round(time.Microsecond)),
+		slog.String("request", x.request.ID),
+	)
+	if x.request.Type != "" {
+		attrs = append(attrs, slog.String("type", string(x.request.Type)))
+	}
+	if !x.row.open {
+		attrs = append(attrs, slog.String("caller", c.Kind.String()),
+			slog.String("client", c.Client), slog.String("organization", c.Organization))
+	}
+	if x.problem != "" {
+		attrs = append(attrs, slog.String("problem", x.problem))
+	}
+	if x.fault != nil {
+		attrs = append(attrs, slog.String("error", x.fault.Error()))
+	}
+	s.cfg.Log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// method keeps invented methods out of the log.
+func method(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return m
+	default:
+		return "other"
+	}
+}

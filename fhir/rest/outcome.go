@@ -1,0 +1,243 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// problem is an entry of the closed catalogue of what the porch answers when it
+// does not answer. The zero value is the silent 500.
+type problem uint8
+
+const (
+	problemInternal problem = iota
+	problemNoToken
+	problemBadToken
+	problemForbidden
+	problemForbiddenClient
+	problemForbiddenScope
+	problemForbiddenRole
+	problemForbiddenPurpose
+	problemBlocked
+	problemNotFound
+	problemUnknownPath
+	problemUnknownType
+	problemUnknownOperation
+	problemMethod
+	problemNotAcceptable
+	problemGone
+	problemConflict
+	problemPrecondition
+	problemMultiple
+	problemTooLarge
+	problemURI
+	problemMediaType
+	problemBody
+	problemQuery
+	problemHeader
+	problemCursor
+	problemTooCostly
+	problemThrottled
+	problemUnavailable
+
+	problemCount
+)
+
+// entry is what a problem says on the wire. No text names an id, a count, a
+// patient or a cause within the server.
+type entry struct {
+	status int
+	code   fhir.IssueCode
+	detail string
+	text   string
+}
+
+// catalogue is the one table from problems to HTTP (DOSSIER §7.9, R4
+// http.html#Status-Codes).
+//
+//nolint:gochecknoglobals // a table that never changes
+var catalogue = [problemCount]entry{
+	problemInternal:         {http.StatusInternalServerError, fhir.CodeException, "", "The server failed. The request may be tried again."},
+	problemNoToken:          {http.StatusUnauthorized, fhir.CodeLogin, "", "A bearer token is required."},
+	problemBadToken:         {http.StatusUnauthorized, fhir.CodeLogin, "", "The bearer token was not accepted."},
+	problemForbidden:        {http.StatusForbidden, fhir.CodeForbidden, "", "The caller may not do this."},
+	problemForbiddenClient:  {http.StatusForbidden, fhir.CodeForbidden, "forbidden-client", "The client or its organisation may not use this service."},
+	problemForbiddenScope:   {http.StatusForbidden, fhir.CodeForbidden, "forbidden-scope", "The scopes of the token do not cover this interaction."},
+	problemForbiddenRole:    {http.StatusForbidden, fhir.CodeForbidden, "forbidden-role", "The caller's role does not permit this interaction."},
+	problemForbiddenPurpose: {http.StatusForbidden, fhir.CodeForbidden, "forbidden-purpose", "The token must state exactly one purpose of use, and one that is open to its caller."},
+	problemBlocked:          {http.StatusForbidden, fhir.CodeForbidden, "blocked", "Access is blocked by direction of the authority."},
+	problemNotFound:         {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource."},
+	problemUnknownPath:      {http.StatusNotFound, fhir.CodeNotSupported, "", "Nothing is served at this address."},
+	problemUnknownType:      {http.StatusNotFound, fhir.CodeNotSupported, "", "The resource type is not one of FHIR R4."},
+	problemUnknownOperation: {http.StatusNotFound, fhir.CodeNotSupported, "", "The operation is not one of this server; its CapabilityStatement lists them."},
+	problemMethod:           {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "The method is not one of this address; the Allow header lists them."},
+	problemNotAcceptable:    {http.StatusNotAcceptable, fhir.CodeNotSupported, "", "Only application/fhir+json for FHIR version 4.0 can be sent."},
+	problemGone:             {http.StatusGone, fhir.CodeDeleted, "", "The resource was deleted."},
+	problemConflict:         {http.StatusConflict, fhir.CodeConflict, "", "Another write came first; the request may be tried again."},
+	problemPrecondition:     {http.StatusPreconditionFailed, fhir.CodeConflict, "", "The version named in If-Match is not the current one."},
+	problemMultiple:         {http.StatusPreconditionFailed, fhir.CodeMultiple, "", "The condition matches more than one resource."},
+	problemTooLarge:         {http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "", "The body is larger than this server accepts."},
+	problemURI:              {http.StatusRequestURITooLong, fhir.CodeTooLong, "", "The address is longer than this server accepts; a search may be sent by POST to _search."},
+	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, not encoded; of a search by POST, application/x-www-form-urlencoded."},
+	problemBody:             {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
+	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
+	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
+	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
+	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much; it needs a narrower criterion."},
+	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
+	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
+}
+
+// entry is the problem's row; the silent 500 for one that has none.
+func (p problem) entry() entry {
+	if p >= problemCount {
+		p = problemInternal
+	}
+	return catalogue[p]
+}
+
+// issue is the problem as an OperationOutcome issue.
+func (p problem) issue() fhir.Issue {
+	e := p.entry()
+	return fhir.Issue{Severity: fhir.SeverityError, Code: e.code, Detail: e.detail, Text: e.text}
+}
+
+// fault is a problem found by the porch.
+type fault struct {
+	problem problem
+	// allow is the Allow header of a 405.
+	allow string
+}
+
+// Error implements error.
+func (f *fault) Error() string {
+	return "problem " + strconv.Itoa(int(f.problem))
+}
+
+// refuse is a fault that needs no more words.
+func refuse(p problem) error { return &fault{problem: p} }
+
+// wrong is a fault of the request that names what would be right.
+func wrong(status int, issues ...fhir.Issue) error {
+	return &gate.Invalid{Status: status, Issues: issues}
+}
+
+// errPanic stands for a broken invariant.
+var errPanic = errors.New("panic")
+
+// outcome is what an error becomes: a status, the headers that go with it, and
+// either a problem of the catalogue or issues of its own.
+type outcome struct {
+	status  int
+	problem problem
+	issues  []fhir.Issue // nil: the problem's own
+	allow   string
+}
+
+// explain is the one table from errors to HTTP. What it does not know is a
+// silent 500.
+func explain(err error) outcome {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		return outcome{status: f.problem.entry().status, problem: f.problem, allow: f.allow}
+	}
+	if o, ok := explainContent(err); ok {
+		return o
+	}
+	p := problemOf(err)
+	return outcome{status: p.entry().status, problem: p}
+}
+
+// explainContent handles the errors that carry issues of their own: content and
+// queries that are wrong within themselves.
+func explainContent(err error) (outcome, bool) {
+	var o outcome
+	if refusal := (*search.Refusal)(nil); errors.As(err, &refusal) {
+		o = outcome{status: http.StatusBadRequest, issues: refusal.Issues}
+	} else if syntax := (*fhir.SyntaxError)(nil); errors.As(err, &syntax) {
+		o = outcome{status: http.StatusBadRequest, issues: []fhir.Issue{{
+			Severity: fhir.SeverityFatal, Code: fhir.CodeStructure, Text: "The body is not valid JSON: " + syntax.Reason,
+			Line: syntax.Line, Column: syntax.Column,
+		}}}
+	} else if invalid := (*gate.Invalid)(nil); errors.As(err, &invalid) {
+		o = outcome{status: invalid.Status, issues: invalid.Issues}
+	}
+	if len(o.issues) == 0 {
+		return outcome{}, false
+	}
+	if at := (*gate.EntryError)(nil); errors.As(err, &at) {
+		o.issues = within("Bundle.entry["+strconv.Itoa(at.Index)+"]", o.issues)
+	}
+	return o, true
+}
+
+// problemOf maps the gate's refusals that carry nothing.
+func problemOf(err error) problem {
+	if refused := (*gate.Refused)(nil); errors.As(err, &refused) {
+		return problemOfCode(refused.Code, refused.Status)
+	}
+	for _, row := range [...]struct {
+		err     error
+		problem problem
+	}{
+		{gate.ErrNotFound, problemNotFound},
+		{gate.ErrGone, problemGone},
+		{gate.ErrPrecondition, problemPrecondition},
+		{gate.ErrMultiple, problemMultiple},
+		{gate.ErrConflict, problemConflict},
+		{gate.ErrTooCostly, problemTooCostly},
+		{gate.ErrBadCursor, problemCursor},
+		{gate.ErrMethod, problemMethod},
+		{gate.ErrUnavailable, problemUnavailable},
+		{context.Canceled, problemUnavailable},
+		{context.DeadlineExceeded, problemUnavailable},
+	} {
+		if errors.Is(err, row.err) {
+			return row.problem
+		}
+	}
+	return problemInternal
+}
+
+// problemOfCode maps the closed catalogue of refusals that depend on the caller
+// alone.
+func problemOfCode(code string, status int) problem {
+	switch code {
+	case "forbidden-client":
+		return problemForbiddenClient
+	case "forbidden-scope":
+		return problemForbiddenScope
+	case "forbidden-role":
+		return problemForbiddenRole
+	case "forbidden-purpose":
+		return problemForbiddenPurpose
+	case "blocked":
+		return problemBlocked
+	}
+	if status == http.StatusUnauthorized {
+		return problemBadToken
+	}
+	return problemForbidden
+}
+
+// within puts issues about a resource in their place in a Bundle.
+func within(place string, issues []fhir.Issue) []fhir.Issue {
+	out := make([]fhir.Issue, len(issues))
+	for i, issue := range issues {
+		switch {
+		case issue.Expression == "":
+			issue.Expression = place
+		case !strings.HasPrefix(issue.Expression, "Bundle."):
+			_, rest, _ := strings.Cut(issue.Expression, ".")
+			issue.Expression = strings.TrimSuffix(place+".resource."+rest, ".")
+		}
+		out[i] = issue
+	}
+	return out
+}

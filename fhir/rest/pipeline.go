@@ -1,0 +1,286 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+)
+
+// exchange is one request, or one entry of a batch, on its way through the
+// phases.
+type exchange struct {
+	row *interaction
+	// path is the request's path below the base, without its first slash.
+	path   string
+	method string
+	target target
+	// query is the query part as it came.
+	query string
+	// request is what the gate is told.
+	request    gate.Request
+	conditions conditions
+	prefer     preference
+	pretty     bool
+	body       []byte
+	tape       *fhir.Tape
+	// client is the place taken among the client's requests.
+	client *client
+	// What the log and the meters are told.
+	status  int
+	problem string
+	fault   error
+}
+
+// serve is the way of every request: open, the phases, one answer, close. The
+// engine's context ends here; what goes on is the request's own.
+func (s *Server) serve(row *interaction) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		ctx := c.Request.Context()
+		x := s.open(row, c)
+		defer s.close(ctx, c.Writer, x)
+		a, err := s.phases(ctx, c.Writer, c.Request, x)
+		if err != nil {
+			s.fail(c.Writer, x, err)
+			return
+		}
+		s.respond(c.Writer, x, a)
+	}
+}
+
+// open takes the request's one moment and its id.
+func (s *Server) open(row *interaction, c *gin.Context) *exchange {
+	r := c.Request
+	x := &exchange{row: row, method: r.Method, query: r.URL.RawQuery}
+	x.path = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, Root), "/")
+	for _, p := range c.Params {
+		x.target.set(p.Key, p.Value)
+	}
+	x.request = gate.Request{
+		Now:         s.cfg.Now(),
+		ID:          requestID(r.Header["X-Request-Id"]),
+		Interaction: row.inner(),
+		Line:        r.Method + " " + r.RequestURI,
+		Address:     host(r.RemoteAddr),
+	}
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{x.request.ID}
+	delete(h, "Allow") // the engine's guess, where no route fitted
+	return x
+}
+
+// phases are fixed: limits, negotiation, token to caller, place in the queue of
+// the client, what is addressed, body, handler. A handler cannot be reached
+// past one of them.
+func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Request, x *exchange) (answer, error) {
+	if err := s.limit(r, x.row); err != nil {
+		return answer{}, err
+	}
+	if err := x.negotiate(r); err != nil {
+		return answer{}, err
+	}
+	if x.row.open {
+		return x.row.handle(s, ctx, x)
+	}
+	claim, err := s.identify(ctx, r.Header["Authorization"], x)
+	if err != nil {
+		return answer{}, err
+	}
+	if x.client, err = s.clients.enter(x.request.Caller.Client, x.request.Now); err != nil {
+		return answer{}, err
+	}
+	missing := s.address(x)
+	if claim != "" {
+		return answer{}, s.gate.Deny(ctx, &x.request, refusedPurpose(), claim)
+	}
+	if missing != nil {
+		return answer{}, missing
+	}
+	if err := s.receive(w, r, x); err != nil {
+		return answer{}, err
+	}
+	return x.row.handle(s, ctx, x)
+}
+
+// address works out what the path names: the type, and whether the type has the
+// interaction.
+func (s *Server) address(x *exchange) error {
+	if x.target.kind == "" {
+		return nil
+	}
+	if x.target.reserved() {
+		return s.unmatchedError(x)
+	}
+	t := s.tools.Definitions.Resource(x.target.kind)
+	if t == nil {
+		return refuse(problemUnknownType)
+	}
+	x.request.Type = t.Resource()
+	if x.row.only != "" && x.row.only != x.request.Type {
+		return refuse(problemUnknownOperation)
+	}
+	if !x.row.serves(x.request.Type) {
+		return &fault{problem: problemMethod, allow: s.allow(x.row.pattern, x.request.Type)}
+	}
+	if x.target.id != "" && !fhir.ValidID(x.target.id) {
+		return gate.ErrNotFound
+	}
+	if x.target.version != "" && !fhir.ValidID(x.target.version) {
+		return gate.ErrNotFound
+	}
+	return nil
+}
+
+// unmatched answers what no row serves.
+func (s *Server) unmatched(_ context.Context, x *exchange) (answer, error) {
+	return answer{}, s.unmatchedError(x)
+}
+
+// unmatchedError is 405 for a path that is known, with the methods it has, and
+// 404 for the rest.
+func (s *Server) unmatchedError(x *exchange) error {
+	if x.row.name == "outside" {
+		for i := range s.table {
+			if r := &s.table[i]; r.beside && r.pattern == "/"+x.path {
+				return &fault{problem: problemMethod, allow: s.allow(r.pattern, "")}
+			}
+		}
+		return refuse(problemUnknownPath)
+	}
+	row, t, allow, known := s.resolve(x.method, x.path)
+	switch {
+	case !known:
+		return refuse(problemUnknownPath)
+	case row != nil: // an id or a type where a word of the interface stands
+		return refuse(problemUnknownOperation)
+	case t.kind != "" && s.tools.Definitions.Resource(t.kind) == nil:
+		return refuse(problemUnknownType)
+	default:
+		return &fault{problem: problemMethod, allow: allow}
+	}
+}
+
+// receive reads and parses the body the interaction asks for.
+func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if x.row.body == bodyNone {
+		return nil
+	}
+	body, err := s.readBody(w, r, x.row.body)
+	if err != nil {
+		return err
+	}
+	x.body = body
+	if err := mediaType(x.row.body, r.Header, len(body)); err != nil {
+		return err
+	}
+	if x.row.body == bodyForm || (x.row.body == bodyOptional && len(body) == 0) {
+		return nil
+	}
+	x.tape = s.tape()
+	return x.tape.Parse(body, s.tapeLimits(x.row.body))
+}
+
+// readBody reads at most as much as the interaction allows. A client that says
+// it will send much does not get memory for it before it does.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, kind bodyKind) ([]byte, error) {
+	const trusted = 1 << 20
+	limited := http.MaxBytesReader(w, r.Body, s.bodyLimit(kind))
+	buf := make([]byte, 0, min(max(r.ContentLength, 511), trusted)+1)
+	for {
+		n, err := limited.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+				return nil, refuse(problemTooLarge)
+			}
+			return nil, refuse(problemBody)
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}
+
+// close is the last phase, whatever happened: a panic becomes a silent 500, the
+// place in the queue is given back, one event is logged.
+func (s *Server) close(ctx context.Context, w gin.ResponseWriter, x *exchange) {
+	fell := recover()
+	if fell != nil && !w.Written() {
+		s.fail(w, x, errPanic)
+	}
+	if x.client != nil {
+		s.clients.leave(x.client)
+	}
+	s.release(x)
+	took := s.cfg.Now().Sub(x.request.Now)
+	s.meters.count(x, took)
+	s.log(ctx, x, took)
+	if fell != nil {
+		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("request", x.request.ID),
+			slog.String("kind", fmt.Sprintf("%T", fell)), slog.String("stack", string(debug.Stack())))
+		if x.status != http.StatusInternalServerError {
+			panic(http.ErrAbortHandler) // half an answer is out: the client must notice
+		}
+	}
+}
+
+// tape takes a tape from the pool.
+func (s *Server) tape() *fhir.Tape {
+	t, ok := s.tapes.Get().(*fhir.Tape)
+	if !ok {
+		return new(fhir.Tape)
+	}
+	return t
+}
+
+// release gives the exchange's tape back.
+func (s *Server) release(x *exchange) {
+	if x.tape != nil {
+		s.tapes.Put(x.tape)
+		x.tape = nil
+	}
+}
+
+// requestID is the client's X-Request-Id where it is harmless, or a fresh one.
+func requestID(given []string) string {
+	if len(given) == 1 && saneID(given[0]) {
+		return given[0]
+	}
+	return uuid.NewString()
+}
+
+func saneID(s string) bool {
+	if s == "" || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// host is the address without its port. Headers that name another are not
+// trusted.
+func host(remote string) string {
+	i := strings.LastIndexByte(remote, ':')
+	if i < 0 {
+		return remote
+	}
+	return strings.Trim(remote[:i], "[]")
+}

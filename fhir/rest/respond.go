@@ -1,0 +1,289 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+)
+
+// form says what is made of an answer.
+type form uint8
+
+const (
+	formEmpty       form = iota // headers alone
+	formResource                // the one resource released, its exact bytes
+	formUnchanged               // 304
+	formDone                    // an OperationOutcome that says all is well
+	formSearchset               // a Bundle of matches
+	formHistory                 // a Bundle of versions
+	formTransaction             // a transaction-response
+	formGrant                   // Parameters of $break-glass
+	formAccess                  // Parameters of $access
+	formBatch                   // a batch-response, put together from answers
+	formStatic                  // bytes that say nothing about a record
+)
+
+// answer is what a handler hands to respond: what was released, and what is to
+// be made of it.
+type answer struct {
+	released gate.Released
+	form     form
+	status   int
+	// self is the query of the self link and at the place of the Bundle below
+	// the base.
+	self, at string
+	// created says that Location is to be sent.
+	created bool
+	// text is the body of formBatch and formStatic, and media the type of the
+	// latter where it is not FHIR JSON.
+	text  []byte
+	media []string
+	// entries are those a transaction was asked for.
+	entries []gate.Entry
+	returns returns
+}
+
+// one answers with the one resource released, or with 304 when the client has
+// it already.
+func one(r gate.Released, x *exchange) answer {
+	a := answer{released: r, form: formResource, status: http.StatusOK}
+	if items := r.Items(); len(items) == 1 && x.conditions.unchanged(&items[0].Resource) {
+		a.form, a.status = formUnchanged, http.StatusNotModified
+	}
+	return a
+}
+
+// written answers a create or an update (R4 http.html#create, #update).
+func written(r gate.Released, x *exchange) answer {
+	a := answer{released: r, form: formEmpty, status: http.StatusOK, created: r.Created()}
+	if a.created {
+		a.status = http.StatusCreated
+	}
+	switch x.prefer.returns {
+	case returnRepresentation:
+		a.form = formResource
+	case returnOutcome:
+		a.form = formDone
+	case returnMinimal:
+	}
+	return a
+}
+
+// withheld reports whether the answer lacks what it would have to rest on.
+func (a *answer) withheld() bool {
+	switch a.form {
+	case formStatic, formBatch:
+		return false
+	case formResource, formUnchanged:
+		return !a.released.Valid() || len(a.released.Items()) != 1
+	default:
+		return !a.released.Valid()
+	}
+}
+
+// subject is the resource whose version the headers name; nil when there is
+// none.
+func (a *answer) subject() *fhir.Resource {
+	switch a.form {
+	case formResource, formUnchanged, formEmpty, formDone:
+		if items := a.released.Items(); len(items) == 1 && items[0].Resource.Version != "" && !items[0].Resource.Deleted {
+			return &items[0].Resource
+		}
+	default:
+	}
+	return nil
+}
+
+// Header values that are the same on every answer are shared, to spare the read
+// path their allocation; nothing changes them.
+//
+//nolint:gochecknoglobals // never changed
+var (
+	valueFHIR    = []string{"application/fhir+json; charset=utf-8"}
+	valueNoStore = []string{"no-store, private"}
+	valueVary    = []string{"Authorization"}
+)
+
+// respond is the one place that writes an answer.
+func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
+	if a.withheld() {
+		s.fail(w, x, gate.ErrUnavailable)
+		return
+	}
+	h := w.Header()
+	if x.row.name == "capabilities" || x.row.name == "preflight" {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+		h.Set("Access-Control-Allow-Headers", "Accept")
+	}
+	if r := a.subject(); r != nil {
+		h["Etag"] = []string{`W/"` + r.Version + `"`}
+		h["Last-Modified"] = []string{r.Updated.UTC().Format(http.TimeFormat)}
+		if a.created {
+			h["Location"] = []string{s.location(r)}
+		}
+	}
+	switch a.form {
+	case formEmpty, formUnchanged:
+		s.write(w, x, a.status, nil, nil)
+	case formStatic:
+		media := a.media
+		if media == nil {
+			media = valueFHIR
+		}
+		s.write(w, x, a.status, media, x.printed(a.text))
+	case formResource:
+		s.write(w, x, a.status, valueFHIR, x.printed(a.released.Items()[0].Resource.JSON))
+	default:
+		buf := s.buffer()
+		*buf = s.appendBody((*buf)[:0], &a)
+		s.write(w, x, a.status, valueFHIR, x.printed(*buf))
+		s.buffers.Put(buf)
+	}
+}
+
+// buffer takes a buffer from the pool.
+func (s *Server) buffer() *[]byte {
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
+// appendBody appends the body of an answer.
+func (s *Server) appendBody(dst []byte, a *answer) []byte {
+	switch a.form {
+	case formResource:
+		return append(dst, a.released.Items()[0].Resource.JSON...)
+	case formSearchset:
+		return s.appendSearchset(dst, a)
+	case formHistory:
+		return s.appendHistory(dst, a)
+	case formTransaction:
+		return s.appendTransaction(dst, a)
+	case formGrant:
+		return appendGrant(dst, a.released.Grant())
+	case formAccess:
+		return appendAccess(dst, a.released.Access())
+	case formDone:
+		return fhir.AppendOutcome(dst, done())
+	case formBatch, formStatic:
+		return append(dst, a.text...)
+	case formEmpty, formUnchanged:
+		return dst
+	default:
+		return dst
+	}
+}
+
+// done is the outcome of what went well.
+func done() fhir.Issue {
+	return fhir.Issue{Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Text: "The request was carried out."}
+}
+
+// fail is the one place that writes an error.
+func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
+	o := explain(err)
+	h := w.Header()
+	x.failed(err, o)
+	switch o.status {
+	case http.StatusUnauthorized:
+		challenge := `Bearer realm="` + s.cfg.BaseURL + `"`
+		if o.problem == problemBadToken {
+			challenge += `, error="invalid_token"`
+		}
+		h.Set("WWW-Authenticate", challenge)
+	case http.StatusMethodNotAllowed:
+		if o.problem == problemMethod && o.allow == "" {
+			o.allow = s.allowRead(x)
+		}
+		h["Allow"] = []string{o.allow}
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", "1")
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "5")
+	}
+	body := s.bodies[o.problem]
+	if o.issues != nil {
+		body = fhir.AppendOutcome(nil, o.issues...)
+	}
+	s.write(w, x, o.status, valueFHIR, x.printed(body))
+}
+
+// allowRead lists what is left of an address when the gate refused a write by
+// its type.
+func (s *Server) allowRead(x *exchange) string {
+	if !x.row.write {
+		return ""
+	}
+	return s.allow(x.row.pattern, "AuditEvent")
+}
+
+// write sends status, headers and body; of an answer to HEAD, all but the body.
+func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []string, body []byte) {
+	h := w.Header()
+	if !x.row.open {
+		h["Cache-Control"] = valueNoStore
+		h["Vary"] = valueVary
+	}
+	if body != nil {
+		h["Content-Type"] = media
+	}
+	if status != http.StatusNoContent && status != http.StatusNotModified {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	x.status = status
+	w.WriteHeader(status)
+	if x.method != http.MethodHead && len(body) > 0 {
+		//nolint:errcheck // the client is gone; the record says what was released to it
+		w.Write(body)
+	}
+}
+
+// printed indents a body for a reader who asks for it with _pretty.
+func (x *exchange) printed(body []byte) []byte {
+	if !x.pretty {
+		return body
+	}
+	var out bytes.Buffer
+	if json.Indent(&out, body, "", "  ") != nil {
+		return body
+	}
+	return out.Bytes()
+}
+
+// location is the address of a version (R4 http.html#create).
+func (s *Server) location(r *fhir.Resource) string {
+	return s.cfg.BaseURL + "/" + string(r.Type) + "/" + r.ID + "/_history/" + r.Version
+}
+
+// withoutEntry takes an error out of the transaction of one entry it came from.
+func withoutEntry(err error) error {
+	if at := (*gate.EntryError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+// appendGrant appends the answer to $break-glass.
+func appendGrant(dst []byte, g gate.Grant) []byte {
+	dst = append(dst, `{"resourceType":"Parameters","parameter":[{"name":"grantId","valueString":`...)
+	dst = fhir.AppendString(dst, g.ID)
+	dst = append(dst, `},{"name":"expires","valueInstant":"`...)
+	dst = fhir.AppendInstant(dst, g.Expires)
+	return append(dst, `"}]}`...)
+}
+
+// appendAccess appends the answer to $access.
+func appendAccess(dst []byte, a gate.Access) []byte {
+	dst = append(dst, `{"resourceType":"Parameters","parameter":[{"name":"level","valueCode":`...)
+	dst = fhir.AppendString(dst, a.Level)
+	dst = append(dst, `},{"name":"breakGlass","valueBoolean":`...)
+	dst = strconv.AppendBool(dst, a.BreakGlass)
+	return append(dst, `}]}`...)
+}

@@ -1,0 +1,106 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// searchType is R4 http.html#search on one type, by GET and by POST.
+func (s *Server) searchType(ctx context.Context, x *exchange) (answer, error) {
+	q, cursor, err := s.parseSearch(x, x.request.Type)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.search(ctx, x, q, cursor, string(x.request.Type))
+}
+
+// searchCompartment is R4 compartmentdefinition.html: a search confined to what
+// belongs to one resource.
+func (s *Server) searchCompartment(ctx context.Context, x *exchange) (answer, error) {
+	owner := x.request.Type
+	searched := s.tools.Definitions.Resource(x.target.of)
+	if searched == nil {
+		return answer{}, refuse(problemUnknownType)
+	}
+	if c := s.tools.Definitions.Compartment(string(owner)); c == nil {
+		return answer{}, refuse(problemUnknownPath)
+	}
+	x.request.Type = searched.Resource()
+	q, cursor, err := s.parseSearch(x, x.request.Type)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := s.tools.Parser.Compartment(q, string(owner), x.target.id); err != nil {
+		return answer{}, err
+	}
+	return s.search(ctx, x, q, cursor, string(owner)+"/"+x.target.id+"/"+string(x.request.Type))
+}
+
+// search asks the gate for one page. at is where the page stands below the base.
+func (s *Server) search(ctx context.Context, x *exchange, q *search.Query, cursor, at string) (answer, error) {
+	released, err := s.gate.Search(ctx, &x.request, q, cursor)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formSearchset, status: http.StatusOK, self: q.Self, at: at}, nil
+}
+
+// parseSearch understands the query and the form of a search. The form joins
+// the line of the record, since it is the query of a search by POST.
+func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query, cursor string, err error) {
+	params, err := pairs(nil, x.query)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(x.body) > 0 && x.row.body == bodyForm {
+		form := string(x.body)
+		if params, err = pairs(params, form); err != nil {
+			return nil, "", err
+		}
+		joint := "?"
+		if x.query != "" {
+			joint = "&"
+		}
+		x.request.Line += joint + form
+	}
+	kept := params[:0]
+	for _, p := range params {
+		if p.Name == "_cursor" {
+			cursor = p.Value
+			continue
+		}
+		kept = append(kept, p)
+	}
+	q, refusal := s.tools.Parser.Parse(t, kept, x.prefer.lenient)
+	if refusal != nil {
+		return nil, "", refusal
+	}
+	return q, cursor, nil
+}
+
+// condition understands the query of a conditional write. It is never lenient:
+// a criterion that was overlooked would match too much (R4 http.html#cond-update).
+func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, error) {
+	params, err := pairs(nil, strings.TrimPrefix(query, "?"))
+	if err != nil {
+		return nil, err
+	}
+	if len(params) == 0 {
+		return nil, wrong(http.StatusBadRequest, fhir.Issue{
+			Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
+			Text: "A condition needs at least one search parameter, such as identifier.",
+		})
+	}
+	q, refusal := s.tools.Parser.Parse(t, params, false)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return q, nil
+}
+
+func escape(s string) string { return url.QueryEscape(s) }

@@ -1,0 +1,163 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+)
+
+// transaction hands the entries to the gate as one (R4 http.html#transaction).
+func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
+	list, err := s.entries(x.tape)
+	if err != nil {
+		return answer{}, err
+	}
+	inner := make([]exchange, len(list))
+	defer func() {
+		for i := range inner {
+			s.release(&inner[i])
+		}
+	}()
+	entries := make([]gate.Entry, len(list))
+	for i := range list {
+		if entries[i], err = s.transactionEntry(&inner[i], x, &list[i]); err != nil {
+			return answer{}, &gate.EntryError{Index: i, Err: err}
+		}
+	}
+	released, err := s.gate.Transaction(ctx, &x.request, entries)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{
+		released: released, form: formTransaction, status: http.StatusOK,
+		entries: entries, returns: x.prefer.returns,
+	}, nil
+}
+
+// transactionEntry understands one entry.
+func (s *Server) transactionEntry(x, outer *exchange, e *asked) (gate.Entry, error) {
+	x.method, x.path, x.query, x.conditions, x.row = e.method, e.path, e.query, e.conditions, outer.row
+	row, t, _, _ := s.resolve(x.method, x.path)
+	if row == nil {
+		return gate.Entry{}, s.unmatchedError(x)
+	}
+	if !transacts(row) {
+		return gate.Entry{}, refuse(problemUnknownOperation)
+	}
+	x.row, x.target = row, t
+	if err := s.address(x); err != nil {
+		return gate.Entry{}, err
+	}
+	if err := s.entryBody(x, outer.tape, e); err != nil {
+		return gate.Entry{}, err
+	}
+	out := gate.Entry{
+		Interaction: row.inner(), FullURL: e.fullURL, Type: x.request.Type,
+		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape},
+	}
+	return out, s.entryConditions(&out, x)
+}
+
+// transacts reports whether a transaction may hold the interaction.
+func transacts(row *interaction) bool {
+	switch row.name {
+	case "create", "update", "delete", "read", "vread", "history-instance":
+		return true
+	case "search-type":
+		return row.body == bodyNone
+	default:
+		return false
+	}
+}
+
+// entryConditions fills in what an entry depends on, and checks its body against
+// its address.
+func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
+	if x.row.body == bodyResource {
+		if err = sameType(x.tape, out.Type); err != nil {
+			return err
+		}
+	}
+	if x.row.name == "update" && out.ID != "" {
+		if err = sameID(x.tape, out.ID); err != nil {
+			return err
+		}
+	}
+	if out.IfMatch, err = versionOf(x.conditions.ifMatch); err != nil {
+		return err
+	}
+	if x.conditions.ifNoneExist != "" && x.row.name == "create" {
+		if out.IfNoneExist, err = s.condition(out.Type, x.conditions.ifNoneExist); err != nil {
+			return err
+		}
+	}
+	switch {
+	case x.row.name == "search-type":
+		out.Query, _, err = s.parseSearch(x, out.Type)
+	case (x.row.name == "update" || x.row.name == "delete") && out.ID == "":
+		out.Query, err = s.condition(out.Type, x.query)
+	}
+	return err
+}
+
+// appendTransaction appends the transaction-response: one entry for each that
+// was asked for, in their order.
+func (s *Server) appendTransaction(dst []byte, a *answer) []byte {
+	items := a.released.Items()
+	dst = append(grown(dst, nil), `{"resourceType":"Bundle","type":"transaction-response"`...)
+	first := true
+	for i := range items {
+		dst, first = appendComma(dst, first)
+		dst = s.appendTransacted(dst, a, i, &items[i])
+	}
+	return appendClosing(dst, first)
+}
+
+// appendTransacted appends the answer to one entry.
+func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item) []byte {
+	if item.Answer != nil && i < len(a.entries) {
+		return s.appendAnswer(dst, s.answered(item, &a.entries[i]))
+	}
+	r := &item.Resource
+	dst = append(dst, '{')
+	named := r.Version != "" && !r.Deleted
+	if named {
+		dst = append(s.appendFullURL(dst[:len(dst)-1], r), ',')
+	}
+	if named && a.returns == returnRepresentation && len(r.JSON) > 0 {
+		dst = append(dst, `"resource":`...)
+		dst = append(append(dst, r.JSON...), ',')
+	}
+	status := item.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	dst = appendStatus(append(dst, `"response":{`...), status)
+	if named {
+		dst = append(dst, `,"location":`...)
+		dst = fhir.AppendString(dst, s.location(r))
+		dst = appendVersionHeaders(dst, r)
+	}
+	if a.returns == returnOutcome {
+		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), done())
+	}
+	return append(dst, `}}`...)
+}
+
+// answered is the answer to a read or search entry, in the form a request of its
+// own would have.
+func (s *Server) answered(item *gate.Item, e *gate.Entry) *answer {
+	out := &answer{released: *item.Answer, form: formResource, status: http.StatusOK}
+	switch e.Interaction.Code {
+	case "search-type":
+		out.form, out.at, out.self = formSearchset, string(e.Type), e.Query.Self
+	case "history-instance":
+		out.form, out.at = formHistory, string(e.Type)+"/"+e.ID+"/_history"
+	}
+	if out.withheld() {
+		return &answer{form: formEmpty, status: http.StatusServiceUnavailable}
+	}
+	return out
+}
