@@ -49,8 +49,10 @@ func readKeys(path string) (*Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("signing key %s may be read by others: chmod 600 it", KeyFile)
+	if info.Mode().Perm()&0o077 != 0 { // such as after copying the data directory
+		if err := os.Chmod(path, 0o600); err != nil {
+			return nil, fmt.Errorf("signing key %s may be read by others: %w", KeyFile, err)
+		}
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // G304: a fixed name in the operator's own data directory
 	if err != nil {
