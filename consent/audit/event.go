@@ -43,6 +43,8 @@ const (
 	KindDirective
 	// KindRoleChange says that a role changed (DCM 110136).
 	KindRoleChange
+	// KindAuditUse is an interaction with the log itself (DCM 110101).
+	KindAuditUse
 )
 
 // Outcome is AuditEvent.outcome. The zero value is success.
@@ -65,12 +67,14 @@ type Event struct {
 	Interaction string
 	Action      Action
 	Outcome     Outcome
-	// Reason is the internal reason of a denial, never shown to the caller.
+	// Reason is the internal reason of the decision, never shown to the caller.
 	Reason string
 	// Patient is the id of the patient concerned; empty when none was found.
 	Patient string
 	// Level is the view that was applied.
 	Level consent.Level
+	// Denied says that the attempt was refused; Reason says why.
+	Denied bool
 	// Agent is who asked.
 	Agent Agent
 	// Entities are the resources concerned, as "Type/id/_history/version".
@@ -126,13 +130,3 @@ type Glass struct {
 	Start, End time.Time
 	Count      uint32
 }
-
-// AppendBinary appends the event in the form Decode reads.
-func (e *Event) AppendBinary(dst []byte) []byte { panic("skeleton") }
-
-// Decode reads what AppendBinary wrote.
-func Decode(b []byte) (Event, error) { panic("skeleton") }
-
-// AppendJSON appends the event as an AuditEvent in one of its editions; the
-// basic one is what the patient may read.
-func (e *Event) AppendJSON(dst []byte, id string, edition consent.Edition) []byte { panic("skeleton") }

@@ -1,0 +1,153 @@
+package audit
+
+import (
+	"vitrine/consent"
+	"vitrine/fhir"
+)
+
+// The code systems of an AuditEvent (DOSSIER §3.1, §3.2).
+const (
+	systemEventType     = "http://terminology.hl7.org/CodeSystem/audit-event-type"
+	systemInteraction   = "http://hl7.org/fhir/restful-interaction"
+	systemDCM           = "http://dicom.nema.org/resources/ontology/DCM"
+	systemParticipation = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+	systemRoleClass     = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
+	systemProvenance    = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+	systemSourceType    = "http://terminology.hl7.org/CodeSystem/security-source-type"
+	systemEntityType    = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
+	systemObjectRole    = "http://terminology.hl7.org/CodeSystem/object-role"
+	systemBALPEntity    = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
+	systemResourceType  = "http://hl7.org/fhir/resource-types"
+
+	tokenURN = "urn:ietf:params:oauth:jti:"
+)
+
+// The DICOM codes used. 110113 is Security Alert, of which the others are
+// subtypes.
+func dcm(code string) fhir.Coding { return fhir.Coding{System: systemDCM, Code: code} }
+
+func event(code string) fhir.Coding { return fhir.Coding{System: consent.SystemEvent, Code: code} }
+
+// kindCodes are the type and the subtypes that the kind itself gives.
+func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
+	alert := dcm("110113")
+	switch e.Kind {
+	case KindBreakGlassStart:
+		return alert, []fhir.Coding{dcm("110127"), event("break-glass-start")}
+	case KindBreakGlassStop:
+		return alert, []fhir.Coding{dcm("110138"), event("break-glass-stop")}
+	case KindConsentChange:
+		return alert, []fhir.Coding{dcm("110135")}
+	case KindRoleChange:
+		return alert, []fhir.Coding{dcm("110136")}
+	case KindDirective:
+		return alert, []fhir.Coding{event("directive")}
+	case KindAuditUse:
+		return rest(), []fhir.Coding{e.interaction(), dcm("110101")}
+	case KindRest:
+		return rest(), []fhir.Coding{e.interaction()}
+	default:
+		return rest(), []fhir.Coding{e.interaction()}
+	}
+}
+
+func rest() fhir.Coding { return fhir.Coding{System: systemEventType, Code: "rest"} }
+
+// interaction is the code of restful-interaction; an operation's name is not
+// one, and is told by the query.
+func (e *Event) interaction() fhir.Coding {
+	code := "operation"
+	switch e.Interaction {
+	case "read", "vread", "update", "patch", "delete", "create",
+		"history", "history-instance", "history-type", "history-system",
+		"search", "search-type", "search-system", "capabilities", "transaction", "batch":
+		code = e.Interaction
+	case "search-compartment":
+		code = "search-type"
+	}
+	return fhir.Coding{System: systemInteraction, Code: code}
+}
+
+// subtypes are all codes of AuditEvent.subtype: the kind's, whether the glass
+// was broken for it, whether it was refused, and the view that was applied.
+func (e *Event) subtypes() (typ fhir.Coding, all []fhir.Coding) {
+	typ, all = e.kindCodes()
+	interaction := e.Kind == KindRest || e.Kind == KindAuditUse
+	if interaction && e.Grant != "" && !e.Denied {
+		all = append(all, event("break-glass-use"))
+	}
+	if e.Denied {
+		all = append(all, event("denied"))
+	} else if interaction && e.Patient != "" && (e.Action == ActionRead || e.Action == ActionExecute) {
+		all = append(all, fhir.Coding{System: consent.SystemView, Code: levelCode(e.Level)})
+	}
+	return typ, all
+}
+
+// levelCode is the code of consent.SystemView.
+func levelCode(l consent.Level) string {
+	switch l {
+	case consent.Basic:
+		return "basic"
+	case consent.Full:
+		return "full"
+	case consent.Self:
+		return "self"
+	case consent.None:
+		return "none"
+	default:
+		return "none"
+	}
+}
+
+// purpose is what the event was for: the purpose declared, or breaking the
+// glass while a grant was at work (DOSSIER §3.4 c).
+func (e *Event) purpose() fhir.Coding {
+	if e.Grant != "" {
+		return consent.BreakGlass.Coding()
+	}
+	return e.Agent.Purpose.Coding()
+}
+
+// parties are the codes of the client's and the server's part. BALP turns them
+// round between a read, where the data flow to the client, and a query or a
+// write (DOSSIER §3.2).
+func (e *Event) parties() (client, server fhir.Coding) {
+	source, destination := dcm("110153"), dcm("110152")
+	if e.Kind != KindRest && e.Kind != KindAuditUse {
+		return dcm("110150"), destination
+	}
+	switch e.Action {
+	case ActionRead:
+		return destination, source
+	case ActionDelete:
+		return dcm("110150"), fhir.Coding{System: systemProvenance, Code: "custodian"}
+	case ActionCreate, ActionUpdate, ActionExecute:
+		return source, destination
+	default:
+		return source, destination
+	}
+}
+
+// userPart is the code of the person's part: receiving information or writing.
+func (e *Event) userPart() fhir.Coding {
+	code := "IRCP"
+	switch {
+	case e.Kind == KindBreakGlassStart || e.Kind == KindBreakGlassStop:
+	case e.Action == ActionCreate || e.Action == ActionUpdate || e.Action == ActionDelete:
+		code = "AUT"
+	}
+	return fhir.Coding{System: systemParticipation, Code: code}
+}
+
+// person reports whether a natural person stands behind the caller.
+func (a *Agent) person() bool {
+	switch a.Kind {
+	case consent.Practitioner, consent.Patient, consent.Representative, consent.Regulator:
+		return true
+	case consent.Nobody, consent.System, consent.Custodian:
+		return false
+	default:
+		return false
+	}
+}

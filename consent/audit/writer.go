@@ -1,0 +1,188 @@
+package audit
+
+import (
+	"vitrine/fhir"
+)
+
+// writer puts JSON together. A value that follows another within the same
+// object or array gets its comma from the last byte written.
+type writer struct{ out []byte }
+
+// open begins an object or an array.
+func (w *writer) open(c byte) { w.out = append(w.comma(), c) }
+
+// shut ends it.
+func (w *writer) shut(c byte) { w.out = append(w.out, c) }
+
+// comma appends one unless something has just begun.
+func (w *writer) comma() []byte {
+	switch w.out[len(w.out)-1] {
+	case '{', '[', ':', ',':
+		return w.out
+	default:
+		return append(w.out, ',')
+	}
+}
+
+// name begins a member. The name is one of this package's own.
+func (w *writer) name(s string) {
+	w.out = append(w.comma(), '"')
+	w.out = append(append(w.out, s...), '"', ':')
+}
+
+func (w *writer) text(name, value string) {
+	w.name(name)
+	w.out = fhir.AppendString(w.out, value)
+}
+
+func (w *writer) flag(name string, value bool) {
+	w.name(name)
+	if value {
+		w.out = append(w.out, "true"...)
+		return
+	}
+	w.out = append(w.out, "false"...)
+}
+
+func (w *writer) coding(c fhir.Coding) {
+	w.open('{')
+	if c.System != "" {
+		w.text("system", c.System)
+	}
+	w.text("code", c.Code)
+	w.shut('}')
+}
+
+func (w *writer) codingList(cs []fhir.Coding) {
+	w.open('[')
+	for _, c := range cs {
+		w.coding(c)
+	}
+	w.shut(']')
+}
+
+// concepts writes an array of CodeableConcepts of one coding each.
+func (w *writer) concepts(cs []fhir.Coding) {
+	w.open('[')
+	for _, c := range cs {
+		w.concept(c)
+	}
+	w.shut(']')
+}
+
+func (w *writer) concept(c fhir.Coding) {
+	w.open('{')
+	w.name("coding")
+	w.codingList([]fhir.Coding{c})
+	w.shut('}')
+}
+
+// party is agent.type.
+func (w *writer) party(c fhir.Coding) {
+	w.name("type")
+	w.concept(c)
+}
+
+// who is agent.who; nothing when nothing is known.
+func (w *writer) who(ref, system, value string) {
+	if ref == "" && value == "" {
+		return
+	}
+	w.name("who")
+	w.reference(ref, system, value)
+}
+
+// reference is a Reference, literal or logical or both.
+func (w *writer) reference(ref, system, value string) {
+	w.open('{')
+	if ref != "" {
+		w.text("reference", ref)
+	}
+	if value != "" {
+		w.name("identifier")
+		w.open('{')
+		if system != "" {
+			w.text("system", system)
+		}
+		w.text("value", value)
+		w.shut('}')
+	}
+	w.shut('}')
+}
+
+// policies are the token and the grant by which the agent acted.
+func (w *writer) policies(e *Event) {
+	if e.Agent.TokenID == "" && e.Grant == "" {
+		return
+	}
+	w.name("policy")
+	w.open('[')
+	if id := e.Agent.TokenID; id != "" {
+		w.out = fhir.AppendString(w.comma(), tokenURN+id)
+	}
+	if e.Grant != "" {
+		w.out = fhir.AppendString(w.comma(), e.Grant)
+	}
+	w.shut(']')
+}
+
+func (w *writer) purposeOfUse(a *Agent) {
+	if c := a.Purpose.Coding(); c.Code != "" {
+		w.name("purposeOfUse")
+		w.concepts([]fhir.Coding{c})
+	}
+}
+
+// network is agent.network; kind is a code of network-type.
+func (w *writer) network(address, kind string) {
+	if address == "" {
+		return
+	}
+	w.name("network")
+	w.open('{')
+	w.text("address", address)
+	w.text("type", kind)
+	w.shut('}')
+}
+
+// period is the life of a grant that has ended.
+func (w *writer) period(g *Glass) {
+	if g.Start.IsZero() && g.End.IsZero() {
+		return
+	}
+	w.name("period")
+	w.open('{')
+	if !g.Start.IsZero() {
+		w.text("start", fhir.FormatInstant(g.Start))
+	}
+	if !g.End.IsZero() {
+		w.text("end", fhir.FormatInstant(g.End))
+	}
+	w.shut('}')
+}
+
+// kind is entity.type and entity.role.
+func (w *writer) kind(typ, role string) {
+	w.name("type")
+	w.coding(fhir.Coding{System: systemEntityType, Code: typ})
+	w.name("role")
+	w.coding(fhir.Coding{System: systemObjectRole, Code: role})
+}
+
+// detail is an entity.detail.
+type detail struct{ name, value string }
+
+func (w *writer) details(list ...detail) {
+	if len(list) == 0 {
+		return
+	}
+	w.name("detail")
+	w.open('[')
+	for _, d := range list {
+		w.open('{')
+		w.text("type", d.name)
+		w.text("valueString", d.value)
+		w.shut('}')
+	}
+	w.shut(']')
+}
