@@ -89,6 +89,7 @@ func (l *loader) readValueSets() {
 
 func (l *loader) readTypes() {
 	l.types = make([]Type, l.count())
+	l.d.ordered = l.types
 	l.d.types = make(map[string]*Type, len(l.types))
 	for i := range l.types {
 		t := &l.types[i]
@@ -135,13 +136,16 @@ const (
 	bitBinding
 )
 
+// maxSlots lets a set of slots be one word.
+const maxSlots = 64
+
 func (l *loader) readElements() {
 	total := l.count()
 	slab := make([]Element, 0, total)
 	for i := range l.types {
 		t := &l.types[i]
 		start := len(slab)
-		t.Slots = l.count()
+		t.Slots = l.num(maxSlots + 1)
 		for slot := range t.Slots {
 			if l.bad {
 				return

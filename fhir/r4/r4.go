@@ -19,6 +19,7 @@ import (
 // concurrent use.
 type Definitions struct {
 	types        map[string]*Type
+	ordered      []Type // by number
 	resources    []*Type
 	params       []*SearchParam // official, by number, from 1
 	own          []*SearchParam
@@ -50,6 +51,15 @@ func (d *Definitions) ResourceBytes(name []byte) *Type {
 // Resources are the concrete resource types, sorted by name; the place of each
 // is its Number. The slice is shared and must not be changed.
 func (d *Definitions) Resources() []*Type { return d.resources }
+
+// Types are all types in the order of their numbers. The slice is fresh.
+func (d *Definitions) Types() []*Type {
+	out := make([]*Type, len(d.ordered))
+	for i := range d.ordered {
+		out[i] = &d.ordered[i]
+	}
+	return out
+}
 
 // ParamByNumber is the search parameter with that number; nil when there is none.
 func (d *Definitions) ParamByNumber(number uint16) *SearchParam {
@@ -112,7 +122,7 @@ type Type struct {
 	// Elements are in the order of the specification; a choice element is there
 	// once for each of its types, side by side.
 	Elements []Element
-	// Slots is the number of distinct slots of Elements.
+	// Slots is the number of distinct slots of Elements, 64 at most.
 	Slots int
 	// Invariants hold for every value of the type.
 	Invariants []Invariant

@@ -1,0 +1,172 @@
+package validate
+
+import (
+	"vitrine/fhir"
+	"vitrine/fhir/r4"
+)
+
+// maxString is the longest string (R4 datatypes.html#string), in bytes.
+const maxString = 1 << 20
+
+// primitive checks the JSON kind and the format of a primitive value, and its
+// code.
+func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
+	want := fhir.String
+	switch e.Type.Primitive {
+	case r4.PrimitiveBoolean:
+		if kind != fhir.True && kind != fhir.False {
+			w.fail(n, fhir.CodeStructure, e.Name+" must be true or false, not "+kindName(kind))
+		}
+		return
+	case r4.PrimitiveDecimal, r4.PrimitiveInteger, r4.PrimitiveUnsignedInt, r4.PrimitivePositiveInt:
+		want = fhir.Number
+	}
+	if kind != want {
+		w.fail(n, fhir.CodeStructure, e.Name+" must be "+kindName(want)+", not "+kindName(kind))
+		return
+	}
+	if want == fhir.Number {
+		if right := wrongNumber(e.Type.Primitive, w.t.Raw(n)); right != "" {
+			w.fail(n, fhir.CodeValue, e.Name+" must be "+right)
+		}
+		return
+	}
+	raw := w.t.Raw(n)
+	if len(raw) == 2 {
+		w.fail(n, fhir.CodeValue, "a string must not be empty; leave "+e.Name+" out")
+		return
+	}
+	var room [64]byte
+	right := ""
+	switch e.Type.Primitive {
+	case r4.PrimitiveString, r4.PrimitiveMarkdown:
+		right = wrongText(raw)
+	case r4.PrimitiveXHTML:
+		right = wrongXHTML(raw)
+	case r4.PrimitiveBase64Binary:
+		right = wrongBase64(w.t.Bytes(n, room[:]))
+	default:
+		right = wrongWord(e.Type.Primitive, w.t.Bytes(n, room[:]))
+	}
+	switch {
+	case right != "":
+		w.fail(n, fhir.CodeValue, e.Name+" must be "+right)
+	case e.Binding != nil && e.Binding.Listed():
+		if _, ok := e.Binding.System(w.t.Bytes(n, room[:])); !ok {
+			w.uncoded(n, e)
+		}
+	}
+}
+
+// wrongNumber says what would be right when the number is not of the type.
+func wrongNumber(p r4.Primitive, raw []byte) string {
+	low, right := 0, ""
+	switch p {
+	case r4.PrimitiveInteger:
+		low, right = -1<<31, "a whole number from -2147483648 to 2147483647"
+	case r4.PrimitiveUnsignedInt:
+		right = "a whole number from 0 to 2147483647"
+	case r4.PrimitivePositiveInt:
+		low, right = 1, "a whole number from 1 to 2147483647"
+	default:
+		return ""
+	}
+	digits, negative := raw, false
+	if raw[0] == '-' {
+		digits, negative = raw[1:], true
+	}
+	value := 0
+	for _, c := range digits {
+		if c < '0' || c > '9' || value > 1<<31 {
+			return right
+		}
+		value = value*10 + int(c-'0')
+	}
+	if negative {
+		value = -value
+	}
+	if value < low || value > 1<<31-1 {
+		return right
+	}
+	return ""
+}
+
+// wrongText checks a string or markdown as it is written: a control character
+// can only stand there as an escape (R4 datatypes.html#string).
+func wrongText(raw []byte) string {
+	if len(raw) > maxString+2 {
+		return "no longer than 1 MiB"
+	}
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		i++
+		switch raw[i] {
+		case 'b', 'f':
+			return "without control characters"
+		case 'u':
+			if code := raw[i+1 : i+5]; code[0] == '0' && code[1] == '0' && code[2] < '2' && !white(code[2:]) {
+				return "without control characters"
+			}
+		}
+	}
+	return ""
+}
+
+// white says that the last two digits of \u00xx mean tab, line feed or carriage
+// return.
+func white(xx []byte) bool {
+	switch string(xx) {
+	case "09", "0a", "0A", "0d", "0D":
+		return true
+	}
+	return false
+}
+
+// wrongXHTML checks that a narrative starts as one (R4 narrative.html#xhtml), as
+// it is written or with the escapes some writers use. What is in it is for
+// invariants to judge.
+func wrongXHTML(raw []byte) string {
+	text := raw[1 : len(raw)-1]
+	if len(text) > 6 && text[0] == '\\' {
+		if string(text[1:6]) != "u003c" && string(text[1:6]) != "u003C" {
+			return "XHTML that starts with <div"
+		}
+		text = text[6:]
+	} else if text[0] == '<' {
+		text = text[1:]
+	} else {
+		return "XHTML that starts with <div"
+	}
+	if len(text) < 4 || string(text[:3]) != "div" {
+		return "XHTML that starts with <div"
+	}
+	return ""
+}
+
+// wrongBase64 allows white space between the characters (R4
+// datatypes.html#base64Binary).
+func wrongBase64(b []byte) string {
+	const right = "base64 (RFC 4648, section 4)"
+	count, pads := 0, 0
+	for _, c := range b {
+		switch {
+		case c == '=':
+			pads++
+		case c == ' ' || c == '\n' || c == '\r' || c == '\t':
+			continue
+		case pads > 0 || !base64Letter(c):
+			return right
+		}
+		count++
+	}
+	if count == 0 || count%4 != 0 || pads > 2 {
+		return right
+	}
+	return ""
+}
+
+func base64Letter(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/'
+}

@@ -1,0 +1,50 @@
+package validate_test
+
+import (
+	"testing"
+
+	"vitrine/fhir"
+	"vitrine/fhir/r4"
+	"vitrine/fhir/validate"
+)
+
+// observation is a resource of the ordinary kind and size.
+const observation = `{"resourceType":"Observation","id":"o1","meta":{"versionId":"1","lastUpdated":"2024-05-01T10:00:00.000Z",
+"profile":["http://hl7.org/fhir/StructureDefinition/vitalsigns"]},"status":"final",
+"category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"vital-signs","display":"vital-signs"}]}],
+"code":{"coding":[{"system":"http://loinc.org","code":"55284-4","display":"Blood Pressure"}],"text":"Blood Pressure"},
+"subject":{"reference":"Patient/p1"},"encounter":{"reference":"Encounter/e1"},
+"effectiveDateTime":"2010-10-02T10:12:00-04:00","issued":"2010-10-02T10:12:00.160-04:00",
+"component":[{"code":{"coding":[{"system":"http://loinc.org","code":"8462-4","display":"Diastolic Blood Pressure"}]},
+"valueQuantity":{"value":87.86,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+{"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},
+"valueQuantity":{"value":125.50,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]}`
+
+func parse(t testing.TB, src string) *fhir.Tape {
+	t.Helper()
+	var tape fhir.Tape
+	if err := tape.Parse([]byte(src), fhir.Limits{}); err != nil {
+		t.Fatalf("parse: %v\n%s", err, src)
+	}
+	return &tape
+}
+
+func newValidator(t testing.TB) *validate.Validator {
+	t.Helper()
+	d, err := r4.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return validate.New(d)
+}
+
+func BenchmarkValidate(b *testing.B) {
+	v, tape := newValidator(b), parse(b, observation)
+	b.SetBytes(int64(len(observation)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if issues := v.Validate(tape); issues != nil {
+			b.Fatal(issues)
+		}
+	}
+}
