@@ -142,6 +142,9 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if err := s.address(x); err != nil {
 		return answer{}, err
 	}
+	if err := s.spelled(ctx, x); err != nil {
+		return answer{}, err
+	}
 	if err := s.entryBody(x, outer, e); err != nil {
 		return answer{}, err
 	}

@@ -190,8 +190,8 @@ func (s *Server) resolve(method, path string) (row *interaction, t target, allow
 		if r.beside {
 			continue
 		}
-		if _, words, ok := r.match(path); ok && words > best {
-			best, pattern = words, r.pattern
+		if at, words, ok := r.match(path); ok && words > best {
+			best, pattern, t = words, r.pattern, at
 		}
 	}
 	if best < 0 {
@@ -199,11 +199,10 @@ func (s *Server) resolve(method, path string) (row *interaction, t target, allow
 	}
 	for i := range s.table {
 		if r := &s.table[i]; r.pattern == pattern && r.method == method && !r.beside {
-			t, _, _ = r.match(path)
 			return r, t, "", true
 		}
 	}
-	return nil, target{}, s.allow(pattern, ""), true
+	return nil, t, s.allow(pattern, ""), true
 }
 
 // allow lists the methods of a pattern that a type has, for the Allow header.

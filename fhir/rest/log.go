@@ -10,7 +10,7 @@ import (
 // failed keeps what the log is told of an error.
 func (x *exchange) failed(err error, o outcome) {
 	x.problem = o.problem.entry().detail
-	if o.problem == problemInternal && o.issues == nil || o.problem == problemUnavailable {
+	if o.problem == problemInternal {
 		x.fault = err
 	}
 }

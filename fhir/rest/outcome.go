@@ -41,6 +41,7 @@ const (
 	problemMediaType
 	problemBody
 	problemQuery
+	problemContent
 	problemHeader
 	problemCursor
 	problemTooCostly
@@ -88,6 +89,7 @@ var catalogue = [problemCount]entry{
 	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, not encoded; of a search by POST, application/x-www-form-urlencoded."},
 	problemBody:             {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
 	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
+	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
 	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
 	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
 	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much; it needs a narrower criterion."},
@@ -144,41 +146,54 @@ type outcome struct {
 // explain is the one table from errors to HTTP. What it does not know is a
 // silent 500.
 func explain(err error) outcome {
-	if f := (*fault)(nil); errors.As(err, &f) {
-		return outcome{status: f.problem.entry().status, problem: f.problem, allow: f.allow}
+	o := explainContent(err)
+	if o.status == 0 {
+		p := problemOf(err)
+		o = outcome{status: p.entry().status, problem: p}
+		if f := (*fault)(nil); errors.As(err, &f) {
+			o.allow = f.allow
+		}
 	}
-	if o, ok := explainContent(err); ok {
-		return o
+	if at := (*gate.EntryError)(nil); errors.As(err, &at) {
+		if o.issues == nil {
+			o.issues = []fhir.Issue{o.problem.issue()}
+		}
+		o.issues = within(place(at.Index), o.issues)
 	}
-	p := problemOf(err)
-	return outcome{status: p.entry().status, problem: p}
+	return o
 }
 
 // explainContent handles the errors that carry issues of their own: content and
-// queries that are wrong within themselves.
-func explainContent(err error) (outcome, bool) {
-	var o outcome
-	if refusal := (*search.Refusal)(nil); errors.As(err, &refusal) {
-		o = outcome{status: http.StatusBadRequest, issues: refusal.Issues}
-	} else if syntax := (*fhir.SyntaxError)(nil); errors.As(err, &syntax) {
-		o = outcome{status: http.StatusBadRequest, issues: []fhir.Issue{{
-			Severity: fhir.SeverityFatal, Code: fhir.CodeStructure, Text: "The body is not valid JSON: " + syntax.Reason,
+// queries that are wrong within themselves. The status is zero for others.
+func explainContent(err error) outcome {
+	var (
+		refusal *search.Refusal
+		syntax  *fhir.SyntaxError
+		invalid *gate.Invalid
+	)
+	switch {
+	case errors.As(err, &refusal) && len(refusal.Issues) > 0:
+		return outcome{status: http.StatusBadRequest, problem: problemQuery, issues: refusal.Issues}
+	case errors.As(err, &syntax):
+		code := fhir.CodeStructure
+		if syntax.Limit {
+			code = fhir.CodeTooLong
+		}
+		return outcome{status: http.StatusBadRequest, problem: problemBody, issues: []fhir.Issue{{
+			Severity: fhir.SeverityFatal, Code: code, Text: "The body cannot be read as JSON: " + syntax.Reason,
 			Line: syntax.Line, Column: syntax.Column,
 		}}}
-	} else if invalid := (*gate.Invalid)(nil); errors.As(err, &invalid) {
-		o = outcome{status: invalid.Status, issues: invalid.Issues}
+	case errors.As(err, &invalid) && len(invalid.Issues) > 0:
+		return outcome{status: invalid.Status, problem: problemContent, issues: invalid.Issues}
 	}
-	if len(o.issues) == 0 {
-		return outcome{}, false
-	}
-	if at := (*gate.EntryError)(nil); errors.As(err, &at) {
-		o.issues = within("Bundle.entry["+strconv.Itoa(at.Index)+"]", o.issues)
-	}
-	return o, true
+	return outcome{}
 }
 
-// problemOf maps the gate's refusals that carry nothing.
+// problemOf maps the refusals that carry nothing.
 func problemOf(err error) problem {
+	if f := (*fault)(nil); errors.As(err, &f) {
+		return f.problem
+	}
 	if refused := (*gate.Refused)(nil); errors.As(err, &refused) {
 		return problemOfCode(refused.Code, refused.Status)
 	}
@@ -219,6 +234,7 @@ func problemOfCode(code string, status int) problem {
 		return problemForbiddenPurpose
 	case "blocked":
 		return problemBlocked
+	default:
 	}
 	if status == http.StatusUnauthorized {
 		return problemBadToken

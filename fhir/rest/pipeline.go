@@ -106,6 +106,9 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if missing != nil {
 		return answer{}, missing
 	}
+	if err := s.spelled(ctx, x); err != nil {
+		return answer{}, err
+	}
 	if err := s.receive(w, r, x); err != nil {
 		return answer{}, err
 	}
@@ -115,15 +118,12 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 // address works out what the path names: the type, and whether the type has the
 // interaction.
 func (s *Server) address(x *exchange) error {
-	if x.target.kind == "" {
+	if !strings.HasPrefix(x.row.pattern, onType) {
 		return nil
 	}
-	if x.target.reserved() {
-		return s.unmatchedError(x)
-	}
 	t := s.tools.Definitions.Resource(x.target.kind)
-	if t == nil {
-		return refuse(problemUnknownType)
+	if t == nil || x.target.reserved() {
+		return s.unmatchedError(x)
 	}
 	x.request.Type = t.Resource()
 	if x.row.only != "" && x.row.only != x.request.Type {
@@ -132,13 +132,19 @@ func (s *Server) address(x *exchange) error {
 	if !x.row.serves(x.request.Type) {
 		return &fault{problem: problemMethod, allow: s.allow(x.row.pattern, x.request.Type)}
 	}
-	if x.target.id != "" && !fhir.ValidID(x.target.id) {
-		return gate.ErrNotFound
-	}
-	if x.target.version != "" && !fhir.ValidID(x.target.version) {
-		return gate.ErrNotFound
-	}
 	return nil
+}
+
+// spelled asks the gate for what cannot exist, because its id is none: the
+// answer and the record are those of a resource that is not there.
+func (s *Server) spelled(ctx context.Context, x *exchange) error {
+	if (x.target.id == "" || fhir.ValidID(x.target.id)) && (x.target.version == "" || fhir.ValidID(x.target.version)) {
+		return nil
+	}
+	if _, err := s.gate.Read(ctx, &x.request, x.request.Type, "/"); err != nil {
+		return err
+	}
+	return gate.ErrNotFound
 }
 
 // unmatched answers what no row serves.
@@ -161,10 +167,10 @@ func (s *Server) unmatchedError(x *exchange) error {
 	switch {
 	case !known:
 		return refuse(problemUnknownPath)
-	case row != nil: // an id or a type where a word of the interface stands
-		return refuse(problemUnknownOperation)
 	case t.kind != "" && s.tools.Definitions.Resource(t.kind) == nil:
 		return refuse(problemUnknownType)
+	case row != nil: // an id where a word of the interface stands
+		return refuse(problemUnknownOperation)
 	default:
 		return &fault{problem: problemMethod, allow: allow}
 	}

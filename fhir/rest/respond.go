@@ -199,8 +199,8 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 		}
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusMethodNotAllowed:
-		if o.problem == problemMethod && o.allow == "" {
-			o.allow = s.allowRead(x)
+		if errors.Is(err, gate.ErrMethod) {
+			o.allow = s.allow(x.row.pattern, "AuditEvent")
 		}
 		h["Allow"] = []string{o.allow}
 	case http.StatusTooManyRequests:
@@ -213,15 +213,6 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 		body = fhir.AppendOutcome(nil, o.issues...)
 	}
 	s.write(w, x, o.status, valueFHIR, x.printed(body))
-}
-
-// allowRead lists what is left of an address when the gate refused a write by
-// its type.
-func (s *Server) allowRead(x *exchange) string {
-	if !x.row.write {
-		return ""
-	}
-	return s.allow(x.row.pattern, "AuditEvent")
 }
 
 // write sends status, headers and body; of an answer to HEAD, all but the body.

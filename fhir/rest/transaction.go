@@ -50,6 +50,9 @@ func (s *Server) transactionEntry(x, outer *exchange, e *asked) (gate.Entry, err
 	if err := s.address(x); err != nil {
 		return gate.Entry{}, err
 	}
+	if t.id != "" && !fhir.ValidID(t.id) {
+		return gate.Entry{}, gate.ErrNotFound
+	}
 	if err := s.entryBody(x, outer.tape, e); err != nil {
 		return gate.Entry{}, err
 	}
