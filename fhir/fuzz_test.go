@@ -76,7 +76,7 @@ func sameValue(t *testing.T, tape *Tape, n Node, d *jsontext.Decoder) {
 		}
 		return
 	case Object, Array:
-	default:
+	case Invalid, True, False, Null:
 		return
 	}
 	for c := tape.First(n); c != None; c = tape.Next(c) {

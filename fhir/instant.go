@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// ErrInstant: the text is not an instant.
+// ErrInstant says that a text is not an instant.
 var ErrInstant = errors.New("an instant is written YYYY-MM-DDThh:mm:ss.sssZ or with an offset such as +08:00")
 
 const instantLayout = "2006-01-02T15:04:05.000Z"

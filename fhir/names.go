@@ -115,7 +115,7 @@ func (s *names) add(t *Tape, object, n Node, name []byte) bool {
 		s.grow()
 	}
 	h := maphash.Bytes(s.seed, name) + uint64(object)*0x9e3779b97f4a7c15 //nolint:gosec // a node that is there is not negative
-	mask := uint64(len(s.slots) - 1)
+	mask := uint64(len(s.slots)) - 1
 	for i := h & mask; ; i = (i + 1) & mask {
 		at := &s.slots[i]
 		if at.n == 0 {
@@ -132,7 +132,7 @@ func (s *names) add(t *Tape, object, n Node, name []byte) bool {
 func (s *names) grow() {
 	old := s.slots
 	s.slots = make([]slot, max(8*few, 2*len(old)))
-	mask := uint64(len(s.slots) - 1)
+	mask := uint64(len(s.slots)) - 1
 	for _, o := range old {
 		if o.n == 0 {
 			continue

@@ -117,7 +117,7 @@ func (t *Tape) document() int {
 // child reads the member or element that starts at i, and closes whatever ends
 // right after it.
 func (t *Tape) child(i int) int {
-	n := Node(len(t.nodes))
+	n := Node(len(t.nodes)) //nolint:gosec // within Limits.Nodes
 	if int(n) >= t.lim.Nodes {
 		return t.exceed(i, "more than %d values", t.lim.Nodes)
 	}
@@ -142,6 +142,9 @@ func (t *Tape) child(i int) int {
 		v := &t.nodes[n]
 		end := t.str(i, &v.marks, escaped)
 		v.start, v.end, v.kind = uint32(i), uint32(end), String //nolint:gosec // within Limits.Size
+		if end > 0 && end < len(t.src) && t.src[end] == ',' {
+			return skipSpace(t.src, end+1)
+		}
 		return t.after(end)
 	case '{':
 		return t.open(i, n, Object)

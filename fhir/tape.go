@@ -73,7 +73,7 @@ func (t *Tape) Root() Node {
 }
 
 func (t *Tape) at(n Node) (*node, bool) {
-	if uint(n) >= uint(len(t.nodes)) {
+	if n < 0 || int(n) >= len(t.nodes) {
 		return nil, false
 	}
 	return &t.nodes[n], true
