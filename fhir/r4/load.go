@@ -51,6 +51,16 @@ type loader struct {
 	lists      [][]fhir.ResourceType
 	invariants []Invariant
 	types      []Type
+	text       strings.Builder
+}
+
+// join puts strings together in memory that all of them share.
+func (l *loader) join(parts ...string) string {
+	start := l.text.Len()
+	for _, p := range parts {
+		l.text.WriteString(p)
+	}
+	return l.text.String()[start:]
 }
 
 func (l *loader) readLists() {
@@ -141,6 +151,7 @@ const maxSlots = 64
 
 func (l *loader) readElements() {
 	total := l.count()
+	l.text.Grow(40 * total)
 	slab := make([]Element, 0, total)
 	for i := range l.types {
 		t := &l.types[i]
@@ -180,9 +191,9 @@ func (l *loader) readElement(slab []Element, t *Type, slot int) []Element {
 	for range n {
 		e.Type = &l.types[l.num(len(l.types))]
 		if e.Choice != "" {
-			e.Name = choiceName(name, e.Type.Name)
+			e.Name = l.choiceName(name, e.Type.Name)
 		}
-		e.Path = t.Name + "." + e.Name
+		e.Path = l.join(t.Name, ".", e.Name)
 		slab = append(slab, e)
 	}
 	l.readDetails(slab[start:], flags)
@@ -216,8 +227,12 @@ func (l *loader) readDetails(es []Element, flags int) {
 
 // choiceName is the JSON name of a choice element of one type (R4
 // json.html#choice): valueQuantity, deceasedBoolean.
-func choiceName(choice, typeName string) string {
-	return choice + strings.ToUpper(typeName[:1]) + typeName[1:]
+func (l *loader) choiceName(choice, typeName string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if c := typeName[0]; c >= 'a' && c <= 'z' {
+		return l.join(choice, letters[c-'a':c-'a'+1], typeName[1:])
+	}
+	return l.join(choice, typeName)
 }
 
 func (l *loader) list() []fhir.ResourceType {

@@ -45,9 +45,7 @@ func (s *shapes) declare() {
 			t.kind = kindComplex
 		}
 		types = append(types, t)
-		for _, path := range inline(d) {
-			types = append(types, typeModel{name: path, kind: kindBackbone, base: "BackboneElement"})
-		}
+		types = append(types, inline(d)...)
 	}
 	rank := map[uint8]int{kindResource: 0, kindComplex: 2, kindPrimitive: 3, kindBackbone: 4}
 	order := func(t typeModel) int {
@@ -69,21 +67,21 @@ func (s *shapes) declare() {
 	}
 }
 
-// inline are the paths of a structure's elements that have elements of their own.
-func inline(d *structure) []string {
+// inline are the types of a structure's elements that have elements of their own.
+func inline(d *structure) []typeModel {
 	parents := make(map[string]bool)
 	for _, e := range d.Snapshot.Element {
 		if i := strings.LastIndexByte(e.Path, '.'); i >= 0 {
 			parents[e.Path[:i]] = true
 		}
 	}
-	delete(parents, d.Type)
-	paths := make([]string, 0, len(parents))
-	for p := range parents {
-		paths = append(paths, p)
+	var types []typeModel
+	for _, e := range d.Snapshot.Element {
+		if parents[e.Path] && e.Path != d.Type {
+			types = append(types, typeModel{name: e.Path, kind: kindBackbone, base: e.Type[0].Code})
+		}
 	}
-	sort.Strings(paths)
-	return paths
+	return types
 }
 
 // fill adds the elements and invariants of one type.
