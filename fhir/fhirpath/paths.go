@@ -163,3 +163,12 @@ func plainType(s string) string {
 }
 
 func isTypeName(s string) bool { return s != "" && s[0] >= 'A' && s[0] <= 'Z' }
+
+// Concerns reports whether the path can start at a resource of the type.
+func (p Path) Concerns(resource string) bool {
+	switch p.Root {
+	case "", RootResource, resource, "Resource", "DomainResource":
+		return true
+	}
+	return false
+}

@@ -12,6 +12,9 @@ import (
 type Entries struct {
 	buf   []byte
 	spans []span
+	// fold and norm are working memory of foldText, walk that of an Indexer.
+	fold, norm []byte
+	walk       *walker
 }
 
 type span struct {

@@ -1,0 +1,133 @@
+package search
+
+import (
+	"time"
+
+	"vitrine/fhir"
+	"vitrine/fhir/r4"
+)
+
+// Parameters that every type has and that do not come from content. Their
+// numbers are ours, above all of R4's.
+const (
+	// ParamID is _id.
+	ParamID Param = 0xFF10
+	// ParamLastUpdated is _lastUpdated.
+	ParamLastUpdated Param = 0xFF11
+)
+
+// begin starts an entry in place; commit ends it.
+func (e *Entries) begin(tag byte) int {
+	start := len(e.buf)
+	e.buf = append(e.buf, tag)
+	return start
+}
+
+func (e *Entries) commit(p Param, start int) {
+	e.spans = append(e.spans, span{p, start, len(e.buf)})
+}
+
+// addToken adds the entries of one token. piped says that it may be asked for
+// with its system, which may be empty.
+func (e *Entries) addToken(p Param, prefix, system, code []byte, piped bool) {
+	if len(code) == 0 {
+		if piped && legible(system) {
+			s := e.open(prefix, tagSystemCode)
+			e.buf = appendSystemCode(e.buf, system, nil)
+			e.commit(p, s)
+		}
+		return
+	}
+	if !legible(code) || len(system) > 0 && !legible(system) {
+		return
+	}
+	s := e.open(prefix, tagCode)
+	e.buf = appendPart(e.buf, code)
+	e.commit(p, s)
+	if piped {
+		s = e.open(prefix, tagSystemCode)
+		e.buf = appendSystemCode(e.buf, system, code)
+		e.commit(p, s)
+	}
+	if !codeFolds(code) {
+		return
+	}
+	s = e.open(prefix, tagFoldedCode)
+	e.buf = appendFolded(e.buf, code, &e.fold)
+	e.commit(p, s)
+	if piped {
+		s = e.open(prefix, tagFoldedSystem)
+		e.buf = append(appendPart(e.buf, system), 0)
+		e.buf = appendFolded(e.buf, code, &e.fold)
+		e.commit(p, s)
+	}
+}
+
+func (e *Entries) open(prefix []byte, tag byte) int {
+	start := len(e.buf)
+	e.buf = append(append(e.buf, prefix...), tag)
+	return start
+}
+
+// addRange adds a range under a tag and key; it is wide when it is broader than
+// width.
+func (e *Entries) addRange(p Param, tag byte, key func([]byte) []byte, low, high, width uint64) {
+	if low > high {
+		return
+	}
+	if high-low > width {
+		tag -= wide
+	}
+	s := e.begin(tag)
+	if key != nil {
+		e.buf = key(e.buf)
+	}
+	e.buf = appendBounds(e.buf, low, high)
+	e.commit(p, s)
+}
+
+// addText adds the entry of one string.
+func (e *Entries) addText(p Param, s []byte) {
+	if !legible(s) {
+		return
+	}
+	at := e.begin(tagText)
+	e.buf = appendString(e.buf, s, &e.fold, &e.norm)
+	e.commit(p, at)
+}
+
+// addWords adds the words of a name after the first, so that each part of a
+// double name is found by itself (R4 search.html#string).
+func (e *Entries) addWords(p Param, s []byte) {
+	for i := 1; i < len(s); i++ {
+		if (s[i-1] != ' ' && s[i-1] != '-') || !legible(s) {
+			continue
+		}
+		e.fold, e.norm = foldText(e.fold[:0], s[i:], e.norm)
+		if len(e.fold) == 0 {
+			continue
+		}
+		at := e.begin(tagWord)
+		e.buf = append(e.buf, e.fold[:min(len(e.fold), maxPrefix)]...)
+		e.commit(p, at)
+	}
+}
+
+// AppendCommon adds the entries of _id and _lastUpdated.
+func AppendCommon(e *Entries, id string, updated time.Time) {
+	e.Add(ParamID, []byte{tagCode}, []byte(id))
+	low := momentKey(updated.Truncate(time.Millisecond).UnixMicro())
+	e.addRange(ParamLastUpdated, tagMoment, nil, low, low+999, dayWidth)
+}
+
+// AppendContributor adds the id of the Organization that contributed the
+// resource.
+func AppendContributor(e *Entries, organization string) {
+	e.Add(Param(r4.ParamContributor), []byte{tagCode}, []byte(organization))
+}
+
+// AppendAwaits adds the identifier of a patient whom a resource in quarantine
+// waits for.
+func AppendAwaits(e *Entries, identifier fhir.Identifier) {
+	e.Add(Param(r4.ParamAwaits), []byte{tagSystemCode}, appendSystemCode(nil, []byte(identifier.System), []byte(identifier.Value)))
+}

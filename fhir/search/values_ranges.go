@@ -1,0 +1,213 @@
+package search
+
+// prefix is how a value is compared (R4 search.html#prefix).
+type prefix uint8
+
+const (
+	prefixEq prefix = iota
+	prefixNe
+	prefixGt
+	prefixLt
+	prefixGe
+	prefixLe
+	prefixSa
+	prefixEb
+	prefixAp
+)
+
+// cutPrefix takes the prefix from the front of a value.
+func cutPrefix(v string) (prefix, string, *fault) {
+	if len(v) < 2 || !isLower(v[0]) || !isLower(v[1]) {
+		return prefixEq, v, nil
+	}
+	p, ok := prefixEq, true
+	switch v[:2] {
+	case "eq":
+	case "ne":
+		p = prefixNe
+	case "gt":
+		p = prefixGt
+	case "lt":
+		p = prefixLt
+	case "ge":
+		p = prefixGe
+	case "le":
+		p = prefixLe
+	case "sa":
+		p = prefixSa
+	case "eb":
+		p = prefixEb
+	case "ap":
+		p = prefixAp
+	default:
+		ok = false
+	}
+	if !ok {
+		return 0, "", bad("has an unknown prefix; eq, ne, gt, lt, ge, le, sa, eb and ap are known")
+	}
+	return p, v[2:], nil
+}
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
+
+// searched is the range of a value in a query, and the wider one that counts as
+// near it.
+type searched struct {
+	low, high         uint64
+	aboutLow, aboutHi uint64
+}
+
+// bounds are the boxes of entries that compare so with a range; they do not
+// overlap.
+func (s searched) bounds(p prefix) (out []Bounds) {
+	within := func(lowMin, lowMax, highMin, highMax uint64) {
+		out = append(out, Bounds{LowMin: lowMin, LowMax: lowMax, HighMin: highMin, HighMax: highMax})
+	}
+	below, above := s.low > beforeAll, s.high < afterAll
+	switch p {
+	case prefixEq, prefixGe, prefixLe:
+		within(s.low, afterAll, beforeAll, s.high)
+		if p == prefixGe && above {
+			within(beforeAll, afterAll, s.high+1, afterAll)
+		}
+		if p == prefixLe && below {
+			within(beforeAll, s.low-1, beforeAll, afterAll)
+		}
+	case prefixNe:
+		if below {
+			within(beforeAll, s.low-1, beforeAll, afterAll)
+		}
+		if above {
+			within(s.low, afterAll, s.high+1, afterAll)
+		}
+	case prefixGt:
+		if above {
+			within(beforeAll, afterAll, s.high+1, afterAll)
+		}
+	case prefixLt:
+		if below {
+			within(beforeAll, s.low-1, beforeAll, afterAll)
+		}
+	case prefixSa:
+		if above {
+			within(s.high+1, afterAll, beforeAll, afterAll)
+		}
+	case prefixEb:
+		if below {
+			within(beforeAll, afterAll, beforeAll, s.low-1)
+		}
+	case prefixAp:
+		within(beforeAll, s.aboutHi, s.aboutLow, afterAll)
+	}
+	return out
+}
+
+// date understands a time with a prefix (R4 search.html#date). Near means within
+// the extent of the value itself either side, a day for anything shorter.
+func (r *reading) date(param Param, v string) ([]Match, *fault) {
+	p, rest, f := cutPrefix(v)
+	if f != nil {
+		return nil, f
+	}
+	m, ok := parseMoment([]byte(rest), r.zone)
+	if !ok {
+		return nil, bad("must be a date or time such as 2026, 2026-11, 2026-11-22 or 2026-11-22T08:30:00+08:00, perhaps after a prefix")
+	}
+	near := max(m.high-m.low, dayWidth)
+	s := searched{m.low, m.high, m.low - near, m.high + near}
+	var out []Match
+	for _, b := range s.bounds(p) {
+		out = appendRange(out, param, tagMoment, nil, b, dayWidth)
+	}
+	return out, nil
+}
+
+// numberSearched understands a number with a prefix (R4 search.html#number):
+// its precision counts for equality alone.
+func numberSearched(v string) (searched, prefix, *fault) {
+	p, rest, f := cutPrefix(v)
+	if f != nil {
+		return searched{}, 0, f
+	}
+	n, ok := parseNumber([]byte(rest))
+	if !ok {
+		return searched{}, 0, bad("must be a number, perhaps after a prefix")
+	}
+	var s searched
+	if p == prefixEq || p == prefixNe {
+		s.low, s.high = n.implied()
+	} else {
+		s.low, s.high = n.decimal().bounds()
+	}
+	s.aboutLow, s.aboutHi = n.about()
+	return s, p, nil
+}
+
+func numberMatches(param Param, v string) ([]Match, *fault) {
+	s, p, f := numberSearched(v)
+	if f != nil {
+		return nil, f
+	}
+	var out []Match
+	for _, b := range s.bounds(p) {
+		out = appendRange(out, param, tagNumber, nil, b, 1)
+	}
+	return out, nil
+}
+
+// quantityMatches understands number, number|system|code and number||unit (R4
+// search.html#quantity).
+func quantityMatches(param Param, v string) ([]Match, *fault) {
+	parts, _ := splitEscaped(v, '|')
+	if f := legibleValue(v); f != nil {
+		return nil, f
+	}
+	if len(parts) != 1 && len(parts) != 3 || len(parts) == 3 && parts[2] == "" {
+		return nil, bad("must be number, number|system|code or number||unit")
+	}
+	s, p, f := numberSearched(parts[0])
+	if f != nil {
+		return nil, f
+	}
+	tag, key := byte(tagValue), []byte(nil)
+	if len(parts) == 3 {
+		system, code := []byte(unescape(parts[1])), []byte(unescape(parts[2]))
+		if tag = tagUnit; len(system) > 0 {
+			tag = tagSystemCode
+			key = append(appendSystemCode(nil, system, code), 0)
+		} else {
+			key = append(appendPart(nil, code), 0)
+		}
+	}
+	var out []Match
+	for _, b := range s.bounds(p) {
+		out = appendRange(out, param, tag, key, b, 1)
+	}
+	return out, nil
+}
+
+// pairMatches understands the two numbers of a composite that join a token. Each
+// of them is a single number, so a comparison is an interval of it.
+func pairMatches(first, last string) ([]Match, *fault) {
+	a, ap, f := numberSearched(first)
+	if f != nil {
+		return nil, f
+	}
+	b, bp, f := numberSearched(last)
+	if f != nil {
+		return nil, f
+	}
+	var out []Match
+	for _, x := range a.bounds(ap) {
+		for _, y := range b.bounds(bp) {
+			box := Bounds{
+				LowMin: max(x.LowMin, x.HighMin), LowMax: min(x.LowMax, x.HighMax),
+				HighMin: max(y.LowMin, y.HighMin), HighMax: min(y.LowMax, y.HighMax),
+			}
+			if box.possible() {
+				out = append(out, ranged(0, tagPair, nil, box))
+			}
+		}
+	}
+	return out, nil
+}
