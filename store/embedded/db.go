@@ -1,0 +1,236 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vitrine/fhir"
+	"vitrine/store"
+)
+
+// DB is a store in a directory. It is safe for concurrent use.
+type DB struct {
+	opt Options
+	eng *pebble.DB
+
+	life life
+	// turn is held by the one writer.
+	turn     chan struct{}
+	counters counters // under turn
+	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]
+	epochs   epochs
+	log      auditLog
+	shelf    shelf
+	figures  figures
+
+	stop context.CancelFunc
+	work sync.WaitGroup
+}
+
+var _ store.Store = (*DB)(nil)
+
+// Open opens the store in dir, and makes one if there is none. It reads a few
+// keys whatever the size of the store.
+func Open(dir string, opt Options) (*DB, error) {
+	opt = opt.withDefaults()
+	eng, err := pebble.Open(dir, opt.engine())
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1)}
+	if err := db.prepare(); err != nil {
+		return nil, errors.Join(err, eng.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	db.stop = stop
+	db.work.Go(db.log.run)
+	db.work.Go(func() { db.shelf.run(ctx) })
+	return db, nil
+}
+
+func (db *DB) prepare() error {
+	if err := checkSchema(db.eng); err != nil {
+		return err
+	}
+	var err error
+	if db.counters, err = readCounters(db.eng); err != nil {
+		return err
+	}
+	types, err := readTypes(db.eng)
+	if err != nil {
+		return err
+	}
+	db.types.Store(&types)
+	if err := db.log.open(db); err != nil {
+		return err
+	}
+	return db.shelf.open(db)
+}
+
+// Close waits for what is under way and for open snapshots, refuses what comes
+// after, and shuts the store.
+func (db *DB) Close() error {
+	if !db.life.end() {
+		return store.ErrClosed
+	}
+	db.stop()
+	db.log.close()
+	db.work.Wait()
+	return db.eng.Close()
+}
+
+var errSchema = errors.New("not a store of this version")
+
+func checkSchema(eng *pebble.DB) error {
+	v, closer, err := eng.Get([]byte(metaSchema))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return writeSchema(eng)
+	}
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	if string(v) != schema {
+		return fmt.Errorf("%w: it is %q, this is %q", errSchema, v, schema)
+	}
+	return nil
+}
+
+// writeSchema marks an empty directory as ours.
+func writeSchema(eng *pebble.DB) error {
+	it, err := eng.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	foreign := it.First()
+	if err := it.Close(); err != nil {
+		return err
+	}
+	if foreign {
+		return fmt.Errorf("%w: it has no schema", errSchema)
+	}
+	return eng.Set([]byte(metaSchema), []byte(schema), pebble.Sync)
+}
+
+// counters are the numbers given out so far.
+type counters struct {
+	sequence uint64
+	ordinal  ordinal
+	typ      typeNumber
+}
+
+func (c counters) append(dst []byte) []byte {
+	dst = binary.BigEndian.AppendUint64(dst, c.sequence)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(c.ordinal))
+	return binary.BigEndian.AppendUint16(dst, uint16(c.typ))
+}
+
+func readCounters(r pebble.Reader) (counters, error) {
+	v, closer, err := r.Get([]byte(metaCounters))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return counters{ordinal: ordinalFirst - 1}, nil
+	}
+	if err != nil {
+		return counters{}, err
+	}
+	defer closer.Close()
+	if len(v) != 14 {
+		return counters{}, fmt.Errorf("%w: counters", errSchema)
+	}
+	return counters{
+		sequence: binary.BigEndian.Uint64(v),
+		ordinal:  ordinal(binary.BigEndian.Uint32(v[8:])),
+		typ:      typeNumber(binary.BigEndian.Uint16(v[12:])),
+	}, nil
+}
+
+func readTypes(r pebble.Reader) (map[fhir.ResourceType]typeNumber, error) {
+	it, err := r.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{spaceType}, UpperBound: []byte{spaceType + 1},
+	})
+	if err != nil {
+		return nil, err
+	}
+	types := map[fhir.ResourceType]typeNumber{}
+	for ok := it.First(); ok; ok = it.Next() {
+		v := it.Value()
+		if len(v) != 2 {
+			return nil, errors.Join(fmt.Errorf("%w: types", errSchema), it.Close())
+		}
+		types[fhir.ResourceType(it.Key()[1:])] = typeNumber(binary.BigEndian.Uint16(v))
+	}
+	return types, it.Close()
+}
+
+func (db *DB) typeNumber(t fhir.ResourceType) (typeNumber, bool) {
+	n, ok := (*db.types.Load())[t]
+	return n, ok
+}
+
+// addTypes publishes the types a write has met for the first time.
+func (db *DB) addTypes(more map[fhir.ResourceType]typeNumber) {
+	if len(more) == 0 {
+		return
+	}
+	all := maps.Clone(*db.types.Load())
+	maps.Copy(all, more)
+	db.types.Store(&all)
+}
+
+// life counts what is under way, so that Close can wait for it. Once ended it
+// refuses at once, so that whoever holds a snapshot meets an error, not a lock.
+type life struct {
+	mu    sync.Mutex
+	busy  int
+	ended bool
+	idle  chan struct{}
+}
+
+func (l *life) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return store.ErrClosed
+	}
+	l.busy++
+	return nil
+}
+
+func (l *life) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy--
+	if l.ended && l.busy == 0 {
+		close(l.idle)
+	}
+}
+
+// quiet reports whether nothing is under way.
+func (l *life) quiet() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.busy == 0
+}
+
+// end waits until nothing is under way; false when it was ended before.
+func (l *life) end() bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	l.ended, l.idle = true, make(chan struct{})
+	if l.busy == 0 {
+		close(l.idle)
+	}
+	l.mu.Unlock()
+	<-l.idle
+	return true
+}

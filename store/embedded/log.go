@@ -1,0 +1,203 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vitrine/store"
+)
+
+// auditLog appends audit records. Callers put their records on the round that is
+// being filled and wait; one goroutine writes a round as one batch with one
+// sync, while the next is filled. A caller's bytes are not copied until they are
+// in the batch, since the caller waits for that.
+type auditLog struct {
+	eng *pebble.DB
+
+	mu      sync.Mutex
+	filling *round
+	shut    bool
+	wake    chan struct{}
+
+	// next is the number of the next record, under numbers; reserved are the
+	// first numbers of batches that cannot be seen yet. What lies below all of
+	// them can be read without a gap that closes later.
+	numbers  sync.Mutex
+	next     uint64
+	reserved []uint64
+}
+
+// round is what one sync makes durable.
+type round struct {
+	records [][]byte
+	first   uint64
+	err     error
+	done    chan struct{}
+}
+
+func newRound() *round { return &round{done: make(chan struct{})} }
+
+func (l *auditLog) open(db *DB) error {
+	l.eng, l.filling, l.wake = db.eng, newRound(), make(chan struct{}, 1)
+	last, err := lastRecord(db.eng)
+	l.next = last + 1
+	return err
+}
+
+// lastRecord is the number of the last record in the log, zero without one.
+func lastRecord(eng *pebble.DB) (uint64, error) {
+	it, err := eng.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceAuditLog}, UpperBound: []byte{spaceAuditLog + 1}})
+	if err != nil {
+		return 0, err
+	}
+	var last uint64
+	if it.Last() {
+		last = binary.BigEndian.Uint64(it.Key()[1:])
+	}
+	return last, errors.Join(it.Error(), it.Close())
+}
+
+// Record appends records and returns when they are durable. Once queued they are
+// waited for whatever becomes of ctx: what is on its way to the disk is not taken
+// back.
+func (db *DB) Record(ctx context.Context, records ...[]byte) (store.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Receipt{}, err
+	}
+	if len(records) == 0 {
+		return store.Receipt{}, nil
+	}
+	if err := db.life.enter(); err != nil {
+		return store.Receipt{}, err
+	}
+	defer db.life.leave()
+	l := &db.log
+	l.mu.Lock()
+	r := l.filling
+	r.records = append(r.records, records...)
+	last := uint64(len(r.records)) - 1
+	l.mu.Unlock()
+	l.signal()
+	<-r.done
+	if r.err != nil {
+		return store.Receipt{}, r.err
+	}
+	db.figures.records.Add(uint64(len(records)))
+	return store.NewReceipt(r.first + last), nil
+}
+
+func (l *auditLog) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes round after round until the log is shut and nothing waits.
+func (l *auditLog) run() {
+	for range l.wake {
+		for {
+			l.mu.Lock()
+			r := l.filling
+			if len(r.records) == 0 {
+				shut := l.shut
+				l.mu.Unlock()
+				if shut {
+					return
+				}
+				break
+			}
+			l.filling = newRound()
+			l.mu.Unlock()
+			r.err = l.write(r)
+			close(r.done)
+		}
+	}
+}
+
+// close ends run. No Record is under way any more.
+func (l *auditLog) close() {
+	l.mu.Lock()
+	l.shut = true
+	l.mu.Unlock()
+	l.signal()
+}
+
+func (l *auditLog) write(r *round) error {
+	batch := l.eng.NewBatch()
+	r.first = l.reserve(len(r.records))
+	if err := setRecords(batch, r.first, r.records); err != nil {
+		l.applied(r.first)
+		return errors.Join(err, batch.Close())
+	}
+	err := l.eng.ApplyNoSyncWait(batch, pebble.Sync)
+	l.applied(r.first)
+	if err != nil {
+		return err
+	}
+	if err := batch.SyncWait(); err != nil {
+		return err
+	}
+	return batch.Close()
+}
+
+func setRecords(batch *pebble.Batch, first uint64, records [][]byte) error {
+	for i, r := range records {
+		op := batch.SetDeferred(9, len(r))
+		keyAudit(op.Key[:0], first+uint64(i))
+		copy(op.Value, r)
+		if err := op.Finish(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserve gives out n numbers, which applied must follow.
+func (l *auditLog) reserve(n int) (first uint64) {
+	l.numbers.Lock()
+	defer l.numbers.Unlock()
+	first = l.next
+	l.next += uint64(n) //nolint:gosec // a count
+	l.reserved = append(l.reserved, first)
+	return first
+}
+
+func (l *auditLog) applied(first uint64) {
+	l.numbers.Lock()
+	defer l.numbers.Unlock()
+	for i, f := range l.reserved {
+		if f == first {
+			l.reserved = append(l.reserved[:i], l.reserved[i+1:]...)
+			return
+		}
+	}
+}
+
+// settled is the last number up to which every record given a number can be
+// seen.
+func (l *auditLog) settled() uint64 {
+	l.numbers.Lock()
+	defer l.numbers.Unlock()
+	end := l.next
+	for _, f := range l.reserved {
+		end = min(end, f)
+	}
+	return end - 1
+}
+
+// readRecord hands the bytes of a record to use.
+func readRecord(get func([]byte) ([]byte, io.Closer, error), record uint64, use func([]byte) error) error {
+	v, closer, err := get(keyAudit(nil, record))
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	return use(bytes.Clone(v))
+}

@@ -1,0 +1,84 @@
+package embedded
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"vitrine/fhir/r4"
+	"vitrine/fhir/search"
+)
+
+// Options are what a deployment chooses; zero values mean the defaults.
+type Options struct {
+	// Indexer makes the index entries of AuditEvents. Without one the records
+	// stay in the log and are found by no search.
+	Indexer *search.Indexer
+	// Definitions tell which search parameters are ranges.
+	Definitions *r4.Definitions
+	// CacheSize is the size of the block cache in bytes; default 256 MiB.
+	CacheSize int64
+	// ScanBudget is how many admitted rows one query may examine; default
+	// 250,000.
+	ScanBudget int
+	// Logger gets the events of the engine; default none.
+	Logger *slog.Logger
+}
+
+const (
+	defaultCache  = 256 << 20
+	defaultBudget = 250_000
+	memTable      = 64 << 20
+	bloomBits     = 10
+)
+
+func (o Options) withDefaults() Options {
+	if o.CacheSize <= 0 {
+		o.CacheSize = defaultCache
+	}
+	if o.ScanBudget <= 0 {
+		o.ScanBudget = defaultBudget
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func (o Options) engine() *pebble.Options {
+	e := &pebble.Options{
+		CacheSize:                   o.CacheSize,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableSize:                memTable,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               64 << 20,
+		MaxOpenFiles:                4096,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		Logger:                      engineLog{o.Logger},
+	}
+	// What is looked up is nearly always there, in the last level: filters pay
+	// for the levels above it, which they let a look-up pass by.
+	for i := range len(e.Levels) - 1 {
+		e.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	return e
+}
+
+// engineLog hands the engine's words to slog. Routine ones are not kept.
+type engineLog struct{ log *slog.Logger }
+
+func (l engineLog) Infof(string, ...any) {}
+
+func (l engineLog) Errorf(format string, args ...any) {
+	l.log.Error("storage engine", slog.String("detail", fmt.Sprintf(format, args...)))
+}
+
+// Fatalf must not return: what was acknowledged can no longer be kept.
+func (l engineLog) Fatalf(format string, args ...any) {
+	l.Errorf(format, args...)
+	panic(fmt.Sprintf("storage engine: "+format, args...))
+}

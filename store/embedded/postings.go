@@ -1,0 +1,114 @@
+package embedded
+
+import (
+	"bytes"
+	"slices"
+
+	"vitrine/consent"
+	"vitrine/fhir/search"
+)
+
+// entry is one index entry, shared with the bytes it was read from.
+type entry struct {
+	param search.Param
+	value []byte
+}
+
+func compareEntries(a, b entry) int {
+	if a.param != b.param {
+		return int(a.param) - int(b.param)
+	}
+	return bytes.Compare(a.value, b.value)
+}
+
+// entriesOf lists the postings of an edition: its entries, sorted, and its
+// contributor.
+func entriesOf(dst []entry, e consent.Edition, h *header, encoded search.Encoded) []entry {
+	if h == nil || h.deleted {
+		return dst
+	}
+	if len(encoded) > 0 {
+		for p, v := range encoded.All() {
+			dst = append(dst, entry{p, v})
+		}
+	}
+	if e == consent.EditionFull && h.row.Contributor != "" {
+		dst = append(dst, entry{paramContributor, []byte(h.row.Contributor)})
+	}
+	return dst
+}
+
+// repost writes the difference between the postings that were and those that
+// will be. A nil header means none will be.
+func (x *tx) repost(c *change, e consent.Edition, old *was, h *header, entries search.Encoded) error {
+	s := &x.scratch
+	s.old, s.new = s.old[:0], entriesOf(s.new[:0], e, h, entries)
+	if old.found {
+		s.old = entriesOf(s.old, e, &old.head, old.entries)
+	}
+	if old.found && h != nil && slices.Equal(c.were, c.are) {
+		return x.repostChanged(c, e)
+	}
+	for _, entry := range s.old {
+		if err := x.unpost(c, e, entry); err != nil {
+			return err
+		}
+	}
+	for _, entry := range s.new {
+		if err := x.post(c, e, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repostChanged merges the two sorted lists and writes what only one has.
+func (x *tx) repostChanged(c *change, e consent.Edition) error {
+	old, now := x.scratch.old, x.scratch.new
+	for len(old) > 0 || len(now) > 0 {
+		order := 0
+		switch {
+		case len(old) == 0:
+			order = 1
+		case len(now) == 0:
+			order = -1
+		default:
+			order = compareEntries(old[0], now[0])
+		}
+		var err error
+		switch {
+		case order < 0:
+			err, old = x.unpost(c, e, old[0]), old[1:]
+		case order > 0:
+			err, now = x.post(c, e, now[0]), now[1:]
+		default:
+			old, now = old[1:], now[1:]
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *tx) post(c *change, e consent.Edition, one entry) error {
+	prefix := prefixValue(x.scratch.key[:0], e, one.param, c.t, one.value)
+	x.scratch.key = prefix
+	for _, n := range c.are {
+		if err := x.batch.Set(appendNumber(prefix, n), nil, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *tx) unpost(c *change, e consent.Edition, one entry) error {
+	prefix := prefixValue(x.scratch.key[:0], e, one.param, c.t, one.value)
+	x.scratch.key = prefix
+	for _, n := range c.were {
+		if err := x.batch.Delete(appendNumber(prefix, n), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package embedded
+
+import (
+	"context"
+	"io"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vitrine/store"
+)
+
+// source is where a view reads: a snapshot of the engine, or a write under way.
+type source interface {
+	Get(key []byte) ([]byte, io.Closer, error)
+	NewIter(o *pebble.IterOptions) (*pebble.Iterator, error)
+}
+
+// view answers reads and searches from one state of the store.
+type view struct {
+	db  *DB
+	src source
+}
+
+type snapshot struct {
+	view
+	eng    *pebble.Snapshot
+	commit uint64
+}
+
+// Snapshot opens a view of what has been written so far. The number of commits
+// is taken first; see epochs.
+func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := db.life.enter(); err != nil {
+		return nil, err
+	}
+	commit := db.epochs.commits.Load()
+	s := &snapshot{eng: db.eng.NewSnapshot(), commit: commit}
+	s.view = view{db: db, src: s.eng}
+	db.figures.snapshots.Add(1)
+	return s, nil
+}
+
+// Epoch says when the facts under key last changed before this snapshot.
+func (s *snapshot) Epoch(key string) (epoch uint64, ok bool) {
+	return s.db.epochs.at(key, s.commit)
+}
+
+// Close gives the view back. A second call does nothing.
+func (s *snapshot) Close() error {
+	if s.eng == nil {
+		return nil
+	}
+	defer s.db.life.leave()
+	eng := s.eng
+	s.eng, s.src = nil, closedSource{}
+	return eng.Close()
+}
+
+// closedSource is what is left of a view that was closed.
+type closedSource struct{}
+
+func (closedSource) Get([]byte) ([]byte, io.Closer, error) { return nil, nil, store.ErrClosed }
+
+func (closedSource) NewIter(*pebble.IterOptions) (*pebble.Iterator, error) {
+	return nil, store.ErrClosed
+}

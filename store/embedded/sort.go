@@ -1,0 +1,142 @@
+package embedded
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+	"slices"
+
+	"vitrine/consent"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// item is a match with its place in the order.
+type item struct {
+	position
+	edition consent.Edition
+	primary number
+}
+
+// top keeps the first items of an order; the last of them is on top of the heap.
+type top struct {
+	order []search.SortKey
+	items []item
+}
+
+func (t *top) Len() int           { return len(t.items) }
+func (t *top) Less(i, j int) bool { return t.compare(t.items[i].position, t.items[j].position) > 0 }
+func (t *top) Swap(i, j int)      { t.items[i], t.items[j] = t.items[j], t.items[i] }
+
+func (t *top) Push(x any) {
+	if one, ok := x.(item); ok {
+		t.items = append(t.items, one)
+	}
+}
+
+func (t *top) Pop() any {
+	last := t.items[len(t.items)-1]
+	t.items = t.items[:len(t.items)-1]
+	return last
+}
+
+// compare orders by the sort keys, what has no value last in either direction,
+// and then by number.
+func (t *top) compare(a, b position) int {
+	for i, k := range t.order {
+		x, y := a.keys[i], b.keys[i]
+		if x.has != y.has {
+			if x.has {
+				return -1
+			}
+			return 1
+		}
+		if c := bytes.Compare(x.value, y.value); c != 0 {
+			if k.Descending {
+				return -c
+			}
+			return c
+		}
+	}
+	switch {
+	case a.n < b.n:
+		return -1
+	case a.n > b.n:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// bySort looks at every match and keeps those of the page.
+func (s *searching) bySort(ctx context.Context, page *store.Page) error {
+	m, err := s.view.newWalks(s.t, s.u, s.q, 0, &s.budget)
+	if err != nil {
+		return err
+	}
+	first := top{order: s.q.Sort}
+	total, err := s.collect(ctx, m, &first)
+	if err := errors.Join(err, m.close()); err != nil {
+		return err
+	}
+	if s.p.Count {
+		page.Total = total
+	}
+	slices.SortFunc(first.items, func(a, b item) int { return first.compare(a.position, b.position) })
+	more := len(first.items) > s.p.Limit
+	if more {
+		first.items = first.items[:s.p.Limit]
+	}
+	if more && s.p.Limit > 0 {
+		page.Next = first.items[s.p.Limit-1].append(nil)
+	}
+	return s.read(first.items, page)
+}
+
+func (s *searching) collect(ctx context.Context, m *walks, first *top) (total int, err error) {
+	at := position{keys: make([]sortValue, len(s.q.Sort))}
+	for {
+		w, err := m.next(ctx)
+		if w == nil || err != nil {
+			return total, err
+		}
+		total++
+		at.n = w.n
+		for i, k := range s.q.Sort {
+			v, ok := search.SortValue(w.entries, k)
+			at.keys[i] = sortValue{has: ok, value: v}
+		}
+		if s.after.set && first.compare(at, s.after) <= 0 {
+			continue
+		}
+		if len(first.items) > s.p.Limit {
+			if first.compare(at, first.items[0].position) >= 0 {
+				continue
+			}
+			heap.Pop(first)
+		}
+		heap.Push(first, item{position: at.clone(), edition: w.edition, primary: w.head.primary(w.n.sequence())})
+	}
+}
+
+// clone copies the values, which are the engine's.
+func (p position) clone() position {
+	p.keys = slices.Clone(p.keys)
+	for i := range p.keys {
+		p.keys[i].value = bytes.Clone(p.keys[i].value)
+	}
+	return p
+}
+
+func (s *searching) read(items []item, page *store.Page) error {
+	b := bodies{view: s.view, t: s.t}
+	for _, one := range items {
+		f, err := b.found(one.edition, one.primary, s.q.Type)
+		if err != nil {
+			return errors.Join(err, b.close())
+		}
+		page.Found = append(page.Found, f)
+	}
+	return b.close()
+}

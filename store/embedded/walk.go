@@ -1,0 +1,182 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+
+	"vitrine/consent"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// walk goes, in the order of numbers, over the rows of a type that exist in one
+// edition in the universe and satisfy the query. Driver, rows and owners leap
+// over what each other has not: a patient outside the universe costs nothing, as
+// no list is read between two patients of it.
+type walk struct {
+	view    *view
+	u       *consent.Universe
+	q       *search.Query
+	edition consent.Edition
+	t       typeNumber
+	driver  stream // nil: the rows lead
+	rows    *keys
+	own     *owners
+	known   names
+	budget  *int
+	steps   int
+
+	at number // where to go on
+	// The row found, valid until the next step.
+	n       number
+	head    header
+	entries search.Encoded
+}
+
+func (v *view) newWalk(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, budget *int) (*walk, error) {
+	w := &walk{view: v, u: u, q: q, edition: e, t: t, budget: budget, known: names{}}
+	var err error
+	if w.own, err = v.ownersOf(u); err != nil {
+		return nil, err
+	}
+	if w.rows, err = newKeys(v.src, prefixRows(nil, e, t)); err != nil {
+		return nil, errors.Join(err, w.own.patient.close())
+	}
+	if w.driver, err = v.driver(e, t, u, q, w.own); err != nil {
+		return nil, errors.Join(err, w.own.patient.close(), w.rows.close())
+	}
+	return w, nil
+}
+
+func (w *walk) close() error {
+	err := errors.Join(w.own.patient.close(), w.rows.close())
+	if w.driver != nil {
+		err = errors.Join(err, w.driver.close())
+	}
+	return err
+}
+
+// next steps to the next row; false at the end.
+func (w *walk) next(ctx context.Context) (bool, error) {
+	for {
+		if w.steps++; w.steps&0xFF == 0 && ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		n, ok := w.lead()
+		if !ok {
+			return false, nil
+		}
+		o, ok := w.own.next(n.ordinal())
+		if !ok {
+			return false, nil
+		}
+		if o > n.ordinal() {
+			w.at = o.first()
+			continue
+		}
+		w.at = n + 1
+		ok, err := w.examine(ctx, n)
+		if ok || err != nil {
+			return ok, err
+		}
+	}
+}
+
+func (w *walk) lead() (number, bool) {
+	if w.driver == nil {
+		return w.rows.seek(w.at)
+	}
+	return w.driver.seek(w.at)
+}
+
+// examine admits the row first and asks what is in it after.
+func (w *walk) examine(ctx context.Context, n number) (bool, error) {
+	at, ok := w.rows.seek(n)
+	if !ok || at != n {
+		return false, nil
+	}
+	value, err := w.rows.it.ValueAndErr()
+	if err != nil {
+		return false, err
+	}
+	rest, err := cutHeader(&w.head, w.q.Type, value, w.known)
+	if err != nil {
+		return false, err
+	}
+	if w.head.deleted || !w.own.emits(&w.head, n) {
+		return false, nil
+	}
+	e, err := w.u.Admit(ctx, w.head.row)
+	if err != nil || e != w.edition {
+		return false, err
+	}
+	if *w.budget--; *w.budget < 0 {
+		return false, store.ErrTooCostly
+	}
+	w.n, w.entries = n, rest
+	return w.q.Matches(w.entries), nil
+}
+
+// walks merges the walks of the editions by number. A row is admitted in one
+// edition at most, so none is met twice.
+type walks struct {
+	parts []*walk
+	live  []bool // the part stands on a row that was not given yet
+	begun bool
+	last  int
+}
+
+// newWalks starts the walks at a number. Universes that know no basic editions
+// and types that have none walk one.
+func (v *view) newWalks(t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
+	m := &walks{}
+	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
+		if e == consent.EditionBasic && !basicToo(u) {
+			break
+		}
+		w, err := v.newWalk(e, t, u, q, budget)
+		if err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+		w.at = at
+		m.parts = append(m.parts, w)
+	}
+	m.live = make([]bool, len(m.parts))
+	return m, nil
+}
+
+func basicToo(u *consent.Universe) bool {
+	_, own := u.Contributor()
+	return !own && !u.IsEverything()
+}
+
+func (m *walks) close() error {
+	var err error
+	for _, w := range m.parts {
+		err = errors.Join(err, w.close())
+	}
+	return err
+}
+
+// next steps to the next row of any edition; nil at the end.
+func (m *walks) next(ctx context.Context) (*walk, error) {
+	for i, w := range m.parts {
+		if m.begun && i != m.last {
+			continue
+		}
+		ok, err := w.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		m.live[i] = ok
+	}
+	m.begun = true
+	var least *walk
+	m.last = -1
+	for i, w := range m.parts {
+		if m.live[i] && (least == nil || w.n < least.n) {
+			least, m.last = w, i
+		}
+	}
+	return least, nil
+}
