@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"vitrine/consent/basic"
+	"vitrine/consent/gate"
+	"vitrine/fhir/compartment"
+	"vitrine/fhir/r4"
+	"vitrine/fhir/rest"
+	"vitrine/fhir/search"
+	"vitrine/fhir/smart/token"
+	"vitrine/fhir/validate"
+	"vitrine/store"
+	"vitrine/store/embedded"
+)
+
+// House is the whole server as a value, listening nowhere yet.
+type House struct {
+	cfg     settings
+	log     *slog.Logger
+	base    string // base URL, without /fhir
+	data    *dataDir
+	store   store.Store
+	handler http.Handler
+	// closers undo what was opened; the last is called first.
+	closers []func() error
+}
+
+// build wires the house that answers at a base URL. What it has opened is
+// closed again when a later step fails.
+func build(cfg settings, base string, log *slog.Logger) (_ *House, err error) {
+	h := &House{cfg: cfg, log: log, base: base}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.Close())
+		}
+	}()
+	if h.data, err = openData(cfg.Data); err != nil {
+		return nil, err
+	}
+	tools, err := buildTools(base + fhirPath)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.openStore(tools); err != nil {
+		return nil, err
+	}
+	door, err := h.buildGate(tools)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := h.buildVerifier()
+	if err != nil {
+		return nil, err
+	}
+	porch, err := rest.New(rest.Config{
+		BaseURL:    base + fhirPath,
+		Version:    version,
+		MaxBody:    int64(cfg.MaxBody),
+		MaxBundle:  int64(cfg.MaxBundle),
+		MaxEntries: cfg.MaxEntries,
+		InFlight:   cfg.InFlight,
+		Rate:       cfg.Rate,
+		Burst:      cfg.Burst,
+		Log:        log,
+	}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, door, verifier)
+	if err != nil {
+		return nil, err
+	}
+	h.handler = porch.Handler()
+	return h, nil
+}
+
+// buildTools makes the parts that know FHIR, for one FHIR base.
+func buildTools(fhirBase string) (gate.Tools, error) {
+	definitions, err := r4.Load()
+	if err != nil {
+		return gate.Tools{}, fmt.Errorf("R4 definitions: %w", err)
+	}
+	indexer, err := search.NewIndexer(definitions, fhirBase)
+	if err != nil {
+		return gate.Tools{}, fmt.Errorf("search parameters: %w", err)
+	}
+	set, err := basic.New(basic.Default())
+	if err != nil {
+		return gate.Tools{}, fmt.Errorf("basic set: %w", err)
+	}
+	return gate.Tools{
+		Definitions:  definitions,
+		Indexer:      indexer,
+		Parser:       indexer.Parser(),
+		Validator:    validate.New(definitions),
+		Compartments: compartment.New(definitions),
+		Basic:        set,
+	}, nil
+}
+
+func (h *House) openStore(tools gate.Tools) error {
+	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
+		Indexer:     tools.Indexer,
+		Definitions: tools.Definitions,
+		CacheSize:   int64(h.cfg.CacheSize),
+		ScanBudget:  h.cfg.ScanBudget,
+		Logger:      h.log,
+	})
+	if err != nil {
+		return fmt.Errorf("open store in %s (is another server running on it?): %w", h.data.path, err)
+	}
+	h.store = db
+	h.closers = append(h.closers, db.Close)
+	return nil
+}
+
+func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
+	key, err := h.data.cursorKey()
+	if err != nil {
+		return nil, err
+	}
+	return gate.New(gate.Config{
+		Policy:      h.cfg.policy(),
+		BaseURL:     h.base + fhirPath,
+		Grace:       h.cfg.Grace,
+		GrantTTL:    h.cfg.GrantTTL,
+		GrantMax:    h.cfg.GrantMax,
+		PageDefault: h.cfg.PageDefault,
+		PageMax:     h.cfg.PageMax,
+		CursorKey:   key,
+		Site:        h.cfg.Site,
+		Log:         h.log,
+	}, tools, h.store), nil
+}
+
+// buildVerifier trusts the data directory's own key and the issuers configured.
+// A token may name the server by its FHIR base or by its lasting name.
+func (h *House) buildVerifier() (*token.Verifier, error) {
+	cfg := token.Config{
+		Keys:       h.data.keys,
+		OwnIssuer:  h.data.urn(),
+		Audience:   []string{h.base + fhirPath, h.data.urn()},
+		Base:       h.base + fhirPath,
+		Algorithms: h.cfg.Algorithms,
+	}
+	for _, i := range h.cfg.Issuers {
+		cfg.Issuers = append(cfg.Issuers, token.Issuer{URL: i.URL, JWKS: i.JWKS, Kinds: i.Kinds})
+	}
+	return token.NewVerifier(cfg)
+}
+
+// The server's patience with clients. A body may take as long as bodyTimeout
+// from the first byte of the request on; an answer as long as answerTimeout.
+const (
+	headerTimeout  = 10 * time.Second
+	bodyTimeout    = 2 * time.Minute
+	answerTimeout  = 5 * time.Minute
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 64 << 10
+)
+
+// Run serves on ln until ctx ends, then lets the requests under way end.
+func (h *House) Run(ctx context.Context, ln net.Listener) error {
+	// Requests outlive ctx: they are drained, not cut off.
+	server := &http.Server{
+		Handler:           h.handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), // connections that fail are the clients' affair
+	}
+	stopAdmin := h.startAdmin()
+	defer stopAdmin()
+	ended := make(chan error, 1)
+	go func() { ended <- h.accept(server, ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	h.log.Info("draining", "for", h.cfg.DrainFor)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.DrainFor)
+	defer cancel()
+	err := server.Shutdown(drain)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("drain: %w", err), server.Close())
+	}
+	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+func (h *House) accept(server *http.Server, ln net.Listener) error {
+	if h.cfg.TLSCert != "" {
+		return server.ServeTLS(ln, h.cfg.TLSCert, h.cfg.TLSKey)
+	}
+	return server.Serve(ln)
+}
+
+// Close undoes what build did, in reverse.
+func (h *House) Close() error {
+	var err error
+	for i := len(h.closers) - 1; i >= 0; i-- {
+		err = errors.Join(err, h.closers[i]())
+	}
+	h.closers = nil
+	return err
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"vitrine/consent"
+)
+
+// streams are the standard streams, as arguments.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// place is the flag of every verb that works on a data directory.
+type place struct {
+	Data string `help:"Data directory." default:"./vitrine-data" placeholder:"DIR"`
+}
+
+// settings is everything a deployment can choose about the server.
+type settings struct {
+	place
+	Listen       string   `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	BaseURL      string   `name:"base-url" help:"URL under which clients reach the server; the FHIR base is /fhir below it. Default: the listen address." placeholder:"URL"`
+	InsecureHTTP bool     `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
+	TLSCert      string   `name:"tls-cert" help:"Certificate chain (PEM)." placeholder:"FILE"`
+	TLSKey       string   `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
+	Issuers      []issuer `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian]'. May be repeated." placeholder:"ISSUER"`
+	Algorithms   []string `name:"token-algorithm" help:"Signature algorithms taken from issuers, of RS256, RS384, PS384, ES256, ES384. Default: all of them." placeholder:"ALG"`
+
+	RelationRequired bool          `name:"relation-required" help:"Require that an organisation cares for the patient." default:"true" negatable:""`
+	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for every client."`
+	Roles            []coding      `name:"role" sep:"none" help:"A role that may read, of PractitionerRole.code. Default: the doctors and nurses of practitioner-role and SNOMED CT." placeholder:"SYSTEM|CODE"`
+	EmergencyRoles   []coding      `name:"emergency-role" sep:"none" help:"A role that may register a patient in an emergency when breaking the glass." placeholder:"SYSTEM|CODE"`
+	Grace            time.Duration `name:"relation-grace" help:"How long a finished visit still counts as care." default:"720h"`
+	GrantTTL         time.Duration `name:"grant-ttl" help:"Life of a break-glass grant." default:"4h"`
+	GrantMax         time.Duration `name:"grant-max" help:"Longest life of a break-glass grant that may be asked for." default:"24h"`
+	Site             string        `help:"Name of this installation, as AuditEvent.source.site says it." default:"vitrine" placeholder:"NAME"`
+
+	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`
+	PageMax     int           `name:"page-max" help:"Most resources on a page." default:"1000"`
+	ScanBudget  int           `name:"scan-budget" help:"Most rows one query may look at before it is too costly." default:"250000"`
+	CacheSize   byteSize      `name:"cache-size" help:"Block cache of the store." default:"256MiB"`
+	MaxBody     byteSize      `name:"max-body" help:"Largest body with one resource." default:"16MiB"`
+	MaxBundle   byteSize      `name:"max-bundle" help:"Largest batch or transaction." default:"64MiB"`
+	MaxEntries  int           `name:"max-entries" help:"Most entries of a batch or transaction." default:"50000"`
+	InFlight    int           `name:"client-in-flight" help:"Most requests of one client served at once." default:"256"`
+	Rate        float64       `name:"client-rate" help:"Requests a second one client may make on average; 0 sets no limit." default:"0"`
+	Burst       int           `name:"client-burst" help:"Requests one client may make at once above its rate." default:"100"`
+	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
+
+	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
+	LogFormat string     `name:"log-format" help:"Form of the log on standard error: ${enum}." enum:"json,text" default:"json"`
+}
+
+// check finds what cannot work before anything is opened.
+func (c *settings) check() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen %s: want HOST:PORT", c.Listen)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key belong together")
+	}
+	if c.TLSCert == "" && !c.InsecureHTTP && !loopback(host) {
+		return fmt.Errorf("--listen %s: plain HTTP beyond loopback is refused; give --tls-cert and --tls-key, or --insecure-http when a proxy ends TLS", c.Listen)
+	}
+	if c.GrantTTL <= 0 || c.GrantMax < c.GrantTTL || c.GrantMax > 24*time.Hour {
+		return errors.New("--grant-ttl must be positive and at most --grant-max, and that at most 24h")
+	}
+	if c.PageDefault < 1 || c.PageMax < c.PageDefault {
+		return errors.New("--page-default must be at least 1 and at most --page-max")
+	}
+	_, err = normalBase(c.BaseURL)
+	return err
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+// baseURL is the URL clients use when the server listens on addr.
+func (c *settings) baseURL(addr string) (string, error) {
+	if c.BaseURL != "" {
+		return normalBase(c.BaseURL)
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("--listen %s: want HOST:PORT", addr)
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
+		host = "localhost"
+	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port), nil
+}
+
+// normalBase takes a base URL as people write it: with or without a slash at
+// the end, with or without /fhir. Empty stays empty.
+func normalBase(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("--base-url: want http://HOST or https://HOST, with a path at most")
+	}
+	s = strings.TrimRight(s, "/")
+	s = strings.TrimSuffix(s, fhirPath)
+	return strings.TrimRight(s, "/"), nil
+}
+
+// policy is what consent has to know of the settings.
+func (c *settings) policy() consent.Policy {
+	return consent.Policy{
+		RelationWaived: !c.RelationRequired,
+		ClientsListed:  c.ClientsListed,
+		Roles:          codings(c.Roles),
+		EmergencyRoles: codings(c.EmergencyRoles),
+	}
+}
+
+// fhirPath is where the FHIR base lies below the base URL.
+const fhirPath = "/fhir"
+
+// logger writes to standard error in the form chosen.
+func (c *settings) logger(w io.Writer) *slog.Logger {
+	opt := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, opt))
+	}
+	return slog.New(slog.NewJSONHandler(w, opt))
+}
