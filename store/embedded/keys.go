@@ -69,9 +69,9 @@ func makeNumber(o ordinal, sequence uint64) number {
 	return number(uint64(o)<<sequenceBits | sequence)
 }
 
-func (n number) ordinal() ordinal  { return ordinal(n >> sequenceBits) } //nolint:gosec // 28 bits remain
-func (n number) sequence() uint64  { return uint64(n) & sequenceMax }
-func (o ordinal) first() number    { return number(uint64(o) << sequenceBits) }
+func (n number) ordinal() ordinal { return ordinal(n >> sequenceBits) } //nolint:gosec // 28 bits remain
+func (n number) sequence() uint64 { return uint64(n) & sequenceMax }
+func (o ordinal) first() number   { return number(uint64(o) << sequenceBits) }
 func appendNumber(b []byte, n number) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(n))
 }

@@ -45,13 +45,11 @@ var (
 	errNoText = errors.New("edition said to be unchanged is not stored")
 )
 
-// Put stores a new current version of a resource.
+// Put stores a new current version of a resource. When it fails nothing of the
+// write is kept, whatever becomes of the error.
 func (x *tx) Put(p store.Put) error {
 	if x.over {
 		return errOver
-	}
-	if p.ID == "" || p.Type == "" || (p.Home == consent.HomePatients) != (len(p.Patients) > 0) {
-		return errPut
 	}
 	err := x.put(p)
 	if err != nil {
@@ -61,6 +59,9 @@ func (x *tx) Put(p store.Put) error {
 }
 
 func (x *tx) put(p store.Put) error {
+	if p.ID == "" || p.Type == "" || (p.Home == consent.HomePatients) != (len(p.Patients) > 0) {
+		return errPut
+	}
 	c, err := x.begin(p.Row, p.ID)
 	if err != nil {
 		return err

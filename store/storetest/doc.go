@@ -1,4 +1,4 @@
-// Package storetest owns the suite that every store must pass, split by
+// Package storetest owns the suite that every store must pass, one file a
 // promise. It does not know how a store keeps anything, which is the store's
 // own tests' business.
 package storetest
@@ -9,5 +9,49 @@ import (
 	"vitrine/store"
 )
 
-// Run holds the store that open returns to the promises of package store.
-func Run(t *testing.T, open func(t *testing.T) store.Store) { t.Helper() }
+// Run holds the stores that open returns to the promises of package store. open
+// makes an empty store that makes index entries for AuditEvents, and closes it
+// when the test ends.
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	t.Helper()
+	suite := []struct {
+		promise string
+		test    func(*testing.T, store.Store)
+	}{
+		{"reads", testReads},
+		{"reads of several owners", testOwners},
+		{"deletion", testDeletion},
+		{"versions", testVersions},
+		{"a former version is admitted by what it was", testFormerOwners},
+		{"history", testHistory},
+		{"editions", testEditions},
+		{"an unchanged edition stays", testUnchanged},
+		{"universes", testUniverses},
+		{"admission fails closed", testAdmissionError},
+		{"search by every operator", testOperators},
+		{"search follows a change", testReindex},
+		{"search in both editions", testSearchEditions},
+		{"a row of several patients is found once", testSeveralOnce},
+		{"budget", testHiddenIsFree},
+		{"sort", testSort},
+		{"pages", testPages},
+		{"pages of a sort", testSortedPages},
+		{"pages while data change", testPagesUnderChange},
+		{"cursors are checked", testBadCursor},
+		{"totals", testTotals},
+		{"epochs", testEpochs},
+		{"snapshots", testSnapshots},
+		{"atomic writes", testAtomic},
+		{"writers come one after the other", testWriters},
+		{"a write reads itself", testReadsItself},
+		{"receipts", testReceipts},
+		{"audit events", testAuditEvents},
+		{"audit events of a write", testAuditWithWrite},
+		{"backup", testBackup},
+		{"a closed store", testClosed},
+		{"search equals the naive evaluation", testProperty},
+	}
+	for _, s := range suite {
+		t.Run(s.promise, func(t *testing.T) { s.test(t, open(t)) })
+	}
+}

@@ -1,0 +1,164 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// people writes three patients in the care of A, of B, and of nobody, with an
+// observation each, one of two patients, one of nobody, and a shared row.
+func people(t *testing.T, st store.Store) {
+	t.Helper()
+	foreign := first(of("Observation", "p1"), "o4", code("x"))
+	foreign.Contributor = "B"
+	write(t, st,
+		twofold(first(of("Patient", "p1"), "p1", owner("A"), code("x")), code("x")),
+		twofold(first(of("Patient", "p2"), "p2", owner("B"), code("x")), code("x")),
+		twofold(first(of("Patient", "p3"), "p3", code("x")), code("x")),
+		first(of("Observation", "p1"), "o1", code("x")),
+		first(of("Observation", "p2"), "o2", code("x")),
+		first(of("Observation", "p3"), "o3", code("x")),
+		foreign,
+		first(of("Observation", "p1", "p2"), "o12", code("x")),
+		first(of("Observation"), "o0", code("x")),
+		first(shared("Organization"), "A", code("x")),
+		first(shared("Medication"), "m", code("x")),
+	)
+}
+
+// ids lists what a universe holds of a type, with and without a clause, which
+// must be the same here.
+func ids(t *testing.T, st store.Store, u func() *consent.Universe, typ fhir.ResourceType) []string {
+	t.Helper()
+	s := open(t, st)
+	walked := labels(all(t, s, u(), query(typ)))
+	same(t, "found by a clause", labels(all(t, s, u(), query(typ, is("x")))), walked)
+	sorted := query(typ)
+	sorted.Sort = []search.SortKey{{Param: paramCode}}
+	same(t, "found in order", labels(all(t, s, u(), sorted)), walked)
+	return walked
+}
+
+func testUniverses(t *testing.T, st store.Store) {
+	people(t, st)
+	every := levels{"p1": consent.Full, "p2": consent.Full, "p3": consent.Full}
+	mixed := levels{"p1": consent.Full, "p2": consent.Basic, "p3": consent.Full}
+	only := func(id string) func(consent.Row) bool {
+		return func(r consent.Row) bool { return len(r.Patients) == 1 && r.Patients[0] == id }
+	}
+	p1, p2, p3 := "Patient/p1/1", "Patient/p2/1", "Patient/p3/1"
+	o0, o1, o2, o3, o4, o12 := "Observation/o0/1", "Observation/o1/1", "Observation/o2/1", "Observation/o3/1", "Observation/o4/1", "Observation/o12/1"
+	for _, c := range []struct {
+		name                    string
+		universe                func() *consent.Universe
+		patients, observations  []string
+		organizations, medicine []string
+	}{
+		{"nobody", func() *consent.Universe { return nil }, nil, nil, nil, nil},
+		{"zero", func() *consent.Universe { return &consent.Universe{} }, nil, nil, nil, nil},
+		{"denied", func() *consent.Universe { return levels{}.to("p1", "p2") }, nil, nil, []string{"Organization/A/1"}, nil},
+		{"one", func() *consent.Universe { return every.to("p1") }, []string{p1}, []string{o1, o4, o12}, []string{"Organization/A/1"}, nil},
+		{"two", func() *consent.Universe { return every.to("p2", "p1") }, []string{p1, p2}, []string{o1, o4, o12, o2}, []string{"Organization/A/1"}, nil},
+		{"second alone", func() *consent.Universe { return every.to("p2") }, []string{p2}, []string{o2, o12}, []string{"Organization/A/1"}, nil},
+		{"unknown", func() *consent.Universe { return every.to("p9") }, nil, nil, []string{"Organization/A/1"}, nil},
+		{"basic", func() *consent.Universe { return levels{"p1": consent.Basic}.to("p1") }, []string{"Patient/p1/b1"}, nil, []string{"Organization/A/1"}, nil},
+		{"care of A", func() *consent.Universe { return every.through("A") }, []string{p1}, []string{o1, o4, o12}, []string{"Organization/A/1"}, nil},
+		{"care of B", func() *consent.Universe { return every.through("B") }, []string{p2}, []string{o2, o12}, []string{"Organization/A/1"}, nil},
+		{"care of C", func() *consent.Universe { return every.through("C") }, nil, nil, []string{"Organization/A/1"}, nil},
+		{"any", every.any, []string{p1, p2, p3}, []string{o1, o4, o12, o2, o3}, []string{"Organization/A/1"}, nil},
+		{"any, one basic", mixed.any, []string{p1, "Patient/p2/b1", p3}, []string{o1, o4, o3}, []string{"Organization/A/1"}, nil},
+		{"everything", consent.Everything, []string{p1, p2, p3}, []string{o0, o1, o4, o12, o2, o3}, []string{"Organization/A/1"}, []string{"Medication/m/1"}},
+		{"narrowed", func() *consent.Universe { return consent.Everything().Where(only("p2")) }, []string{p2}, []string{o2}, nil, nil},
+		{"own", func() *consent.Universe { return consent.OfContributor("B") }, nil, []string{o4}, nil, nil},
+		{"own of nobody", func() *consent.Universe { return consent.OfContributor("") }, nil, nil, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			same(t, "patients", sortedCopy(ids(t, st, c.universe, "Patient")), sortedCopy(c.patients))
+			same(t, "observations", sortedCopy(ids(t, st, c.universe, "Observation")), sortedCopy(c.observations))
+			same(t, "organizations", ids(t, st, c.universe, "Organization"), c.organizations)
+			same(t, "medicine", ids(t, st, c.universe, "Medication"), c.medicine)
+		})
+	}
+}
+
+func testAdmissionError(t *testing.T, st store.Store) {
+	people(t, st)
+	s := open(t, st)
+	broken := errors.New("no decision")
+	u := func() *consent.Universe {
+		return consent.OfPatients([]string{"p1"}, directory, func(context.Context, string) (consent.Decision, error) {
+			return consent.Decision{Level: consent.Full}, broken
+		})
+	}
+	if _, err := s.Read(t.Context(), u(), "Patient", "p1"); !errors.Is(err, broken) {
+		t.Errorf("read: got %v, want %v", err, broken)
+	}
+	if page, err := s.Search(t.Context(), u(), query("Patient"), store.PageRequest{Limit: 5}); !errors.Is(err, broken) || len(page.Found) > 0 {
+		t.Errorf("search: got %v, %v, want %v", page, err, broken)
+	}
+	if _, _, _, err := s.History(t.Context(), u(), "Patient", "p1", 5, nil); !errors.Is(err, broken) {
+		t.Errorf("history: got %v, want %v", err, broken)
+	}
+	if _, err := s.Search(t.Context(), u(), query("Organization"), store.PageRequest{Limit: 5}); err != nil {
+		t.Errorf("shared rows need no decision: %v", err)
+	}
+}
+
+// testSeveralOnce: a row of several patients is met under each of them and given
+// under one, on every page size.
+func testSeveralOnce(t *testing.T, st store.Store) {
+	write(t, st,
+		first(of("Observation", "p1", "p2", "p3"), "o1", code("x")),
+		first(of("Observation", "p2", "p3"), "o2", code("x")),
+		first(of("Observation", "p3"), "o3", code("x")),
+		first(of("Patient", "p2"), "p2", owner("A")),
+		first(of("Patient", "p3"), "p3", owner("A")),
+	)
+	s := open(t, st)
+	every := levels{"p1": consent.Full, "p2": consent.Full, "p3": consent.Full}
+	for name, u := range map[string]func() *consent.Universe{
+		"listed": func() *consent.Universe { return every.to("p2", "p3") }, "linked": func() *consent.Universe { return every.through("A") },
+		"any": every.any, "everything": consent.Everything,
+	} {
+		for _, q := range []*search.Query{query("Observation"), query("Observation", is("x"))} {
+			var got []store.Found
+			var after []byte
+			for range 5 {
+				page, err := s.Search(t.Context(), u(), q, store.PageRequest{Limit: 1, After: after})
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				got = append(got, page.Found...)
+				if after = page.Next; len(after) == 0 {
+					break
+				}
+			}
+			same(t, name, sortedCopy(labels(got)), []string{"Observation/o1/1", "Observation/o2/1", "Observation/o3/1"})
+		}
+	}
+}
+
+// testHiddenIsFree: rows that are hidden do not use up a budget or a page.
+func testHiddenIsFree(t *testing.T, st store.Store) {
+	var puts []store.Put
+	for i := range 300 {
+		puts = append(puts, first(of("Observation", "hidden"), "h"+number(i), code("x")))
+	}
+	write(t, st, puts...)
+	write(t, st, first(of("Observation", "p1"), "o1", code("x")))
+	s := open(t, st)
+	l := levels{"p1": consent.Full}
+	page, err := s.Search(t.Context(), l.any(), query("Observation", is("x")), store.PageRequest{Limit: 1, Count: true})
+	if err != nil {
+		t.Fatalf("search: %v", err)
+	}
+	same(t, "found behind the hidden", labels(page.Found), []string{"Observation/o1/1"})
+	same(t, "total", page.Total, 1)
+	same(t, "next", page.Next, []byte(nil))
+}
