@@ -80,7 +80,7 @@ func call(s http.Handler, method, path, body string, header ...string) *httptest
 }
 
 // outcome reads an OperationOutcome, and fails on anything else.
-func outcome(t *testing.T, w *httptest.ResponseRecorder) (code, text string) {
+func outcome(t testing.TB, w *httptest.ResponseRecorder) (code, text string) {
 	t.Helper()
 	var o struct {
 		ResourceType string
