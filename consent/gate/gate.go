@@ -9,11 +9,18 @@
 package gate
 
 import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"log/slog"
+	"sync"
 	"time"
 
 	"vitrine/consent"
 	"vitrine/consent/basic"
+	"vitrine/consent/directive"
+	"vitrine/consent/relation"
+	"vitrine/fhir"
 	"vitrine/fhir/compartment"
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -37,7 +44,7 @@ type Config struct {
 	PageDefault, PageMax int
 	// CursorKey seals cursors. It must stay the same across restarts and be
 	// kept secret.
-	CursorKey [32]byte
+	CursorKey [cursorKeySize]byte
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger
@@ -53,14 +60,103 @@ type Tools struct {
 	Basic        *basic.Set
 }
 
+// Defaults of ACCESS.md and of the porch.
+const (
+	defaultGrantTTL    = 4 * time.Hour
+	defaultGrantMax    = 24 * time.Hour
+	defaultPage        = 50
+	defaultPageMax     = 1000
+	standingsKept      = 1 << 14
+	lineagesKept       = 1 << 14
+	factsKept          = 1 << 17
+	cursorKeySize      = 32
+	defaultSite        = "vitrine"
+	directivesKey      = "directives"
+	unspecifiedCount   = -1
+	recordBufferToKeep = 64 << 10
+)
+
 // Gate is the inner door. It is safe for concurrent use.
 type Gate struct {
 	cfg   Config
 	tools Tools
 	store store.Store
+	log   *slog.Logger
+	seal  cipher.AEAD
+	// record are the types of which a record consists, in the order of
+	// $everything.
+	record []fhir.ResourceType
+
+	standings  *cache[party, *standing]
+	lineages   *cache[string, lineage]
+	registrars *cache[string, []search.Match]
+	facts      *cache[string, *consent.Facts]
+	directives *cache[string, directive.Set]
+	tapes      sync.Pool
+	buffers    sync.Pool
 }
 
 // New returns the door to a store.
 func New(cfg Config, tools Tools, st store.Store) *Gate {
-	return &Gate{cfg: cfg, tools: tools, store: st}
+	cfg.fill()
+	g := &Gate{
+		cfg: cfg, tools: tools, store: st, log: cfg.Log, seal: sealer(cfg.CursorKey),
+		standings:  newCache[party, *standing](standingsKept),
+		lineages:   newCache[string, lineage](lineagesKept),
+		registrars: newCache[string, []search.Match](lineagesKept),
+		facts:      newCache[string, *consent.Facts](factsKept),
+		directives: newCache[string, directive.Set](1),
+	}
+	g.record = g.recordTypes()
+	return g
+}
+
+// fill puts the defaults where nothing was chosen.
+func (c *Config) fill() {
+	if c.Grace <= 0 {
+		c.Grace = relation.DefaultGrace
+	}
+	if c.GrantTTL <= 0 {
+		c.GrantTTL = defaultGrantTTL
+	}
+	if c.GrantMax <= 0 {
+		c.GrantMax = defaultGrantMax
+	}
+	if c.PageDefault <= 0 {
+		c.PageDefault = defaultPage
+	}
+	if c.PageMax <= 0 {
+		c.PageMax = defaultPageMax
+	}
+	if c.Site == "" {
+		c.Site = defaultSite
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// sealer seals cursors with the key.
+func sealer(key [cursorKeySize]byte) cipher.AEAD {
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		panic("gate: " + err.Error()) // the key has one of the sizes of AES
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("gate: " + err.Error()) // AES has the block size of GCM
+	}
+	return aead
+}
+
+// Ready reports whether the store answers.
+func (g *Gate) Ready(ctx context.Context) error {
+	snap, err := g.store.Snapshot(ctx)
+	if err != nil {
+		return ErrUnavailable
+	}
+	if err := snap.Close(); err != nil {
+		return ErrUnavailable
+	}
+	return nil
 }

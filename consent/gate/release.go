@@ -47,7 +47,11 @@ type Grant struct {
 // Released is an answer whose record is durable. Only this package can make
 // one; the zero value releases nothing.
 type Released struct {
-	receipt store.Receipt
+	// receipt proves the record of a reading; committed is set when a write and
+	// its record were committed together.
+	receipt   store.Receipt
+	committed bool
+
 	items   []Item
 	total   int
 	next    string
@@ -58,7 +62,7 @@ type Released struct {
 }
 
 // Valid reports whether the answer may be sent.
-func (r Released) Valid() bool { return r.receipt.Valid() }
+func (r Released) Valid() bool { return r.committed || r.receipt.Valid() }
 
 // Items are the resources released, in order.
 func (r Released) Items() []Item {

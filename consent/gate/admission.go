@@ -1,0 +1,192 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"vitrine/consent"
+	"vitrine/consent/directive"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// visit is one request under way: who asks, resolved against the directory,
+// and the one view of the store from which it is answered.
+type visit struct {
+	view
+	req    *Request
+	caller consent.Caller
+	device string
+	stand  consent.Standing
+	// notes are what the events of the request have in common.
+	notes notes
+}
+
+// open takes the request's one snapshot and resolves the caller. close must
+// follow.
+func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
+	if !req.Interaction.Write && req.Type == "AuditEvent" {
+		if err := g.store.Settle(ctx); err != nil {
+			return nil, g.failed(ctx, err)
+		}
+	}
+	snap, err := g.store.Snapshot(ctx)
+	if err != nil {
+		return nil, g.failed(ctx, err)
+	}
+	v := &visit{view: view{g: g, reader: snap, snap: snap, now: req.Now}, req: req, caller: req.Caller}
+	s, err := v.standing(ctx, &v.caller)
+	if err != nil {
+		v.close()
+		return nil, g.failed(ctx, err)
+	}
+	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.device
+	return v, nil
+}
+
+// enter opens a visit and passes it through the gates that depend on the
+// caller alone (ACCESS §3).
+func (g *Gate) enter(ctx context.Context, req *Request) (*visit, error) {
+	v, err := g.open(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.admit(ctx, req.Interaction, req.Type); err != nil {
+		v.close()
+		return nil, err
+	}
+	return v, nil
+}
+
+func (v *visit) close() {
+	if v.snap != nil {
+		if err := v.snap.Close(); err != nil {
+			v.g.log.Error("snapshot did not close", "error", err)
+		}
+	}
+}
+
+// admit is the gates that depend on the caller alone. A refusal is recorded
+// before it is returned.
+func (v *visit) admit(ctx context.Context, in Interaction, t fhir.ResourceType) error {
+	blocked, err := v.blocked(ctx, in, t)
+	if err != nil {
+		return v.g.failed(ctx, err)
+	}
+	stand := v.stand
+	stand.Blocked = blocked
+	verdict := v.g.cfg.Policy.Admit(&v.caller, &stand, consent.Ask{Letter: in.Letter, Type: t, Write: in.Write}, v.now)
+	if !verdict.Admitted {
+		return v.refuse(ctx, verdict.Refusal, verdict.Reason)
+	}
+	v.caller.Confined = verdict.Confined
+	return nil
+}
+
+// blocked asks the directives. They concern providers alone; when they cannot
+// be read, the request fails, for a directive is a prohibition (DOSSIER §7.2).
+func (v *visit) blocked(ctx context.Context, in Interaction, t fhir.ResourceType) (bool, error) {
+	if v.caller.Kind != consent.Practitioner && v.caller.Kind != consent.System {
+		return false, nil
+	}
+	set, err := v.directiveSet(ctx)
+	if err != nil {
+		return false, err
+	}
+	return set.Blocks(&v.caller, v.device, in.Write, t, v.now), nil
+}
+
+// directiveSet is every directive on file.
+func (v *view) directiveSet(ctx context.Context) (directive.Set, error) {
+	if set, ok := v.g.directives.get("", v.snap, v.now); ok {
+		return set, nil
+	}
+	var b basis
+	b.on(v.snap, directivesKey)
+	var set directive.Set
+	err := v.each(ctx, "Basic", []search.Clause{v.g.oversight("Basic")}, func(f store.Found, t *fhir.Tape) error {
+		d, problem := directive.Compile(t, v.g.cfg.BaseURL)
+		if problem != nil {
+			v.g.log.WarnContext(ctx, "a directive on file is in doubt; it blocks", "alert", "directive-malformed", "id", f.ID)
+		}
+		set = append(set, d)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	v.g.directives.put("", set, b)
+	return set, nil
+}
+
+// oversight is the clause that a resource carries the server's own label.
+func (g *Gate) oversight(t fhir.ResourceType) search.Clause {
+	return g.coded(t, "_security", fhir.Coding{System: consent.SystemLabel, Code: labelOversight})
+}
+
+// labelOversight is the code of consent.LabelOversight.
+const labelOversight = "oversight"
+
+// refuse records a refusal that depends on the caller alone and returns it.
+func (v *visit) refuse(ctx context.Context, code consent.Refusal, reason string) error {
+	return v.denied(ctx, &Refused{Status: http.StatusForbidden, Code: string(code)}, reason, nil)
+}
+
+// Deny records a refusal that the porch found and returns the error to answer
+// with. reason is the internal reason, such as "purpose-multiple".
+func (g *Gate) Deny(ctx context.Context, req *Request, r *Refused, reason string) error {
+	v := &visit{view: view{g: g, now: req.Now}, req: req, caller: req.Caller}
+	return v.denied(ctx, r, reason, nil)
+}
+
+// failed turns a failure into what the porch may know of it.
+func (g *Gate) failed(ctx context.Context, err error) error {
+	var entry *EntryError
+	if errors.As(err, &entry) {
+		return &EntryError{Index: entry.Index, Err: g.failed(ctx, entry.Err)}
+	}
+	for _, known := range []struct{ is, as error }{
+		{store.ErrNotFound, ErrNotFound},
+		{store.ErrGone, ErrGone},
+		{store.ErrConflict, ErrConflict},
+		{store.ErrTooCostly, ErrTooCostly},
+		{store.ErrBadCursor, ErrBadCursor},
+	} {
+		if errors.Is(err, known.is) {
+			return known.as
+		}
+	}
+	if known := refusal(err); known != nil {
+		return known
+	}
+	if ctx.Err() == nil {
+		g.log.ErrorContext(ctx, "request failed", "error", err)
+	}
+	return ErrUnavailable
+}
+
+// refusal is the refusal within err that the porch may see; nil when there is
+// none.
+func refusal(err error) error {
+	var (
+		refused *Refused
+		invalid *Invalid
+	)
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &invalid):
+		return invalid
+	}
+	for _, known := range []error{
+		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
+		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return nil
+}

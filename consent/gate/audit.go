@@ -1,0 +1,158 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+
+	"vitrine/consent"
+	"vitrine/consent/audit"
+)
+
+// notes are what the events of one request say beyond who asked.
+type notes struct {
+	entities []string
+	before   string
+}
+
+// event is the record of the request, concerning no patient yet.
+func (v *visit) event() audit.Event {
+	req, c := v.req, &v.caller
+	e := audit.Event{
+		Recorded: req.Now, Kind: audit.KindRest, Interaction: req.Interaction.Code, Action: action(req.Interaction.Code),
+		Agent: audit.Agent{
+			Kind: c.Kind, Issuer: c.Issuer, Subject: c.Subject, Client: c.Client, TokenID: c.TokenID,
+			User: c.User, Practitioner: c.Practitioner, Roles: c.RoleCodes, Organization: c.Organization,
+			Purpose: c.Purpose, Address: req.Address,
+		},
+		Entities: v.notes.entities, Before: v.notes.before,
+		RequestID: req.ID, Site: v.g.cfg.Site, Observer: v.g.cfg.Site,
+	}
+	e.ID = newUUID()
+	if e.Action == audit.ActionExecute {
+		e.Query = v.query()
+	}
+	return e
+}
+
+// query is the request line and the lines of the header that are kept
+// (DOSSIER §3.2).
+func (v *visit) query() string {
+	if v.req.Header == "" {
+		return v.req.Line
+	}
+	return v.req.Line + "\n" + v.req.Header
+}
+
+// newUUID is a random UUID (RFC 9562 §5.4).
+func newUUID() (id [16]byte) {
+	_, _ = rand.Read(id[:]) // it never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// action is AuditEvent.action of an interaction (DOSSIER §3.2).
+func action(code string) audit.Action {
+	switch code {
+	case "read", "vread", "history-instance":
+		return audit.ActionRead
+	case "create":
+		return audit.ActionCreate
+	case "update", "patch":
+		return audit.ActionUpdate
+	case "delete":
+		return audit.ActionDelete
+	default:
+		return audit.ActionExecute
+	}
+}
+
+// about is the event of the request concerning one patient.
+func (v *visit) about(ctx context.Context, u *consent.Universe, patient string) (audit.Event, error) {
+	e := v.event()
+	d, err := v.decision(ctx, u, patient)
+	if err != nil {
+		return e, err
+	}
+	e.Patient, e.Level, e.Grant, e.Consents = patient, d.Level, d.Grant, d.Consents
+	if d.Level == consent.Basic {
+		e.BasicSet = v.g.tools.Basic.Version()
+	}
+	return e, nil
+}
+
+// decision is what the request may see of the patient. Those for whom nothing
+// is decided see all or nothing.
+func (v *visit) decision(ctx context.Context, u *consent.Universe, patient string) (consent.Decision, error) {
+	switch v.caller.Kind {
+	case consent.Custodian:
+		return consent.Decision{Level: consent.Full}, nil
+	case consent.Nobody, consent.System, consent.Regulator:
+		return consent.Decision{}, nil
+	case consent.Practitioner, consent.Patient, consent.Representative:
+		return u.Decide(ctx, patient)
+	default:
+		return consent.Decision{}, nil
+	}
+}
+
+// record makes the events durable; the receipt is what releases.
+func (v *visit) record(ctx context.Context, out Released, events []audit.Event) (Released, error) {
+	records, buffer := v.g.encode(events)
+	receipt, err := v.g.store.Record(ctx, records...)
+	v.g.keep(buffer)
+	if err != nil || !receipt.Valid() {
+		v.g.log.ErrorContext(ctx, "access could not be recorded; nothing released", "error", err, "request", v.req.ID)
+		return Released{}, ErrUnavailable
+	}
+	out.receipt = receipt
+	return out, nil
+}
+
+// encode lays the records out in one buffer, to be kept for the next ones.
+func (g *Gate) encode(events []audit.Event) (records [][]byte, buffer *[]byte) {
+	buffer, ok := g.buffers.Get().(*[]byte)
+	if !ok {
+		buffer = new([]byte)
+	}
+	b := (*buffer)[:0]
+	ends := make([]int, len(events))
+	for i := range events {
+		b = events[i].AppendBinary(b)
+		ends[i] = len(b)
+	}
+	*buffer = b
+	records = make([][]byte, len(events))
+	start := 0
+	for i, end := range ends {
+		records[i] = b[start:end:end]
+		start = end
+	}
+	return records, buffer
+}
+
+func (g *Gate) keep(buffer *[]byte) {
+	if cap(*buffer) <= recordBufferToKeep {
+		g.buffers.Put(buffer)
+	}
+}
+
+// denied records that nothing was released and returns the error to answer
+// with: cause, or ErrUnavailable when it could not be recorded. The reason is
+// for the record alone; patients are whom the server itself found the attempt
+// to concern.
+func (v *visit) denied(ctx context.Context, cause error, reason string, patients []string) error {
+	events := make([]audit.Event, max(len(patients), 1))
+	for i := range events {
+		e := v.event()
+		e.Outcome, e.Reason, e.Query = audit.OutcomeMinor, reason, v.query()
+		if len(patients) > 0 {
+			e.Patient = patients[i]
+		}
+		events[i] = e
+	}
+	if _, err := v.record(ctx, Released{}, events); err != nil {
+		return err
+	}
+	return cause
+}

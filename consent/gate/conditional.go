@@ -1,0 +1,171 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// partition is where the conditions of the caller's writes look: in what the
+// caller's own organisation contributed, and nowhere else, so that they can say
+// nothing about others (ACCESS §4).
+func (v *visit) partition() *consent.Universe {
+	if v.caller.Kind == consent.Custodian {
+		return consent.Everything()
+	}
+	return consent.OfContributor(v.contributor())
+}
+
+// only is the one resource of the caller's own that the condition matches;
+// ErrMultiple when there are more.
+func (w *writing) only(ctx context.Context, cond *search.Query) (f store.Found, ok bool, err error) {
+	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
+	page, err := w.tx.Search(ctx, w.partition(), &q, store.PageRequest{Limit: 2})
+	switch {
+	case err != nil:
+		return f, false, err
+	case len(page.Found) > 1:
+		return f, false, ErrMultiple
+	case len(page.Found) == 0:
+		return f, false, nil
+	}
+	return page.Found[0], true, nil
+}
+
+// UpdateWhere answers R4 http.html#cond-update.
+func (g *Gate) UpdateWhere(ctx context.Context, req *Request, q *search.Query, c Content, ifMatch string) (Released, error) {
+	v, err := g.enter(ctx, req)
+	if err != nil {
+		return Released{}, err
+	}
+	defer v.close()
+	d, err := v.acceptable(ctx, q.Type, c)
+	if err != nil {
+		return Released{}, err
+	}
+	if err := v.ready(d, newID()); err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
+	return v.commit(ctx, func(w *writing) (Released, error) {
+		f, ok, err := w.only(ctx, q)
+		if err != nil {
+			return Released{}, err
+		}
+		d, err := w.matched(d, f.ID, ok)
+		if err != nil {
+			return Released{}, err
+		}
+		item, created, err := w.update(ctx, d, ifMatch)
+		if !ok && errors.Is(err, store.ErrNotFound) && ifMatch == "" {
+			item, created, err = w.create(ctx, d, nil)
+		}
+		return Released{items: []Item{item}, total: -1, created: created}, err
+	})
+}
+
+// matched is the draft under the id that the condition found, or under the one
+// in the content when the caller may choose ids.
+func (w *writing) matched(d *draft, id string, found bool) (*draft, error) {
+	written := d.tape.Text(d.tape.Field(d.tape.Root(), "id"))
+	switch {
+	case !found && written == "":
+		return d, nil
+	case !found && w.caller.Kind != consent.Custodian:
+		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid, "nothing matches, and an id cannot be chosen", string(d.typ)+".id")
+	case !found:
+		id = written
+	case written != "" && written != id:
+		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid, "the id is not that of the match", string(d.typ)+".id")
+	}
+	if !fhir.ValidID(id) {
+		return nil, invalid(http.StatusBadRequest, fhir.CodeValue, "not an id", string(d.typ)+".id")
+	}
+	again := *d
+	return &again, w.ready(&again, id)
+}
+
+// Delete answers R4 http.html#delete.
+func (g *Gate) Delete(ctx context.Context, req *Request, t fhir.ResourceType, id, ifMatch string) (Released, error) {
+	return g.remove(ctx, req, t, func(w *writing) (Item, error) { return w.remove(ctx, t, id, ifMatch) })
+}
+
+// DeleteWhere answers R4 http.html#cdelete: nothing, or the one match.
+func (g *Gate) DeleteWhere(ctx context.Context, req *Request, q *search.Query) (Released, error) {
+	return g.remove(ctx, req, q.Type, func(w *writing) (Item, error) { return w.removeWhere(ctx, q) })
+}
+
+func (g *Gate) remove(ctx context.Context, req *Request, t fhir.ResourceType, do func(*writing) (Item, error)) (Released, error) {
+	v, err := g.enter(ctx, req)
+	if err != nil {
+		return Released{}, err
+	}
+	defer v.close()
+	if err := v.writable(ctx, t); err != nil {
+		return Released{}, err
+	}
+	return v.commit(ctx, func(w *writing) (Released, error) {
+		item, err := do(w)
+		return Released{items: []Item{item}, total: -1}, err
+	})
+}
+
+func (w *writing) removeWhere(ctx context.Context, q *search.Query) (Item, error) {
+	f, ok, err := w.only(ctx, q)
+	if err != nil || !ok {
+		return Item{Status: http.StatusNoContent}, err
+	}
+	return w.remove(ctx, q.Type, f.ID, "")
+}
+
+// remove records a deletion; of what is deleted already, nothing is done.
+func (w *writing) remove(ctx context.Context, t fhir.ResourceType, id, ifMatch string) (Item, error) {
+	if !fhir.ValidID(id) {
+		return Item{}, ErrNotFound
+	}
+	prior, err := w.addressed(ctx, t, id)
+	if err != nil {
+		return Item{}, err
+	}
+	if ifMatch != "" && prior.Version != ifMatch {
+		return Item{}, ErrPrecondition
+	}
+	out := Item{Status: http.StatusNoContent, Resource: fhir.Resource{
+		Type: t, ID: id, Version: prior.Version, Updated: prior.Updated, Deleted: true,
+	}}
+	if prior.Deleted {
+		return out, nil
+	}
+	kept, err := w.basicOf(ctx, prior)
+	if err != nil {
+		return Item{}, err
+	}
+	basic := ""
+	if kept != nil && !kept.Deleted {
+		basic = next(kept.Version)
+	}
+	out.Resource.Version, out.Resource.Updated = next(prior.Version), w.now
+	if err := w.tx.Delete(t, id, out.Resource.Version, basic, w.now); err != nil {
+		return Item{}, err
+	}
+	return out, w.removed(prior, out.Resource)
+}
+
+// removed touches and notes what a deletion bears on.
+func (w *writing) removed(prior *store.Found, r fhir.Resource) error {
+	w.touch(r.Type, prior.Patients, nil, prior.Labels, nil)
+	err := w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
+		if r.Type == "Patient" {
+			for _, id := range w.g.links(t) {
+				w.tx.Touch(keyPatient(id))
+			}
+		}
+		return nil
+	})
+	w.wrote(&draft{typ: r.Type, labels: prior.Labels}, homing{patients: prior.Patients}, r, prior)
+	return err
+}

@@ -1,0 +1,211 @@
+package gate
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/compartment"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// draft is a resource that is about to be stored, understood: all that can be
+// worked out before the store's one writer is held up.
+type draft struct {
+	typ  fhir.ResourceType
+	tape *fhir.Tape
+	// id is that under which it will be stored; empty until it is known.
+	id     string
+	owners compartment.Owners
+	labels []string
+	// basic is the basic edition without its stamp; nil when the type has none.
+	basic []byte
+	// partition is what it falls into when it is new, contributor what it is in.
+	partition, contributor string
+	// first is the row as it will be if it is new and refers to all its
+	// patients by their ids.
+	first *editions
+}
+
+// editions are the stored forms of one version.
+type editions struct {
+	full, basic store.Version
+}
+
+// draft reads content of the type that a client sent.
+func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
+	if c.Tape == nil || c.Tape.Root() == fhir.None {
+		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid, "a resource is required", "")
+	}
+	if got := c.Tape.Text(c.Tape.Field(c.Tape.Root(), "resourceType")); got != string(t) {
+		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid,
+			"resourceType must be the type in the URL, "+string(t), "resourceType")
+	}
+	if issues := v.g.tools.Validator.Validate(c.Tape); len(issues) > 0 && severe(issues) {
+		return nil, &Invalid{Status: http.StatusBadRequest, Issues: issues}
+	}
+	d := v.g.understand(t, c.Tape)
+	for _, l := range d.labels {
+		if l == consent.LabelOversight {
+			return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,
+				"this label is set by the server alone", string(t)+".meta.security")
+		}
+	}
+	d.partition = v.contributor()
+	d.contributor = d.partition
+	return d, nil
+}
+
+// severe reports whether some issue forbids to store the resource.
+func severe(issues []fhir.Issue) bool {
+	for _, i := range issues {
+		if i.Severity == fhir.SeverityError || i.Severity == fhir.SeverityFatal {
+			return true
+		}
+	}
+	return false
+}
+
+func invalid(status int, code fhir.IssueCode, text, expression string) *Invalid {
+	return &Invalid{Status: status, Issues: []fhir.Issue{{
+		Severity: fhir.SeverityError, Code: code, Text: text, Expression: expression,
+	}}}
+}
+
+// understand reads what the gate must know of a resource.
+func (g *Gate) understand(t fhir.ResourceType, tape *fhir.Tape) *draft {
+	return &draft{typ: t, tape: tape, owners: g.tools.Compartments.Of(tape, g.cfg.BaseURL), labels: labels(tape)}
+}
+
+// labels are the security labels of a resource, "system|code".
+func labels(t *fhir.Tape) []string {
+	var out []string
+	elements(t, t.Field(t.Root(), "meta"), "security", func(n fhir.Node) {
+		out = append(out, t.Text(t.Field(n, "system"))+"|"+t.Text(t.Field(n, "code")))
+	})
+	return out
+}
+
+// contributor is the partition into which the caller writes (ACCESS §4).
+func (v *visit) contributor() string {
+	switch v.caller.Kind {
+	case consent.Custodian:
+		return ""
+	case consent.Patient:
+		return "Patient/" + v.caller.Patient
+	case consent.Representative:
+		return v.caller.User
+	case consent.Practitioner, consent.System, consent.Regulator, consent.Nobody:
+		return v.caller.Organization
+	default:
+		return v.caller.Organization
+	}
+}
+
+// ready works out the stored form of a new row, outside the store's writer.
+func (v *visit) ready(d *draft, id string) error {
+	d.id = id
+	if err := v.makeBasic(d); err != nil {
+		return err
+	}
+	if len(d.owners.Identifiers) > 0 {
+		return nil
+	}
+	e, err := v.editions(d, nil, nil, "1", "b1")
+	if err != nil {
+		return err
+	}
+	d.first = e
+	return nil
+}
+
+// makeBasic makes the basic edition of the draft, if its type has one.
+func (v *visit) makeBasic(d *draft) error {
+	out, ok := v.g.tools.Basic.Edition(d.tape, nil)
+	if !ok {
+		return nil
+	}
+	d.basic = out
+	return nil
+}
+
+// editions are the stored forms of the draft at the versions named. links are
+// the patients its logical references stand for, awaits those still unknown.
+func (v *visit) editions(d *draft, links []search.Link, awaits []fhir.Identifier, full, basic string) (*editions, error) {
+	e := &editions{}
+	e.full = store.Version{
+		Version: full, Updated: v.now, Entries: &search.Entries{},
+		JSON: fhir.Stamp(make([]byte, 0, len(d.tape.Source())+stampRoom), d.tape, d.id, full, v.now),
+	}
+	if err := v.g.tools.Indexer.Index(e.full.Entries, d.tape, links...); err != nil {
+		return nil, fmt.Errorf("index %s: %w", d.typ, err)
+	}
+	search.AppendCommon(e.full.Entries, d.id, v.now)
+	search.AppendContributor(e.full.Entries, d.contributor)
+	for _, id := range awaits {
+		search.AppendAwaits(e.full.Entries, id)
+	}
+	e.full.Entries.Sort()
+	if d.basic == nil {
+		return e, nil
+	}
+	var err error
+	e.basic, err = v.basicVersion(d, links, basic)
+	return e, err
+}
+
+// stampRoom is about what a stamp adds.
+const stampRoom = 160
+
+func (v *visit) basicVersion(d *draft, links []search.Link, version string) (store.Version, error) {
+	t := v.g.tape()
+	defer v.g.tapes.Put(t)
+	if err := t.Parse(d.basic, fhir.Limits{}); err != nil {
+		return store.Version{}, fmt.Errorf("parse basic edition of %s: %w", d.typ, err)
+	}
+	b := store.Version{
+		Version: version, Updated: v.now, Entries: &search.Entries{},
+		JSON: fhir.Stamp(make([]byte, 0, len(d.basic)+stampRoom), t, d.id, version, v.now),
+	}
+	if err := v.g.tools.Indexer.Index(b.Entries, t, links...); err != nil {
+		return store.Version{}, fmt.Errorf("index basic edition of %s: %w", d.typ, err)
+	}
+	search.AppendCommon(b.Entries, d.id, v.now)
+	b.Entries.Sort()
+	return b, nil
+}
+
+// labelled is the resource with the server's own label added.
+func labelled(t *fhir.Tape) []byte {
+	label := `{"system":"` + consent.SystemLabel + `","code":"` + labelOversight + `"}`
+	insert := func(container fhir.Node, text string) []byte {
+		at, _ := t.Span(container)
+		if t.First(container) != fhir.None {
+			text += ","
+		}
+		return fhir.Splice(nil, t.Source(), []fhir.Edit{{Start: at + 1, End: at + 1, Text: []byte(text)}})
+	}
+	meta := t.Field(t.Root(), "meta")
+	security := t.Field(meta, "security")
+	switch {
+	case t.Kind(security) == fhir.Array:
+		return insert(security, label)
+	case t.Kind(meta) == fhir.Object:
+		return insert(meta, `"security":[`+label+`]`)
+	default:
+		return insert(t.Root(), `"meta":{"security":[`+label+`]}`)
+	}
+}
+
+// next is the version after one: "4" after "3", "b4" after "b3".
+func next(version string) string {
+	digits := strings.TrimPrefix(version, "b")
+	n := 0
+	for _, c := range digits {
+		n = n*10 + int(c-'0')
+	}
+	return fmt.Sprintf("%s%d", version[:len(version)-len(digits)], n+1)
+}

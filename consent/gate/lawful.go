@@ -1,0 +1,146 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"vitrine/consent"
+	"vitrine/consent/directive"
+	"vitrine/consent/restriction"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// acceptable is the draft of content that the caller may contribute as far as
+// caller and content alone can tell.
+func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) (*draft, error) {
+	if err := v.writable(ctx, t); err != nil {
+		return nil, err
+	}
+	d, err := v.draft(t, c)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case v.caller.Kind == consent.Regulator:
+		return v.order(d)
+	case t == "Consent" && v.caller.Kind != consent.Custodian:
+		if _, problem := restriction.Compile(d.tape, v.g.tools.Definitions, v.g.cfg.BaseURL, ""); problem != nil {
+			return nil, &Invalid{Status: http.StatusUnprocessableEntity, Issues: problem.Issues}
+		}
+	}
+	return d, nil
+}
+
+// writable says which types a kind of caller writes (ACCESS §2): providers
+// contribute everything but Consents, patients write their Consents, the
+// regulator issues directives, and AuditEvents are the server's alone.
+func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
+	if t == "AuditEvent" {
+		return ErrMethod
+	}
+	ok := false
+	switch v.caller.Kind {
+	case consent.Custodian:
+		ok = true
+	case consent.Practitioner, consent.System:
+		ok = t != "Consent"
+	case consent.Patient, consent.Representative:
+		ok = t == "Consent"
+	case consent.Regulator:
+		ok = t == "Basic"
+	case consent.Nobody:
+	default:
+	}
+	if !ok {
+		return v.refuse(ctx, consent.RefusedRole, "kind-not-writing")
+	}
+	return nil
+}
+
+// order is the draft of a directive, under the server's own label.
+func (v *visit) order(d *draft) (*draft, error) {
+	if _, err := directive.Compile(d.tape, v.g.cfg.BaseURL); err != nil {
+		return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+err.Error(), "Basic")
+	}
+	return v.own(labelled(d.tape), "Basic", d.partition)
+}
+
+// own is the draft of what the server itself writes.
+func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*draft, error) {
+	tape := new(fhir.Tape)
+	if err := tape.Parse(resource, fhir.Limits{}); err != nil {
+		return nil, fmt.Errorf("parse own %s: %w", t, err)
+	}
+	d := v.g.understand(t, tape)
+	d.partition, d.contributor = contributor, contributor
+	return d, nil
+}
+
+// lawful holds a write against what is on file: a Consent is the patient's own,
+// and there is one that is active.
+func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
+	if d.typ != "Consent" || w.caller.Kind == consent.Custodian {
+		return nil
+	}
+	if h.home != consent.HomePatients || len(h.patients) != 1 {
+		return &absence{reason: consent.ReasonNotOwn}
+	}
+	patient := h.patients[0]
+	decision, err := w.decide(ctx, patient)
+	if err != nil {
+		return err
+	}
+	if decision.Level != consent.Self {
+		return &absence{reason: decision.Reason, patients: h.patients}
+	}
+	if prior != nil && !slices.Equal(prior.Patients, h.patients) {
+		return &absence{reason: consent.ReasonNotOwn}
+	}
+	r, _ := restriction.Compile(d.tape, w.g.tools.Definitions, w.g.cfg.BaseURL, "")
+	if r.Inert || w.lapsed(&r) {
+		return nil
+	}
+	return w.sole(ctx, patient, d.id)
+}
+
+// lapsed reports whether the restriction can never be in force again.
+func (w *writing) lapsed(r *consent.Restriction) bool {
+	return !r.Malformed && !r.Period.Until.IsZero() && r.Period.Until.Before(w.now)
+}
+
+// sole refuses a second active restriction, naming the first (ACCESS §3).
+func (w *writing) sole(ctx context.Context, patient, id string) error {
+	first := ""
+	clauses := []search.Clause{w.g.refers("Consent", "patient", "Patient/"+patient)}
+	err := w.each(ctx, "Consent", clauses, func(f store.Found, t *fhir.Tape) error {
+		if f.ID == id {
+			return nil
+		}
+		r, _ := restriction.Compile(t, w.g.tools.Definitions, w.g.cfg.BaseURL, versioned(f.Resource))
+		if !r.Inert && !w.lapsed(&r) && first == "" {
+			first = "Consent/" + f.ID
+		}
+		return nil
+	})
+	if err != nil || first == "" {
+		return err
+	}
+	return invalid(http.StatusConflict, fhir.CodeConflict,
+		"there is an active restriction already, "+first+": update it, or make it inactive first", "Consent")
+}
+
+// absence is an ErrNotFound whose reason is known, for the record alone.
+type absence struct {
+	reason   string
+	patients []string
+}
+
+// Error implements error.
+func (a *absence) Error() string { return ErrNotFound.Error() }
+
+// Unwrap makes it an ErrNotFound.
+func (a *absence) Unwrap() error { return ErrNotFound }

@@ -1,0 +1,177 @@
+package gate
+
+import (
+	"context"
+	"slices"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// homing says where a row belongs, and how that was found.
+type homing struct {
+	home     consent.Home
+	patients []string
+	links    []search.Link
+	awaits   []fhir.Identifier
+}
+
+// home works out to whom the draft belongs. Logical references are linked here,
+// inside the server; what cannot be linked is kept in quarantine (ACCESS §4).
+func (w *writing) home(ctx context.Context, d *draft) (homing, error) {
+	h := homing{patients: slices.Clone(d.owners.Patients)}
+	if d.typ == "Patient" {
+		h.patients = merge(h.patients, []string{d.id})
+	}
+	for _, identifier := range d.owners.Identifiers {
+		id, ok, err := w.patientOf(ctx, identifier, d.contributor)
+		switch {
+		case err != nil:
+			return h, err
+		case ok:
+			h.links = append(h.links, search.Link{Identifier: identifier, Patient: id})
+			h.patients = merge(h.patients, []string{id})
+		default:
+			h.awaits = append(h.awaits, identifier)
+		}
+	}
+	shared, known, err := w.inherit(ctx, d, &h)
+	if err != nil {
+		return h, err
+	}
+	slices.Sort(h.patients)
+	switch {
+	case len(h.awaits) > 0 || !known:
+		h.home = consent.HomeQuarantine
+	case len(h.patients) > 0:
+		h.home = consent.HomePatients
+	case shared, d.owners.MayBeShared, d.owners.MayBeSharedByCustodian && d.contributor == "":
+		h.home = consent.HomeShared
+	}
+	if h.home != consent.HomePatients {
+		h.patients = nil
+	}
+	return h, nil
+}
+
+// inherit takes over the patients of the resources whose owners the draft
+// shares. known is false when one of them has no home of its own; shared is
+// true when there are some and all are shared.
+func (w *writing) inherit(ctx context.Context, d *draft, h *homing) (shared, known bool, err error) {
+	shared = len(d.owners.Inherits) > 0
+	for _, ref := range d.owners.Inherits {
+		row, ok, err := w.rowOf(ctx, ref)
+		if err != nil {
+			return false, false, err
+		}
+		if !ok || row.Home == consent.HomeQuarantine {
+			return false, false, nil
+		}
+		shared = shared && row.Home == consent.HomeShared
+		h.patients = merge(h.patients, row.Patients)
+	}
+	return shared, true, nil
+}
+
+// rowOf is the row of a resource, written in this commit or before it.
+func (w *writing) rowOf(ctx context.Context, ref fhir.Reference) (row consent.Row, ok bool, err error) {
+	if ref.Form != fhir.RefLocal {
+		return row, false, nil
+	}
+	if row, ok = w.rows[ref.Local()]; ok {
+		return row, true, nil
+	}
+	ok, err = w.read(ctx, ref.Type, ref.ID, func(f store.Found, _ *fhir.Tape) error {
+		row = f.Row
+		return nil
+	})
+	return row, ok, err
+}
+
+// patientOf is the Patient an identifier stands for: the custodian's own, else
+// the contributor's own, else the only one there is. In doubt it is nobody.
+func (w *writing) patientOf(ctx context.Context, id fhir.Identifier, contributor string) (patient string, ok bool, err error) {
+	if id.Value == "" {
+		return "", false, nil
+	}
+	var master, own, others []string
+	clauses := []search.Clause{w.g.coded("Patient", "identifier", fhir.Coding{System: id.System, Code: id.Value})}
+	err = w.each(ctx, "Patient", clauses, func(f store.Found, _ *fhir.Tape) error {
+		switch f.Contributor {
+		case "":
+			master = append(master, f.ID)
+		case contributor:
+			own = append(own, f.ID)
+		default:
+			others = append(others, f.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return "", false, err
+	}
+	for _, ids := range [][]string{master, own, others} {
+		if len(ids) > 0 {
+			return ids[0], len(ids) == 1, nil
+		}
+	}
+	return "", false, nil
+}
+
+// relink gives a home to what was waiting for a Patient that has now arrived.
+func (w *writing) relink(ctx context.Context, patient *fhir.Tape) error {
+	var waiting search.Clause
+	elements(patient, patient.Root(), "identifier", func(n fhir.Node) {
+		id := fhir.Identifier{System: patient.Text(patient.Field(n, "system")), Value: patient.Text(patient.Field(n, "value"))}
+		if id.Value != "" {
+			waiting.Any = append(waiting.Any, search.AwaitsMatch(id))
+		}
+	})
+	if len(waiting.Any) == 0 {
+		return nil
+	}
+	for _, t := range w.g.record {
+		if t == "Patient" {
+			continue
+		}
+		var rows []store.Found
+		if err := w.each(ctx, t, []search.Clause{waiting}, func(f store.Found, _ *fhir.Tape) error {
+			rows = append(rows, f)
+			return nil
+		}); err != nil {
+			return err
+		}
+		for _, f := range rows {
+			if err := w.rehome(ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rehome stores a row again as it is, under the home it has now.
+func (w *writing) rehome(ctx context.Context, f store.Found) error {
+	return w.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
+		d := w.g.understand(f.Resource.Type, t)
+		d.id, d.contributor = f.ID, f.Contributor
+		if err := w.makeBasic(d); err != nil {
+			return err
+		}
+		h, err := w.home(ctx, d)
+		if err != nil {
+			return err
+		}
+		at := w.now
+		w.now = f.Updated
+		e, err := w.editions(d, h.links, h.awaits, f.Version, "b1")
+		w.now = at
+		if err != nil {
+			return err
+		}
+		e.full.Unchanged = true
+		return w.store(d, h, e, f.Row)
+	})
+}

@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"context"
+	"errors"
+
+	"vitrine/consent"
+	"vitrine/consent/audit"
+	"vitrine/fhir"
+	"vitrine/store"
+)
+
+// Read answers R4 http.html#read.
+func (g *Gate) Read(ctx context.Context, req *Request, t fhir.ResourceType, id string) (Released, error) {
+	return g.one(ctx, req, t, id, func(v *visit, u *consent.Universe) (store.Found, error) {
+		return v.reader.Read(ctx, u, t, id)
+	})
+}
+
+// Version answers R4 http.html#vread.
+func (g *Gate) Version(ctx context.Context, req *Request, t fhir.ResourceType, id, version string) (Released, error) {
+	return g.one(ctx, req, t, id, func(v *visit, u *consent.Universe) (store.Found, error) {
+		return v.reader.Version(ctx, u, t, id, version)
+	})
+}
+
+// one answers for one version of one resource.
+func (g *Gate) one(ctx context.Context, req *Request, t fhir.ResourceType, id string,
+	get func(*visit, *consent.Universe) (store.Found, error),
+) (Released, error) {
+	v, err := g.enter(ctx, req)
+	if err != nil {
+		return Released{}, err
+	}
+	defer v.close()
+	f, u, err := v.find(ctx, t, id, get)
+	if err != nil {
+		return Released{}, err
+	}
+	v.notes.entities = []string{versioned(f.Resource)}
+	events, err := v.concerning(ctx, u, f.Patients)
+	if err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
+	return v.record(ctx, Released{items: []Item{{Resource: f.Resource}}, total: -1}, events)
+}
+
+// find is a resource within the caller's universe. That there is none is
+// recorded before it is said.
+func (v *visit) find(ctx context.Context, t fhir.ResourceType, id string,
+	get func(*visit, *consent.Universe) (store.Found, error),
+) (store.Found, *consent.Universe, error) {
+	u, err := v.instance(ctx)
+	if err != nil {
+		return store.Found{}, nil, v.g.failed(ctx, err)
+	}
+	if !fhir.ValidID(id) {
+		return store.Found{}, nil, v.denied(ctx, ErrNotFound, consent.ReasonAbsent, nil)
+	}
+	f, err := get(v, u)
+	switch {
+	case err == nil && f.Deleted, errors.Is(err, store.ErrGone):
+		return store.Found{}, nil, v.absent(ctx, u, t, id, ErrGone)
+	case errors.Is(err, store.ErrNotFound):
+		return store.Found{}, nil, v.absent(ctx, u, t, id, ErrNotFound)
+	case err != nil:
+		return store.Found{}, nil, v.g.failed(ctx, err)
+	}
+	return f, u, nil
+}
+
+// phantom is the id of a patient who never is: deciding about it costs what
+// deciding about another does.
+const phantom = "-"
+
+// absent records that there is no such resource for the caller, and why. What
+// is hidden and what is absent go the same way.
+func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, cause error) error {
+	reason, patients := consent.ReasonAbsent, []string(nil)
+	f, err := v.reader.Read(ctx, consent.Everything(), t, id)
+	switch {
+	case err == nil:
+		reason, patients = "hidden", f.Patients
+	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrGone):
+		reason = "deleted"
+	default:
+		return v.g.failed(ctx, err)
+	}
+	ask := patients
+	if len(ask) == 0 {
+		ask = []string{phantom}
+	}
+	for i, p := range ask {
+		d, err := v.decision(ctx, u, p)
+		if err != nil {
+			return v.g.failed(ctx, err)
+		}
+		if len(patients) > i && d.Level < consent.Full && d.Reason != "" {
+			reason = d.Reason
+		}
+	}
+	return v.denied(ctx, cause, reason, patients)
+}
+
+// concerning are the events of the request: one for each of the patients, or
+// one that concerns none.
+func (v *visit) concerning(ctx context.Context, u *consent.Universe, patients []string) ([]audit.Event, error) {
+	if len(patients) == 0 {
+		return []audit.Event{v.event()}, nil
+	}
+	events := make([]audit.Event, 0, len(patients))
+	for _, p := range patients {
+		e, err := v.about(ctx, u, p)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}

@@ -1,0 +1,258 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// keyDirectory is the epoch of all that the directory says: organisations,
+// roles, practitioners and clients. Directories change seldom; one key lets a
+// warm request prove by one look that its standing still holds.
+const keyDirectory = "directory"
+
+// lineageDepth is how many organisations are followed upwards (DOSSIER §7.5).
+const lineageDepth = 8
+
+// party is what a standing depends on beside the moment.
+type party struct{ client, user, organization string }
+
+// standing is what the directory says of a party, at whatever time.
+type standing struct {
+	client  consent.Client
+	device  string
+	lineage lineage
+	roles   []role
+}
+
+// role is a PractitionerRole and its reference.
+type role struct {
+	consent.Role
+	reference string
+}
+
+// lineage is an organisation and those it is part of, nearest first.
+type lineage struct {
+	ids []string
+	// active says that the organisation itself is on file and active.
+	active bool
+	broken bool
+}
+
+// standing is what the directory says of the caller.
+func (v *view) standing(ctx context.Context, c *consent.Caller) (*standing, error) {
+	key := party{c.Client, c.User, c.Organization}
+	if s, ok := v.g.standings.get(key, v.snap, v.now); ok {
+		return s, nil
+	}
+	var b basis
+	b.on(v.snap, keyDirectory)
+	s := &standing{}
+	var err error
+	if s.client, s.device, err = v.client(ctx, c.Client); err != nil {
+		return nil, err
+	}
+	if s.lineage, err = v.lineage(ctx, c.Organization); err != nil {
+		return nil, err
+	}
+	if c.Kind == consent.Practitioner {
+		if s.roles, err = v.roles(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	v.g.standings.put(key, s, b)
+	return s, nil
+}
+
+// client looks the client id up among the Devices the custodian keeps.
+func (v *view) client(ctx context.Context, id string) (state consent.Client, device string, err error) {
+	if id == "" {
+		return consent.ClientUnknown, "", nil
+	}
+	state = consent.ClientUnlisted
+	clauses := []search.Clause{v.g.coded("Device", "identifier", fhir.Coding{System: consent.SystemClient, Code: id})}
+	err = v.each(ctx, "Device", clauses, func(f store.Found, t *fhir.Tape) error {
+		if f.Contributor != "" {
+			return nil
+		}
+		switch status := t.Text(t.Field(t.Root(), "status")); {
+		case status != "active":
+			state = consent.ClientSuspended
+		case state == consent.ClientUnlisted:
+			state = consent.ClientActive
+		}
+		device = f.ID
+		return nil
+	})
+	return state, device, err
+}
+
+// lineage follows Organization.partOf upwards. Only the custodian's own master
+// data count: an organisation does not onboard itself.
+func (v *view) lineage(ctx context.Context, id string) (lineage, error) {
+	if id == "" {
+		return lineage{}, nil
+	}
+	if l, ok := v.g.lineages.get(id, v.snap, v.now); ok {
+		return l, nil
+	}
+	var b basis
+	b.on(v.snap, keyDirectory)
+	var l lineage
+	for next := id; next != ""; {
+		if slices.Contains(l.ids, next) || len(l.ids) > lineageDepth {
+			l.broken = true
+			break
+		}
+		l.ids = append(l.ids, next)
+		active, parent, ok, err := v.organization(ctx, next)
+		if err != nil {
+			return lineage{}, err
+		}
+		if len(l.ids) == 1 {
+			l.active = active
+		}
+		l.broken = l.broken || !active || !ok
+		next = parent
+	}
+	v.g.lineages.put(id, l, b)
+	return l, nil
+}
+
+// organization reads one Organization; ok is false when its parent cannot be
+// told.
+func (v *view) organization(ctx context.Context, id string) (active bool, parent string, ok bool, err error) {
+	ok = true
+	_, err = v.read(ctx, "Organization", id, func(f store.Found, t *fhir.Tape) error {
+		if f.Contributor != "" {
+			return nil
+		}
+		active = truth(t, t.Root(), "active", true)
+		if above := t.Field(t.Root(), "partOf"); above != fhir.None {
+			ref := v.g.reference(t, above)
+			parent, ok = ref.ID, ref.Type == "Organization"
+			if !ok {
+				parent = ""
+			}
+		}
+		return nil
+	})
+	return active, parent, ok, err
+}
+
+// roles are those in which the user may act for the organisation.
+func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
+	var roles []role
+	keep := func(f store.Found, t *fhir.Tape) error {
+		if f.Contributor != "" && f.Contributor != c.Organization {
+			return nil
+		}
+		r, err := v.role(ctx, f.ID, t)
+		if err == nil {
+			roles = append(roles, r)
+		}
+		return err
+	}
+	kind, id, _ := strings.Cut(c.User, "/")
+	switch kind {
+	case "PractitionerRole":
+		_, err := v.read(ctx, "PractitionerRole", id, keep)
+		return roles, err
+	case "Practitioner":
+		if c.Organization == "" {
+			return nil, nil
+		}
+		err := v.each(ctx, "PractitionerRole", []search.Clause{
+			v.g.refers("PractitionerRole", "practitioner", c.User),
+			v.g.refers("PractitionerRole", "organization", "Organization/"+c.Organization),
+		}, keep)
+		return roles, err
+	default:
+		return nil, nil
+	}
+}
+
+// role reads a PractitionerRole and the Practitioner who holds it.
+func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) {
+	root := t.Root()
+	r := role{reference: "PractitionerRole/" + id}
+	r.Active = truth(t, root, "active", true)
+	r.Period = period(t, t.Field(root, "period"))
+	if o := v.g.reference(t, t.Field(root, "organization")); o.Type == "Organization" {
+		r.Organization = o.ID
+	}
+	elements(t, root, "code", func(n fhir.Node) { r.Codes = codings(r.Codes, t, n) })
+	p := v.g.reference(t, t.Field(root, "practitioner"))
+	if p.Type != "Practitioner" {
+		return r, nil
+	}
+	r.Practitioner = p.Local()
+	_, err := v.read(ctx, "Practitioner", p.ID, func(_ store.Found, t *fhir.Tape) error {
+		r.Active = r.Active && truth(t, t.Root(), "active", true)
+		return nil
+	})
+	return r, err
+}
+
+// resolve puts into the caller what the directory says of it, and returns the
+// standing at the moment.
+func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) consent.Standing {
+	c.Lineage, c.LineageBroken = s.lineage.ids, s.lineage.broken
+	out := consent.Standing{Client: s.client, OrganizationActive: s.lineage.active}
+	if len(s.roles) == 0 {
+		return out
+	}
+	chosen := &s.roles[0]
+	for i := range s.roles {
+		r := &s.roles[i]
+		if r.Active && r.Period.Contains(now) && p.Eligible(r.Codes) {
+			chosen = r
+			break
+		}
+	}
+	out.Role = chosen.Role
+	c.Practitioner, c.Role, c.RoleCodes = chosen.Practitioner, chosen.reference, chosen.Codes
+	return out
+}
+
+// workplaces are the ids of the organisations a Practitioner or a
+// PractitionerRole works for now.
+func (v *view) workplaces(ctx context.Context, b *basis, ref string) ([]string, error) {
+	b.on(v.snap, keyDirectory)
+	var ids []string
+	keep := func(f store.Found, t *fhir.Tape) error {
+		o := v.g.reference(t, t.Field(t.Root(), "organization"))
+		if o.Type != "Organization" || (f.Contributor != "" && f.Contributor != o.ID) ||
+			!truth(t, t.Root(), "active", true) {
+			return nil
+		}
+		p := period(t, t.Field(t.Root(), "period"))
+		switch {
+		case p.Contains(v.now):
+			ids = append(ids, o.ID)
+			if !p.Until.IsZero() {
+				b.within(p.Until.Add(time.Nanosecond))
+			}
+		case v.now.Before(p.From):
+			b.within(p.From)
+		}
+		return nil
+	}
+	kind, id, _ := strings.Cut(ref, "/")
+	switch kind {
+	case "PractitionerRole":
+		_, err := v.read(ctx, "PractitionerRole", id, keep)
+		return ids, err
+	case "Practitioner":
+		err := v.each(ctx, "PractitionerRole", []search.Clause{v.g.refers("PractitionerRole", "practitioner", ref)}, keep)
+		return ids, err
+	default:
+		return nil, nil
+	}
+}

@@ -1,0 +1,410 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"vitrine/consent"
+	"vitrine/consent/audit"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// writing is a visit within one commit. The store may run it again: nothing of
+// it outlives the run.
+type writing struct {
+	visit
+	tx store.Tx
+	// rows are those written so far, by "Type/id".
+	rows map[string]consent.Row
+	// patients are whose records were written to; refs what was written to each,
+	// and "" for what belongs to nobody.
+	patients []string
+	refs     map[string][]string
+	// views are at what levels patients were seen, in a transaction that reads.
+	views map[string]consent.Decision
+	// extra are events beside those of the request; onlyThem says that they are all
+	// there is to record.
+	extra    []audit.Event
+	onlyThem bool
+}
+
+// entitiesMost is how many resources one event names.
+const entitiesMost = 100
+
+// commit runs do in one commit, together with the record of what it wrote.
+func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error)) (Released, error) {
+	var out Released
+	err := v.g.store.Write(ctx, func(tx store.Tx) error {
+		w := v.writing(tx)
+		var err error
+		if out, err = do(w); err != nil {
+			return err
+		}
+		records, _ := v.g.encode(w.events())
+		tx.Record(records...)
+		return nil
+	})
+	if err != nil {
+		return Released{}, v.undone(ctx, err)
+	}
+	out.committed = true
+	return out, nil
+}
+
+// writing is the visit within a commit: it reads its own writes, and keeps
+// nothing of what it worked out.
+func (v *visit) writing(tx store.Tx) *writing {
+	w := &writing{
+		visit: *v, tx: tx,
+		rows: map[string]consent.Row{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
+	}
+	w.reader, w.snap = tx, nil
+	return w
+}
+
+// undone is the answer to a write of which nothing was kept. That something
+// was not there is recorded first.
+func (v *visit) undone(ctx context.Context, err error) error {
+	var known *absence
+	if errors.As(err, &known) {
+		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.patients)
+	}
+	err = v.g.failed(ctx, err)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
+		return v.denied(ctx, err, consent.ReasonAbsent, nil)
+	}
+	return err
+}
+
+// events are one for each patient whose record was written to (DOSSIER §3.3).
+func (w *writing) events() []audit.Event {
+	events := slices.Clip(w.extra)
+	if w.onlyThem {
+		return events
+	}
+	for _, p := range w.patients {
+		e := w.event()
+		e.Patient, e.Entities = p, w.refs[p]
+		if d, ok := w.views[p]; ok {
+			e.Level, e.Grant, e.Consents = d.Level, d.Grant, d.Consents
+		}
+		events = append(events, e)
+	}
+	if len(w.patients) == 0 {
+		e := w.event()
+		e.Entities = w.refs[""]
+		events = append(events, e)
+	}
+	return events
+}
+
+// Create answers R4 http.html#create. cond is If-None-Exist, or nil.
+func (g *Gate) Create(ctx context.Context, req *Request, c Content, cond *search.Query) (Released, error) {
+	v, err := g.enter(ctx, req)
+	if err != nil {
+		return Released{}, err
+	}
+	defer v.close()
+	d, err := v.acceptable(ctx, req.Type, c)
+	if err != nil {
+		return Released{}, err
+	}
+	if err := v.ready(d, newID()); err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
+	return v.commit(ctx, func(w *writing) (Released, error) {
+		item, created, err := w.create(ctx, d, cond)
+		return Released{items: []Item{item}, total: -1, created: created}, err
+	})
+}
+
+// newID is the id of a new resource: 130 random bits.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// create stores a new resource unless the condition finds one.
+func (w *writing) create(ctx context.Context, d *draft, cond *search.Query) (item Item, created bool, err error) {
+	if cond != nil {
+		f, ok, err := w.only(ctx, cond)
+		if err != nil || ok {
+			return Item{Resource: f.Resource, Status: http.StatusOK}, false, err
+		}
+	}
+	r, err := w.put(ctx, d, nil)
+	return Item{Resource: r, Status: http.StatusCreated}, true, err
+}
+
+// Update answers R4 http.html#update. ifMatch is the version required; empty
+// for any.
+func (g *Gate) Update(ctx context.Context, req *Request, t fhir.ResourceType, id string, c Content, ifMatch string) (Released, error) {
+	v, err := g.enter(ctx, req)
+	if err != nil {
+		return Released{}, err
+	}
+	defer v.close()
+	d, err := v.acceptable(ctx, t, c)
+	if err != nil {
+		return Released{}, err
+	}
+	if err := v.addressing(d, id); err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
+	return v.commit(ctx, func(w *writing) (Released, error) {
+		item, created, err := w.update(ctx, d, ifMatch)
+		return Released{items: []Item{item}, total: -1, created: created}, err
+	})
+}
+
+// addressing makes the draft ready under the id in the URL, which the content must
+// repeat (R4 http.html#update).
+func (v *visit) addressing(d *draft, id string) error {
+	if !fhir.ValidID(id) {
+		return ErrNotFound
+	}
+	if d.tape.Text(d.tape.Field(d.tape.Root(), "id")) != id {
+		return invalid(http.StatusBadRequest, fhir.CodeInvalid, "the id must be there and be the one in the URL", string(d.typ)+".id")
+	}
+	return v.ready(d, id)
+}
+
+// update stores a new version of what the caller may address. To create under
+// an id of one's choice is the custodian's alone.
+func (w *writing) update(ctx context.Context, d *draft, ifMatch string) (item Item, created bool, err error) {
+	prior, err := w.addressed(ctx, d.typ, d.id)
+	switch {
+	case errors.Is(err, store.ErrNotFound) && w.caller.Kind == consent.Custodian:
+	case err != nil:
+		return item, false, err
+	}
+	if ifMatch != "" && (prior == nil || prior.Deleted || prior.Version != ifMatch) {
+		return item, false, ErrPrecondition
+	}
+	r, err := w.put(ctx, d, prior)
+	created = prior == nil || prior.Deleted
+	item = Item{Resource: r, Status: http.StatusOK}
+	if created {
+		item.Status = http.StatusCreated
+	}
+	return item, created, err
+}
+
+// addressed is the newest version, perhaps a deletion, of what the caller may
+// write to (ACCESS §4).
+func (w *writing) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
+	return newest(ctx, w.tx, w.addressable(), t, id)
+}
+
+// newest is the newest version in a universe, deletions included.
+func newest(ctx context.Context, r store.Reader, u *consent.Universe, t fhir.ResourceType, id string) (*store.Found, error) {
+	f, err := r.Read(ctx, u, t, id)
+	if err == nil {
+		return &f, nil
+	}
+	if !errors.Is(err, store.ErrGone) {
+		return nil, err
+	}
+	versions, _, _, err := r.History(ctx, u, t, id, 1, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(versions) == 0 {
+		return nil, store.ErrNotFound
+	}
+	return &versions[0], nil
+}
+
+// addressable is the universe of what the caller may write to: its own
+// contributions; for a patient, the Consents of that patient.
+func (w *writing) addressable() *consent.Universe {
+	switch w.caller.Kind {
+	case consent.Custodian:
+		return consent.Everything()
+	case consent.Practitioner, consent.System:
+		return consent.OfContributor(w.caller.Organization)
+	case consent.Patient, consent.Representative:
+		return consent.OfAnyPatient(nil, w.decide).Where(func(r consent.Row) bool { return r.Type == "Consent" })
+	case consent.Regulator:
+		return consent.Everything().Where(func(r consent.Row) bool {
+			return r.Type == "Basic" && slices.Contains(r.Labels, consent.LabelOversight)
+		})
+	case consent.Nobody:
+		return &consent.Universe{}
+	default:
+		return &consent.Universe{}
+	}
+}
+
+// put stores the draft as the version after prior; nil when it is new.
+func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.Resource, error) {
+	d.contributor = d.partition
+	if prior != nil {
+		d.contributor = prior.Contributor
+	}
+	h, err := w.home(ctx, d)
+	if err != nil {
+		return fhir.Resource{}, err
+	}
+	if err := w.lawful(ctx, d, h, prior); err != nil {
+		return fhir.Resource{}, err
+	}
+	e := d.first
+	var before consent.Row
+	if prior != nil || e == nil {
+		if e, before, err = w.following(ctx, d, h, prior); err != nil {
+			return fhir.Resource{}, err
+		}
+	}
+	if err := w.store(d, h, e, before); err != nil {
+		return fhir.Resource{}, err
+	}
+	r := fhir.Resource{Type: d.typ, ID: d.id, Version: e.full.Version, Updated: w.now, JSON: e.full.JSON}
+	w.wrote(d, h, r, prior)
+	if d.typ == "Patient" {
+		return r, w.relink(ctx, d.tape)
+	}
+	return r, nil
+}
+
+// following are the editions of the draft at the versions after prior's. A
+// basic edition that would say the same gets no new version (ARCHITECTURE §4).
+func (w *writing) following(ctx context.Context, d *draft, h homing, prior *store.Found) (*editions, consent.Row, error) {
+	full, basic := "1", "b1"
+	var before consent.Row
+	var kept *store.Found
+	if prior != nil {
+		full, before = next(prior.Version), prior.Row
+		var err error
+		if kept, err = w.basicOf(ctx, prior); err != nil {
+			return nil, before, err
+		}
+		if kept != nil {
+			basic = next(kept.Version)
+		}
+	}
+	e, err := w.editions(d, h.links, h.awaits, full, basic)
+	if err != nil || kept == nil || kept.Deleted || d.basic == nil {
+		return e, before, err
+	}
+	same, err := restamped(w.g, e.basic.JSON, kept.Resource)
+	if err == nil && same {
+		at := w.now
+		w.now = kept.Updated
+		e.basic, err = w.basicVersion(d, h.links, kept.Version)
+		w.now = at
+		e.basic.Unchanged = true
+	}
+	return e, before, err
+}
+
+// restamped reports whether the resource, under the stamp of the one kept, is
+// the one kept.
+func restamped(g *Gate, resource []byte, kept fhir.Resource) (bool, error) {
+	t := g.tape()
+	defer g.tapes.Put(t)
+	if err := t.Parse(resource, fhir.Limits{}); err != nil {
+		return false, err
+	}
+	return bytes.Equal(fhir.Stamp(nil, t, kept.ID, kept.Version, kept.Updated), kept.JSON), nil
+}
+
+// basicOf is the newest version of the basic edition of a row; nil when it has
+// none. Only a row of exactly one patient has one that anybody can see.
+func (w *writing) basicOf(ctx context.Context, f *store.Found) (*store.Found, error) {
+	if f.Home != consent.HomePatients || len(f.Patients) != 1 {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	u := consent.OfPatients(f.Patients, nil, func(context.Context, string) (consent.Decision, error) {
+		return consent.Decision{Level: consent.Basic}, nil
+	})
+	b, err := newest(ctx, w.tx, u, f.Resource.Type, f.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil //nolint:nilnil // there is none, and that is no error
+	}
+	return b, err
+}
+
+// store puts the row. before is the row it replaces; zero when it is new.
+func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) error {
+	row := consent.Row{Type: d.typ, Home: h.home, Patients: h.patients, Contributor: d.contributor, Labels: d.labels}
+	p := store.Put{Row: row, ID: d.id, Full: e.full}
+	if d.basic != nil && h.home == consent.HomePatients && len(h.patients) == 1 {
+		p.Basic = &e.basic
+	}
+	if err := w.tx.Put(p); err != nil {
+		return err
+	}
+	w.rows[string(d.typ)+"/"+d.id] = row
+	w.touch(d.typ, row.Patients, before.Patients, before.Labels, row.Labels)
+	if d.typ == "Patient" {
+		for _, id := range w.g.links(d.tape) {
+			w.tx.Touch(keyPatient(id))
+		}
+	}
+	return nil
+}
+
+// touch changes the epochs of the facts that a write bears on.
+func (w *writing) touch(t fhir.ResourceType, patients, formerly, labelsBefore, labelsNow []string) {
+	switch t {
+	case "Organization", "Practitioner", "PractitionerRole", "Device":
+		w.tx.Touch(keyDirectory)
+	case "Basic":
+		if slices.Contains(labelsBefore, consent.LabelOversight) || slices.Contains(labelsNow, consent.LabelOversight) {
+			w.tx.Touch(directivesKey)
+		}
+	}
+	if !bearsOnFacts(t) {
+		return
+	}
+	for _, id := range merge(slices.Clone(patients), formerly) {
+		w.tx.Touch(keyPatient(id))
+	}
+}
+
+// wrote notes what was written for the record of the request.
+func (w *writing) wrote(d *draft, h homing, r fhir.Resource, prior *store.Found) {
+	ref := versioned(r)
+	if prior != nil {
+		w.notes.before = versioned(prior.Resource)
+	}
+	w.note(h.patients, ref)
+	switch {
+	case d.typ == "Consent":
+		for _, p := range h.patients {
+			w.beside(audit.KindConsentChange, p, ref, prior)
+		}
+	case d.typ == "PractitionerRole":
+		w.beside(audit.KindRoleChange, "", ref, prior)
+	case d.typ == "Basic" && slices.Contains(d.labels, consent.LabelOversight):
+		w.beside(audit.KindDirective, "", ref, prior)
+	}
+}
+
+// note files what was written under whom it belongs to.
+func (w *writing) note(patients []string, ref string) {
+	w.patients = merge(w.patients, patients)
+	if len(patients) == 0 {
+		patients = []string{""}
+	}
+	for _, p := range patients {
+		if len(w.refs[p]) < entitiesMost {
+			w.refs[p] = append(w.refs[p], ref)
+		}
+	}
+}
+
+// beside adds an event that says what the write means for access.
+func (w *writing) beside(kind audit.Kind, patient, ref string, prior *store.Found) {
+	e := w.event()
+	e.Kind, e.Patient, e.Entities, e.Before = kind, patient, []string{ref}, ""
+	if prior != nil {
+		e.Before = versioned(prior.Resource)
+	}
+	w.extra = append(w.extra, e)
+}
