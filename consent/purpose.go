@@ -27,13 +27,23 @@ const (
 	StatutoryExamination
 	Employment
 	Insurance
+	// Those that others stand below.
+	publicHealth
+	payment
+	coverage
+	operations
+	membership
+	development
+	research
+	clinicalResearch
+	marketing
 	firstOther
 )
 
 type purposeRow struct {
 	code   string
 	system string
-	parent string // code of the parent in the same system
+	parent Purpose
 }
 
 // purposes is the tree below v3-ActReason#PurposeOfUse, and the local codes,
@@ -42,70 +52,71 @@ type purposeRow struct {
 //nolint:gochecknoglobals // a table that never changes
 var purposes = [...]purposeRow{
 	PurposeNone:          {},
-	Treatment:            {"TREAT", SystemActReason, ""},
-	CareCoordination:     {"COC", SystemActReason, "TREAT"},
-	EmergencyTreatment:   {"ETREAT", SystemActReason, "TREAT"},
-	BreakGlass:           {"BTG", SystemActReason, "ETREAT"},
-	EmergencyRoom:        {"ERTREAT", SystemActReason, "ETREAT"},
-	PatientRequest:       {"PATRQT", SystemActReason, ""},
-	FamilyRequest:        {"FAMRQT", SystemActReason, "PATRQT"},
-	PowerOfAttorney:      {"PWATRNY", SystemActReason, "PATRQT"},
-	SupportNetwork:       {"SUPNWK", SystemActReason, "PATRQT"},
-	SystemAdministration: {"HSYSADMIN", SystemActReason, "HOPERAT"},
-	AuditReview:          {"AUDIT", SystemPurpose, ""},
-	StatutoryExamination: {"STATEXAM", SystemPurpose, ""},
-	Employment:           {"EMPLOYMENT", SystemPurpose, ""},
-	Insurance:            {"INSURANCE", SystemPurpose, ""},
+	Treatment:            {"TREAT", SystemActReason, PurposeNone},
+	CareCoordination:     {"COC", SystemActReason, Treatment},
+	EmergencyTreatment:   {"ETREAT", SystemActReason, Treatment},
+	BreakGlass:           {"BTG", SystemActReason, EmergencyTreatment},
+	EmergencyRoom:        {"ERTREAT", SystemActReason, EmergencyTreatment},
+	PatientRequest:       {"PATRQT", SystemActReason, PurposeNone},
+	FamilyRequest:        {"FAMRQT", SystemActReason, PatientRequest},
+	PowerOfAttorney:      {"PWATRNY", SystemActReason, PatientRequest},
+	SupportNetwork:       {"SUPNWK", SystemActReason, PatientRequest},
+	SystemAdministration: {"HSYSADMIN", SystemActReason, operations},
+	AuditReview:          {"AUDIT", SystemPurpose, PurposeNone},
+	StatutoryExamination: {"STATEXAM", SystemPurpose, PurposeNone},
+	Employment:           {"EMPLOYMENT", SystemPurpose, PurposeNone},
+	Insurance:            {"INSURANCE", SystemPurpose, PurposeNone},
 
-	firstOther: {"CLINTRL", SystemActReason, "TREAT"},
-	{"POPHLTH", SystemActReason, "TREAT"},
-	{"PUBHLTH", SystemActReason, ""},
-	{"DISASTER", SystemActReason, "PUBHLTH"},
-	{"THREAT", SystemActReason, "PUBHLTH"},
-	{"HPAYMT", SystemActReason, ""},
-	{"CLMATTCH", SystemActReason, "HPAYMT"},
-	{"COVAUTH", SystemActReason, "HPAYMT"},
-	{"COVERAGE", SystemActReason, "HPAYMT"},
-	{"ELIGDTRM", SystemActReason, "COVERAGE"},
-	{"ELIGVER", SystemActReason, "COVERAGE"},
-	{"ENROLLM", SystemActReason, "COVERAGE"},
-	{"MILDCRG", SystemActReason, "COVERAGE"},
-	{"REMITADV", SystemActReason, "HPAYMT"},
-	{"HOPERAT", SystemActReason, ""},
-	{"CAREMGT", SystemActReason, "HOPERAT"},
-	{"DONAT", SystemActReason, "HOPERAT"},
-	{"FRAUD", SystemActReason, "HOPERAT"},
-	{"GOV", SystemActReason, "HOPERAT"},
-	{"HACCRED", SystemActReason, "HOPERAT"},
-	{"HCOMPL", SystemActReason, "HOPERAT"},
-	{"HDECD", SystemActReason, "HOPERAT"},
-	{"HDIRECT", SystemActReason, "HOPERAT"},
-	{"HDM", SystemActReason, "HOPERAT"},
-	{"HLEGAL", SystemActReason, "HOPERAT"},
-	{"HOUTCOMS", SystemActReason, "HOPERAT"},
-	{"HPRGRP", SystemActReason, "HOPERAT"},
-	{"HQUALIMP", SystemActReason, "HOPERAT"},
-	{"LABELING", SystemActReason, "HSYSADMIN"},
-	{"METAMGT", SystemActReason, "HSYSADMIN"},
-	{"MEMADMIN", SystemActReason, "HOPERAT"},
-	{"MILCDM", SystemActReason, "HOPERAT"},
-	{"PATADMIN", SystemActReason, "HOPERAT"},
-	{"PATSFTY", SystemActReason, "HOPERAT"},
-	{"PERFMSR", SystemActReason, "HOPERAT"},
-	{"RECORDMGT", SystemActReason, "HOPERAT"},
-	{"SYSDEV", SystemActReason, "HOPERAT"},
-	{"HTEST", SystemActReason, "SYSDEV"},
-	{"TRAIN", SystemActReason, "HOPERAT"},
-	{"HRESCH", SystemActReason, ""},
-	{"BIORCH", SystemActReason, "HRESCH"},
-	{"CLINTRCH", SystemActReason, "HRESCH"},
-	{"CLINTRCHNPC", SystemActReason, "CLINTRCH"},
-	{"CLINTRCHPC", SystemActReason, "CLINTRCH"},
-	{"PRECLINTRCH", SystemActReason, "CLINTRCH"},
-	{"DSRCH", SystemActReason, "HRESCH"},
-	{"POARCH", SystemActReason, "HRESCH"},
-	{"TRANSRCH", SystemActReason, "HRESCH"},
-	{"HMARKT", SystemActReason, ""},
+	publicHealth:     {"PUBHLTH", SystemActReason, PurposeNone},
+	payment:          {"HPAYMT", SystemActReason, PurposeNone},
+	coverage:         {"COVERAGE", SystemActReason, payment},
+	operations:       {"HOPERAT", SystemActReason, PurposeNone},
+	membership:       {"MEMADMIN", SystemActReason, operations},
+	development:      {"SYSDEV", SystemActReason, operations},
+	research:         {"HRESCH", SystemActReason, PurposeNone},
+	clinicalResearch: {"CLINTRCH", SystemActReason, research},
+	marketing:        {"HMARKT", SystemActReason, PurposeNone},
+
+	firstOther: {"CLINTRL", SystemActReason, Treatment},
+	{"POPHLTH", SystemActReason, Treatment},
+	{"DISASTER", SystemActReason, publicHealth},
+	{"THREAT", SystemActReason, publicHealth},
+	{"CLMATTCH", SystemActReason, payment},
+	{"COVAUTH", SystemActReason, payment},
+	{"ELIGDTRM", SystemActReason, coverage},
+	{"ELIGVER", SystemActReason, coverage},
+	{"ENROLLM", SystemActReason, coverage},
+	{"MILDCRG", SystemActReason, coverage},
+	{"REMITADV", SystemActReason, payment},
+	{"CAREMGT", SystemActReason, operations},
+	{"DONAT", SystemActReason, operations},
+	{"FRAUD", SystemActReason, operations},
+	{"GOV", SystemActReason, operations},
+	{"HACCRED", SystemActReason, operations},
+	{"HCOMPL", SystemActReason, operations},
+	{"HDECD", SystemActReason, operations},
+	{"HDIRECT", SystemActReason, operations},
+	{"HDM", SystemActReason, operations},
+	{"HLEGAL", SystemActReason, operations},
+	{"HOUTCOMS", SystemActReason, operations},
+	{"HPRGRP", SystemActReason, operations},
+	{"HQUALIMP", SystemActReason, operations},
+	{"LABELING", SystemActReason, SystemAdministration},
+	{"METAMGT", SystemActReason, SystemAdministration},
+	{"MILCDM", SystemActReason, operations},
+	{"PATADMIN", SystemActReason, operations},
+	{"PATSFTY", SystemActReason, operations},
+	{"PERFMSR", SystemActReason, operations},
+	{"RECORDMGT", SystemActReason, operations},
+	{"HTEST", SystemActReason, development},
+	{"TRAIN", SystemActReason, operations},
+	{"BIORCH", SystemActReason, research},
+	{"CLINTRCHNPC", SystemActReason, clinicalResearch},
+	{"CLINTRCHPC", SystemActReason, clinicalResearch},
+	{"PRECLINTRCH", SystemActReason, clinicalResearch},
+	{"DSRCH", SystemActReason, research},
+	{"POARCH", SystemActReason, research},
+	{"TRANSRCH", SystemActReason, research},
 }
 
 // ParsePurpose knows a purpose by its system and its code, both exactly; ok is
@@ -160,12 +171,9 @@ func (p Purpose) AllowedFor(k Kind) bool {
 // holds (DOSSIER §7.4: employment, insurance and payment, membership
 // administration, marketing, research).
 func (p Purpose) Excluded() bool {
-	if p == Employment || p == Insurance {
-		return true
-	}
 	for c := p; c != PurposeNone; c = c.parent() {
-		switch c.String() {
-		case "HPAYMT", "MEMADMIN", "HMARKT", "HRESCH":
+		switch c {
+		case Employment, Insurance, payment, membership, marketing, research:
 			return true
 		}
 	}
@@ -184,11 +192,10 @@ func (p Purpose) effective() Purpose {
 
 // parent is the purpose above p in its code system; none at the top.
 func (p Purpose) parent() Purpose {
-	if int(p) >= len(purposes) || purposes[p].parent == "" {
+	if int(p) >= len(purposes) {
 		return PurposeNone
 	}
-	up, _ := ParsePurpose(fhir.Coding{System: purposes[p].system, Code: purposes[p].parent})
-	return up
+	return purposes[p].parent
 }
 
 // covers reports whether a rule about p is about q: the same purpose or one
