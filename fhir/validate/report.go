@@ -22,10 +22,10 @@ func (w *walker) fail(n fhir.Node, code fhir.IssueCode, text string) {
 	w.add(fhir.SeverityError, code, text, w.expression(""), start)
 }
 
-// failAt reports an error at the name of a member.
-func (w *walker) failAt(m fhir.Node, code fhir.IssueCode, text string) {
+// failAt reports an error at the name of a member that the walk has not entered.
+func (w *walker) failAt(m fhir.Node, code fhir.IssueCode, text, name string) {
 	start, _ := w.t.KeySpan(m)
-	w.add(fhir.SeverityError, code, text, w.expression(""), start)
+	w.add(fhir.SeverityError, code, text, w.expression(name), start)
 }
 
 func (w *walker) warn(n fhir.Node, code fhir.IssueCode, text string) {
@@ -69,14 +69,13 @@ func (w *walker) missing(n fhir.Node, typ *r4.Type, slots uint64) {
 
 // unknown reports a member that the type does not have.
 func (w *walker) unknown(m fhir.Node, typ *r4.Type) {
-	start, _ := w.t.KeySpan(m)
 	key := w.t.Key(m)
 	text, name := typ.Name+" has no such element", ""
 	if presentable(key) {
 		name = string(key)
 		text = typ.Name + " has no element \"" + name + "\"" + suggestElement(name, typ)
 	}
-	w.add(fhir.SeverityError, fhir.CodeStructure, text, w.expression(name), start)
+	w.failAt(m, fhir.CodeStructure, text, name)
 }
 
 // expression is the FHIRPath of where the walk is, and of a child of it when

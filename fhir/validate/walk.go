@@ -78,7 +78,7 @@ func (w *walker) object(n fhir.Node, typ *r4.Type) {
 		}
 		bit := uint64(1) << e.Slot
 		if e.Choice != "" && (values|siblings)&bit != 0 && w.conflicts(n, m, e) {
-			w.failAt(m, fhir.CodeStructure, e.Choice+"[x] may have one type only; "+e.Name+" is a second")
+			w.failAt(m, fhir.CodeStructure, e.Choice+"[x] may have one type only; "+e.Name+" is a second", e.Choice)
 		}
 		if sibling {
 			siblings |= bit
@@ -112,7 +112,7 @@ func (w *walker) conflicts(n, m fhir.Node, e *r4.Element) bool {
 // json.html#primitive).
 func (w *walker) member(parent, m fhir.Node, e *r4.Element, sibling bool) {
 	if w.depth == maxDepth {
-		w.failAt(m, fhir.CodeTooLong, "elements are nested too deeply")
+		w.failAt(m, fhir.CodeTooLong, "elements are nested too deeply", e.Name)
 		return
 	}
 	w.steps[w.depth] = step{e, -1}

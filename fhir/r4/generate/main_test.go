@@ -51,7 +51,8 @@ func TestCodesOfValueSets(t *testing.T) {
 		codeSystems: map[string]*codeSystem{
 			"tree": {Content: "complete", Concept: []concept{
 				{Code: "a", Concept: []concept{{Code: "a1", Concept: []concept{{Code: "a11"}}}}},
-				{Code: "b"}, {Code: "b1", Property: subsumed},
+				{Code: "b"},
+				{Code: "b1", Property: subsumed},
 			}},
 			"part": {Content: "fragment", Concept: []concept{{Code: "x"}}},
 		},
