@@ -110,7 +110,7 @@ func (s *Server) batch(ctx context.Context, x *exchange) (answer, error) {
 func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e *asked) []byte {
 	x := &exchange{
 		method: e.method, path: e.path, query: e.query, conditions: e.conditions,
-		prefer: outer.prefer, request: outer.request, row: outer.row,
+		prefer: outer.prefer, request: outer.request, row: outer.row, client: outer.client,
 	}
 	defer s.release(x)
 	a, err := s.batchPhases(ctx, x, outer.tape, e)
@@ -125,6 +125,9 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 
 // batchPhases are the phases of an entry: what is addressed, body, handler.
 func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape, e *asked) (answer, error) {
+	if !s.clients.spend(x.client, s.cfg.Now()) {
+		return answer{}, refuse(problemThrottled)
+	}
 	row, t, _, _ := s.resolve(x.method, x.path)
 	if row == nil {
 		return answer{}, s.unmatchedError(x)

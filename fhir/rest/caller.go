@@ -20,7 +20,7 @@ func (s *Server) identify(ctx context.Context, authorization []string, x *exchan
 	}
 	token, err := s.verifier.Verify(ctx, bearer, x.request.Now)
 	if err != nil {
-		return "", tokenError(ctx)
+		return "", x.tokenError(ctx, err)
 	}
 	x.request.Caller, refusal = caller(&token)
 	return refusal, nil
@@ -39,11 +39,13 @@ func bearerOf(authorization []string) (string, error) {
 	return strings.TrimSpace(token), nil
 }
 
-// tokenError keeps what is wrong with a token to the server.
-func tokenError(ctx context.Context) error {
+// tokenError keeps what is wrong with a token to the server's own log. The
+// errors of a Verifier quote nothing of the token.
+func (x *exchange) tokenError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return gate.ErrUnavailable
 	}
+	x.fault = err
 	return refuse(problemBadToken)
 }
 

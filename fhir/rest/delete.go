@@ -20,22 +20,15 @@ func (s *Server) remove(ctx context.Context, x *exchange) (answer, error) {
 	return removed(released, x), nil
 }
 
-// removeWhere is R4 http.html#3.1.0.7.1, conditional delete of one resource: a
-// transaction of that one entry.
+// removeWhere is R4 http.html#cdelete, of one resource.
 func (s *Server) removeWhere(ctx context.Context, x *exchange) (answer, error) {
 	q, err := s.condition(x.request.Type, x.query)
 	if err != nil {
 		return answer{}, err
 	}
-	version, err := versionOf(x.conditions.ifMatch)
+	released, err := s.gate.DeleteWhere(ctx, &x.request, q)
 	if err != nil {
 		return answer{}, err
-	}
-	released, err := s.gate.Transaction(ctx, &x.request, []gate.Entry{{
-		Interaction: x.row.inner(), Type: x.request.Type, Query: q, IfMatch: version,
-	}})
-	if err != nil {
-		return answer{}, withoutEntry(err)
 	}
 	return removed(released, x), nil
 }

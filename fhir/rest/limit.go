@@ -82,6 +82,22 @@ func (c *clients) enter(name string, now time.Time) (*client, error) {
 	return one, nil
 }
 
+// spend charges a client for one more request, within a batch; false when the
+// client may not make it now.
+func (c *clients) spend(one *client, now time.Time) bool {
+	if c.rate <= 0 {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refill(one, now)
+	if one.tokens < 1 {
+		return false
+	}
+	one.tokens--
+	return true
+}
+
 // leave gives a place back.
 func (c *clients) leave(one *client) {
 	c.mu.Lock()

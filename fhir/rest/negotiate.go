@@ -59,15 +59,23 @@ func (x *exchange) negotiate(r *http.Request) error {
 	}
 	x.prefer = preferenceOf(h["Prefer"])
 	x.conditions = conditions{
-		ifMatch:         h.Get("If-Match"),
-		ifNoneMatch:     h.Get("If-None-Match"),
-		ifModifiedSince: h.Get("If-Modified-Since"),
-		ifNoneExist:     h.Get("If-None-Exist"),
+		ifMatch:         first(h["If-Match"]),
+		ifNoneMatch:     first(h["If-None-Match"]),
+		ifModifiedSince: first(h["If-Modified-Since"]),
+		ifNoneExist:     first(h["If-None-Exist"]),
 	}
 	if x.row.letter == 's' || len(x.row.only) > 0 {
 		x.request.Header = auditHeader(h)
 	}
 	return nil
+}
+
+// first is the value of a header that stands once.
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
 }
 
 // scan looks for _format and _pretty in the query (R4 http.html#parameters).

@@ -43,6 +43,7 @@ const (
 	problemQuery
 	problemContent
 	problemHeader
+	problemIfNoneMatch
 	problemCursor
 	problemTooCostly
 	problemThrottled
@@ -91,6 +92,7 @@ var catalogue = [problemCount]entry{
 	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
 	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
 	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
+	problemIfNoneMatch:      {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "If-None-Match is for reads; a write has If-Match and If-None-Exist."},
 	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
 	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much; it needs a narrower criterion."},
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},

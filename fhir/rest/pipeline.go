@@ -126,6 +126,9 @@ func (s *Server) address(x *exchange) error {
 		return s.unmatchedError(x)
 	}
 	x.request.Type = t.Resource()
+	if x.row.write && x.conditions.ifNoneMatch != "" {
+		return refuse(problemIfNoneMatch) // to overlook it might overwrite what the client meant to spare
+	}
 	if x.row.only != "" && x.row.only != x.request.Type {
 		return refuse(problemUnknownOperation)
 	}

@@ -253,14 +253,6 @@ func (s *Server) location(r *fhir.Resource) string {
 	return s.cfg.BaseURL + "/" + string(r.Type) + "/" + r.ID + "/_history/" + r.Version
 }
 
-// withoutEntry takes an error out of the transaction of one entry it came from.
-func withoutEntry(err error) error {
-	if at := (*gate.EntryError)(nil); errors.As(err, &at) {
-		return at.Err
-	}
-	return err
-}
-
 // appendGrant appends the answer to $break-glass.
 func appendGrant(dst []byte, g gate.Grant) []byte {
 	dst = append(dst, `{"resourceType":"Parameters","parameter":[{"name":"grantId","valueString":`...)

@@ -71,7 +71,8 @@ type Tools struct {
 	Parser      *search.Parser
 }
 
-// Verifier turns a bearer token into what it says, or refuses it.
+// Verifier turns a bearer token into what it says, or refuses it with an error
+// that quotes nothing of it.
 type Verifier interface {
 	Verify(ctx context.Context, bearer string, now time.Time) (smart.Token, error)
 }

@@ -1,0 +1,170 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"vitrine/consent/basic"
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/compartment"
+	"vitrine/fhir/r4"
+	"vitrine/fhir/rest"
+	"vitrine/fhir/search"
+	"vitrine/fhir/smart"
+	"vitrine/fhir/validate"
+	"vitrine/store/embedded"
+)
+
+const actReason = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+// cast are the callers: the custodian, a doctor registered with patients p and
+// q, her clinic's back end, and one of another clinic.
+func cast() words {
+	w := tokens()
+	treat := []fhir.Coding{{System: actReason, Code: "TREAT"}}
+	w["doctor"] = smart.Token{
+		Kind: smart.KindPractitioner, Client: "emr-a", Issuer: "urn:x", Subject: "a1", ID: "j1", User: "PractitionerRole/a1", Organization: "a",
+		Scopes: smart.ParseScopes("user/*.cruds"), Purposes: treat,
+	}
+	w["insurer"] = w["doctor"]
+	insurer := w["insurer"]
+	insurer.Purposes = []fhir.Coding{{System: actReason, Code: "TREAT"}, {System: actReason, Code: "HPAYMT"}}
+	w["insurer"] = insurer
+	w["clinic"] = smart.Token{Kind: smart.KindSystem, Client: "emr-a", Organization: "a", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}
+	w["other"] = smart.Token{Kind: smart.KindSystem, Client: "emr-b", Organization: "b", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}
+	return w
+}
+
+// house is a porch before a real gate on the embedded store.
+type house struct {
+	t testing.TB
+	http.Handler
+}
+
+// build wires it.
+func build(t testing.TB) *house {
+	t.Helper()
+	definitions, err := r4.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	indexer, err := search.NewIndexer(definitions, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := basic.New(basic.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := embedded.Open(t.TempDir(), embedded.Options{Indexer: indexer, Definitions: definitions})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	door := gate.New(gate.Config{BaseURL: base}, gate.Tools{
+		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(),
+		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set,
+	}, db)
+	s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &house{t, s.Handler()}
+}
+
+// furnish stores what the stories need.
+func (h *house) furnish() {
+	h.t.Helper()
+	for _, r := range []string{
+		`{"resourceType":"Organization","id":"a","active":true,"name":"Clinic A"}`,
+		`{"resourceType":"Organization","id":"b","active":true,"name":"Clinic B"}`,
+		`{"resourceType":"Practitioner","id":"dr-a","active":true}`,
+		`{"resourceType":"PractitionerRole","id":"a1","active":true,"practitioner":{"reference":"Practitioner/dr-a"},"organization":{"reference":"Organization/a"},` +
+			`"code":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"doctor"}]}]}`,
+		`{"resourceType":"Patient","id":"p","birthDate":"1980-01-02","gender":"female"}`,
+		`{"resourceType":"Patient","id":"q","birthDate":"1990-01-02","gender":"male"}`,
+		`{"resourceType":"EpisodeOfCare","id":"p-a","status":"active","patient":{"reference":"Patient/p"},"managingOrganization":{"reference":"Organization/a"}}`,
+		`{"resourceType":"EpisodeOfCare","id":"q-a","status":"active","patient":{"reference":"Patient/q"},"managingOrganization":{"reference":"Organization/a"}}`,
+		`{"resourceType":"Condition","id":"c-p","subject":{"reference":"Patient/p"},"code":{"text":"secret"}}`,
+		`{"resourceType":"Consent","id":"no","status":"active","patient":{"reference":"Patient/p"},"scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]},` +
+			`"category":[{"coding":[{"system":"http://loinc.org","code":"59284-0"}]}],"policyRule":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"OPTOUT"}]},"provision":{"type":"deny"}}`,
+	} {
+		var head struct{ ResourceType, ID string }
+		if err := json.Unmarshal([]byte(r), &head); err != nil {
+			h.t.Fatal(err)
+		}
+		h.want("good", "PUT", head.ResourceType+"/"+head.ID, r, 201)
+	}
+}
+
+// as sends a request with a token; a body is FHIR JSON.
+func (h *house) as(token, method, path, body string, header ...string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	header = append(header, "Authorization", "Bearer "+token)
+	if body != "" && !strings.Contains(strings.Join(header, " "), "Content-Type") {
+		header = append(header, "Content-Type", "application/fhir+json")
+	}
+	return call(h, method, "/fhir/"+path, body, header...)
+}
+
+// want sends a request and insists on the status.
+func (h *house) want(token, method, path, body string, status int, header ...string) *httptest.ResponseRecorder {
+	h.t.Helper()
+	w := h.as(token, method, path, body, header...)
+	if w.Code != status {
+		h.t.Fatalf("%s %s %s: %d, want %d\n%s", token, method, path, w.Code, status, w.Body)
+	}
+	return w
+}
+
+// bundle is as much of a Bundle as the tests look at.
+type bundle struct {
+	Type  string
+	Total *int
+	Link  []struct{ Relation, URL string }
+	Entry []struct {
+		FullURL  string
+		Resource struct {
+			ResourceType, ID, Type string
+			Meta                   struct{ VersionID string }
+			Entry                  []struct{ FullURL string }
+			Issue                  []struct{ Code string }
+		}
+		Search   struct{ Mode string }
+		Request  struct{ Method, URL string }
+		Response struct {
+			Status, Location, ETag, LastModified string
+			Outcome                              struct{ Issue []struct{ Code string } }
+		}
+	}
+}
+
+func bundleOf(t testing.TB, w *httptest.ResponseRecorder) bundle {
+	t.Helper()
+	var tape fhir.Tape
+	if err := tape.Parse(w.Body.Bytes(), fhir.Limits{}); err != nil {
+		t.Fatalf("%v\n%s", err, w.Body)
+	}
+	var b bundle
+	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (b bundle) link(relation string) string {
+	for _, l := range b.Link {
+		if l.Relation == relation {
+			return l.URL
+		}
+	}
+	return ""
+}
