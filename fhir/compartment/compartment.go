@@ -19,15 +19,15 @@ type Owners struct {
 	// id it is stored under, which may differ from the one it came with.
 	Self bool
 	// Identifiers are logical references to patients, yet to be linked. All of
-	// them must be, or the resource is quarantined.
+	// them must be, or the resource is quarantined. One without a value stands for
+	// a patient who is referred to in a way that cannot be followed: in words
+	// alone, on another server, by a contained Patient without an identifier.
+	// Nothing links it, so the resource stays in quarantine, whoever else it
+	// belongs to.
 	Identifiers []fhir.Identifier
 	// Inherits are the resources whose owners it shares: Provenance.target,
 	// Binary.securityContext.
 	Inherits []fhir.Reference
-	// Unclear says that it refers to a patient in a way that cannot be followed:
-	// in words alone, on another server, by a contained Patient without an
-	// identifier. It must be quarantined whoever else it belongs to.
-	Unclear bool
 	// MayBeShared says that its type is directory or definition, so that it is
 	// everybody's if it belongs to no patient.
 	MayBeShared bool
@@ -37,7 +37,7 @@ type Owners struct {
 
 // None says that the resource names nobody it could belong to.
 func (o *Owners) None() bool {
-	return !o.Self && !o.Unclear && len(o.Patients)+len(o.Identifiers)+len(o.Inherits) == 0
+	return !o.Self && len(o.Patients)+len(o.Identifiers)+len(o.Inherits) == 0
 }
 
 // Compartments tells owners. It is safe for concurrent use.

@@ -13,11 +13,11 @@ import (
 
 const base = "https://here.example/fhir"
 
-func load(t testing.TB) (*compartment.Compartments, *r4.Definitions) {
-	t.Helper()
+func load(tb testing.TB) (*compartment.Compartments, *r4.Definitions) {
+	tb.Helper()
 	d, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return compartment.New(d), d
 }
@@ -25,6 +25,7 @@ func load(t testing.TB) (*compartment.Compartments, *r4.Definitions) {
 func TestOwners(t *testing.T) {
 	nric := fhir.Identifier{System: "https://fhir.synapxe.sg/NamingSystem/nric", Value: "S0000001I"}
 	const nricJSON = `{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000001I"}`
+	unclear := []fhir.Identifier{{}}
 	tests := []struct {
 		name, src string
 		want      compartment.Owners
@@ -93,21 +94,21 @@ func TestOwners(t *testing.T) {
 		},
 		{
 			"logical, without a system", `{"resourceType":"Condition","subject":{"identifier":{"value":"S0000001I"}}}`,
-			compartment.Owners{Unclear: true},
+			compartment.Owners{Identifiers: unclear},
 		},
 		{
 			"in words alone",
 			`{"resourceType":"Condition","subject":{"display":"X"},"asserter":{"reference":"Patient/p1"}}`,
-			compartment.Owners{Patients: []string{"p1"}, Unclear: true},
+			compartment.Owners{Patients: []string{"p1"}, Identifiers: unclear},
 		},
 		{
 			"a URN nobody resolved",
 			`{"resourceType":"Condition","subject":{"reference":"urn:uuid:c757873d-ec9a-4326-a141-556f43239520"}}`,
-			compartment.Owners{Unclear: true},
+			compartment.Owners{Identifiers: unclear},
 		},
 		{
 			"a patient elsewhere", `{"resourceType":"Condition","subject":{"reference":"https://there.example/Patient/p1"}}`,
-			compartment.Owners{Unclear: true},
+			compartment.Owners{Identifiers: unclear},
 		},
 		{
 			"a patient elsewhere whom an identifier names",
@@ -116,12 +117,12 @@ func TestOwners(t *testing.T) {
 		},
 		{
 			"a reference that is none", `{"resourceType":"Condition","subject":{"reference":"Patient/../p1"}}`,
-			compartment.Owners{Unclear: true},
+			compartment.Owners{Identifiers: unclear},
 		},
 		{
 			"a conditional reference left over",
 			`{"resourceType":"Observation","subject":{"reference":"Patient/p1"},"performer":[{"reference":"Patient?identifier=x"}]}`,
-			compartment.Owners{Patients: []string{"p1"}, Unclear: true},
+			compartment.Owners{Patients: []string{"p1"}, Identifiers: unclear},
 		},
 		{
 			"a contained patient with an identifier",
@@ -132,7 +133,7 @@ func TestOwners(t *testing.T) {
 		{
 			"a contained patient without one",
 			`{"resourceType":"Condition","contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p"}}`,
-			compartment.Owners{Unclear: true},
+			compartment.Owners{Identifiers: unclear},
 		},
 		{
 			"a patient deep in a bundle",
@@ -153,7 +154,7 @@ func TestOwners(t *testing.T) {
 			"provenance of what cannot be found",
 			`{"resourceType":"Provenance","target":[{"display":"X"},{"reference":"Observation/o1"}]}`,
 			compartment.Owners{
-				Inherits: []fhir.Reference{{Form: fhir.RefLocal, Type: "Observation", ID: "o1"}}, Unclear: true,
+				Inherits: []fhir.Reference{{Form: fhir.RefLocal, Type: "Observation", ID: "o1"}}, Identifiers: unclear,
 			},
 		},
 		{

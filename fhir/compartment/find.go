@@ -21,6 +21,11 @@ func compareIdentifiers(a, b fhir.Identifier) int {
 	return cmp.Or(cmp.Compare(a.System, b.System), cmp.Compare(a.Value, b.Value))
 }
 
+// unclear takes a patient who cannot be found by what the resource tells.
+func (f *finder) unclear() {
+	f.owners.Identifiers = append(f.owners.Identifiers, fhir.Identifier{})
+}
+
 // inheritFrom gathers the references whose owners the resource shares.
 func (f *finder) inheritFrom(name string) {
 	switch name {
@@ -43,7 +48,7 @@ func (f *finder) inherit(n fhir.Node) {
 	switch {
 	case r.Form != fhir.RefLocal:
 		if f.t.Text(f.t.Field(n, "type")) != "Patient" || f.t.Field(n, "identifier") == fhir.None {
-			f.owners.Unclear = true
+			f.unclear()
 		}
 	case r.Type != "Patient":
 		f.owners.Inherits = append(f.owners.Inherits, r)
@@ -94,10 +99,9 @@ func (f *finder) member(n, m fhir.Node, key []byte, typ *r4.Type) {
 		return
 	}
 	for item := f.t.First(m); item != fhir.None; item = f.t.Next(item) {
-		switch f.t.Kind(item) {
-		case fhir.Object:
+		if kind := f.t.Kind(item); kind == fhir.Object {
 			f.object(item, f.typeOf(item, e), e)
-		case fhir.Array: // never right, and refused by validate; looked into all the same
+		} else if kind == fhir.Array { // never right, and refused by validate; looked into all the same
 			f.member(item, item, nil, nil)
 		}
 	}
@@ -125,11 +129,11 @@ func (f *finder) reference(r reference, e *r4.Element) {
 			f.owners.Patients = append(f.owners.Patients, to.ID)
 			return
 		case to.Form == fhir.RefConditional && to.Type == "Patient":
-			f.owners.Unclear = true
+			f.unclear()
 			return
 		case to.Form == fhir.RefExternal && elsewhere(to.URL):
 			if !f.identified(r.identifier) {
-				f.owners.Unclear = true
+				f.unclear()
 			}
 			return
 		case to.Form != fhir.RefInvalid && to.Form != fhir.RefURN:
@@ -137,7 +141,7 @@ func (f *finder) reference(r reference, e *r4.Element) {
 		}
 	}
 	if r.identifier != fhir.None && f.logical(r, e) && !f.identified(r.identifier) {
-		f.owners.Unclear = true
+		f.unclear()
 	}
 }
 
@@ -205,5 +209,5 @@ func (f *finder) within(resource fhir.Node) {
 			return
 		}
 	}
-	f.owners.Unclear = true
+	f.unclear()
 }

@@ -41,13 +41,13 @@ func (f *finder) subject(n fhir.Node) {
 	ref := f.t.Field(n, "reference")
 	if ref == fhir.None {
 		if f.t.Field(n, "identifier") == fhir.None {
-			f.owners.Unclear = true
+			f.unclear()
 		}
 		return
 	}
 	switch fhir.ParseReference(f.t.Text(ref), f.base).Form {
 	case fhir.RefInvalid, fhir.RefURN, fhir.RefConditional:
-		f.owners.Unclear = true
+		f.unclear()
 	case fhir.RefLocal, fhir.RefExternal, fhir.RefContained:
 	}
 }

@@ -11,7 +11,7 @@ func (t *Type) Element(jsonName []byte) *Element {
 	if len(t.index) == 0 {
 		return nil
 	}
-	mask := uint32(len(t.index) - 1) //nolint:gosec // small
+	mask := uint32(len(t.index) - 1)
 	for h := hash(jsonName) & mask; ; h = (h + 1) & mask {
 		i := t.index[h]
 		if i == 0 {
@@ -30,13 +30,13 @@ func (t *Type) makeIndex() {
 	}
 	size := 1 << bits.Len(uint(2*len(t.Elements)-1))
 	t.index = make([]uint16, size)
-	mask := uint32(size - 1) //nolint:gosec // small
+	mask := uint32(size - 1)
 	for i := range t.Elements {
 		h := hash([]byte(t.Elements[i].Name)) & mask
 		for t.index[h] != 0 {
 			h = (h + 1) & mask
 		}
-		t.index[h] = uint16(i + 1) //nolint:gosec // small
+		t.index[h] = uint16(i + 1)
 	}
 }
 

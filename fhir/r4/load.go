@@ -11,7 +11,7 @@ import (
 )
 
 //go:embed tables.bin
-var tables string //nolint:gochecknoglobals // embedded, never changed
+var tables string
 
 const paramPrefix = "http://hl7.org/fhir/SearchParameter/"
 
@@ -106,7 +106,7 @@ func (l *loader) readTypes() {
 		t.Name = l.str()
 		t.Kind = TypeKind(l.num(int(KindResource) + 1))
 		t.Abstract = l.num(2) == 1
-		t.Number = uint16(i) //nolint:gosec // a thousand types
+		t.Number = uint16(i)
 		if base := l.num(len(l.types) + 1); base > 0 {
 			t.Base = &l.types[base-1]
 		}
@@ -246,7 +246,7 @@ func (l *loader) readParams() {
 	params := make([]SearchParam, l.count())
 	for i := range params {
 		p := &params[i]
-		p.Number = uint16(i + 1) //nolint:gosec // 1,400
+		p.Number = uint16(i + 1)
 		p.URL = paramPrefix + l.str()
 		p.Code, p.Name = l.str(), l.str()
 		p.Kind = ParamKind(l.num(int(ParamSpecial) + 1))

@@ -14,11 +14,11 @@ import (
 	"vitrine/fhir/r4"
 )
 
-func load(t testing.TB) *r4.Definitions {
-	t.Helper()
+func load(tb testing.TB) *r4.Definitions {
+	tb.Helper()
 	d, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }

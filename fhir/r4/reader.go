@@ -50,8 +50,8 @@ func (r *reader) num(limit int) int {
 		r.at++
 		n |= uint64(b&0x7f) << shift
 		if b < 0x80 {
-			if n < uint64(limit) { //nolint:gosec // limits are not negative
-				return int(n) //nolint:gosec // below limit
+			if n < uint64(limit) {
+				return int(n)
 			}
 			break
 		}

@@ -20,20 +20,20 @@ const observation = `{"resourceType":"Observation","id":"o1","meta":{"versionId"
 {"code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]},
 "valueQuantity":{"value":125.50,"unit":"mm[Hg]","system":"http://unitsofmeasure.org","code":"mm[Hg]"}}]}`
 
-func parse(t testing.TB, src string) *fhir.Tape {
-	t.Helper()
+func parse(tb testing.TB, src string) *fhir.Tape {
+	tb.Helper()
 	var tape fhir.Tape
 	if err := tape.Parse([]byte(src), fhir.Limits{}); err != nil {
-		t.Fatalf("parse: %v\n%s", err, src)
+		tb.Fatalf("parse: %v\n%s", err, src)
 	}
 	return &tape
 }
 
-func newValidator(t testing.TB) *validate.Validator {
-	t.Helper()
+func newValidator(tb testing.TB) *validate.Validator {
+	tb.Helper()
 	d, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return validate.New(d)
 }

@@ -11,14 +11,15 @@ const maxString = 1 << 20
 // primitive checks the JSON kind and the format of a primitive value, and its
 // code.
 func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
-	want := fhir.String
-	switch e.Type.Primitive {
-	case r4.PrimitiveBoolean:
+	p := e.Type.Primitive
+	if p == r4.PrimitiveBoolean {
 		if kind != fhir.True && kind != fhir.False {
 			w.fail(n, fhir.CodeStructure, e.Name+" must be true or false, not "+kindName(kind))
 		}
 		return
-	case r4.PrimitiveDecimal, r4.PrimitiveInteger, r4.PrimitiveUnsignedInt, r4.PrimitivePositiveInt:
+	}
+	want := fhir.String
+	if p == r4.PrimitiveDecimal || p == r4.PrimitiveInteger || p == r4.PrimitiveUnsignedInt || p == r4.PrimitivePositiveInt {
 		want = fhir.Number
 	}
 	if kind != want {
@@ -26,7 +27,7 @@ func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
 		return
 	}
 	if want == fhir.Number {
-		if right := wrongNumber(e.Type.Primitive, w.t.Raw(n)); right != "" {
+		if right := wrongNumber(p, w.t.Raw(n)); right != "" {
 			w.fail(n, fhir.CodeValue, e.Name+" must be "+right)
 		}
 		return
@@ -38,7 +39,7 @@ func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
 	}
 	var room [64]byte
 	right := ""
-	switch e.Type.Primitive {
+	switch p { //nolint:exhaustive // the others need no check of their own here
 	case r4.PrimitiveString, r4.PrimitiveMarkdown:
 		right = wrongText(raw)
 	case r4.PrimitiveXHTML:
@@ -46,7 +47,7 @@ func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
 	case r4.PrimitiveBase64Binary:
 		right = wrongBase64(w.t.Bytes(n, room[:]))
 	default:
-		right = wrongWord(e.Type.Primitive, w.t.Bytes(n, room[:]))
+		right = wrongWord(p, w.t.Bytes(n, room[:]))
 	}
 	switch {
 	case right != "":
@@ -61,7 +62,7 @@ func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
 // wrongNumber says what would be right when the number is not of the type.
 func wrongNumber(p r4.Primitive, raw []byte) string {
 	low, right := 0, ""
-	switch p {
+	switch p { //nolint:exhaustive // the others need no check of their own here
 	case r4.PrimitiveInteger:
 		low, right = -1<<31, "a whole number from -2147483648 to 2147483647"
 	case r4.PrimitiveUnsignedInt:

@@ -67,12 +67,12 @@ func distance(a, b string, limit int) int {
 		return limit
 	}
 	a, b = strings.ToLower(a), strings.ToLower(b)
-	var row [longestName + 1]int
-	for j := range len(b) + 1 {
+	row := make([]int, len(b)+1)
+	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		corner := row[0]
+		corner := i
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := corner
@@ -82,5 +82,5 @@ func distance(a, b string, limit int) int {
 			corner, row[j+1] = row[j+1], cost
 		}
 	}
-	return min(row[len(b)], limit)
+	return min(row[len(row)-1], limit)
 }

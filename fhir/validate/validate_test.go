@@ -24,7 +24,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"nothing wrong", obs + `}`, nil},
 		{"no type", `{"id":"x"}`, []string{"error required Resource: a resource must say its resourceType"}},
 		{"type of another kind", `{"resourceType":7}`, []string{"error structure Resource: resourceType must be a string"}},
-		{"no such type", `{"resourceType":"Pateint"}`, []string{
+		{"no such type", `{"resourceType":"Pazient"}`, []string{
 			`error value Resource: resourceType is not a resource type of R4; did you mean "Patient"?`,
 		}},
 		{"an abstract type", `{"resourceType":"DomainResource"}`, []string{
@@ -132,7 +132,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a reference that is none", obs + `,"subject":{"reference":"Patient/../p1"}}`, []string{
 			"error value Observation.subject.reference: reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…",
 		}},
-		{"a reference to no type", obs + `,"subject":{"reference":"Pateint/p1"}}`, []string{
+		{"a reference to no type", obs + `,"subject":{"reference":"Pazient/p1"}}`, []string{
 			"error value Observation.subject.reference: reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…",
 		}},
 		{"a reference to another type", obs + `,"subject":{"reference":"Organization/o1"}}`, []string{

@@ -33,12 +33,11 @@ func (w *walker) resource(n fhir.Node) {
 		return
 	}
 	name := w.t.Field(n, "resourceType")
-	switch w.t.Kind(name) {
-	case fhir.String:
-	case fhir.Invalid:
+	if name == fhir.None {
 		w.fail(n, fhir.CodeRequired, "a resource must say its resourceType")
 		return
-	default:
+	}
+	if w.t.Kind(name) != fhir.String {
 		w.fail(name, fhir.CodeStructure, "resourceType must be a string")
 		return
 	}

@@ -6,7 +6,7 @@ import "vitrine/fhir/r4"
 // primitive type (R4 datatypes.html#primitive).
 func wrongWord(p r4.Primitive, b []byte) string {
 	ok, right := true, ""
-	switch p {
+	switch p { //nolint:exhaustive // the others need no check of their own here
 	case r4.PrimitiveCode:
 		ok, right = isCode(b), "a code: no white space around it, single spaces within"
 	case r4.PrimitiveID:

@@ -65,7 +65,7 @@ func (w *writer) bytes() []byte {
 		if it.isText {
 			n = place[it.text]
 		}
-		out = binary.AppendUvarint(out, uint64(n)) //nolint:gosec // never negative
+		out = binary.AppendUvarint(out, uint64(n))
 	}
 	return out
 }
