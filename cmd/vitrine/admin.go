@@ -40,13 +40,13 @@ const commandBackup = "backup"
 
 // startAdmin answers the socket until the returned function is called. A server
 // that cannot have one serves without: the path may be too long for a socket.
-func (h *House) startAdmin() (stop func()) {
+func (h *House) startAdmin(ctx context.Context) (stop func()) {
 	path := h.data.file(socketFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a server that was killed; the store's lock is ours
-		h.log.Warn("no admin socket", "error", err)
+		h.log.WarnContext(ctx, "no admin socket", "error", err)
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // as long as requests are drained
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "unix", path)
 	if err == nil {
@@ -54,7 +54,7 @@ func (h *House) startAdmin() (stop func()) {
 	}
 	if err != nil {
 		cancel()
-		h.log.Warn("no admin socket", "error", err)
+		h.log.WarnContext(ctx, "no admin socket", "error", err)
 		return func() {}
 	}
 	done := make(chan struct{})
@@ -99,7 +99,7 @@ func (h *House) admin(ctx context.Context, conn net.Conn) error {
 	if req.Command != commandBackup || !filepath.IsAbs(req.Path) {
 		return errors.New("unknown command")
 	}
-	h.log.Info("backup", "to", req.Path)
+	h.log.InfoContext(ctx, "backup", "to", req.Path)
 	return h.store.Backup(ctx, req.Path)
 }
 

@@ -55,7 +55,7 @@ func backupStopped(ctx context.Context, data, out string) error {
 	if err != nil {
 		return err
 	}
-	tools, err := buildTools(dir.baseURL() + fhirPath)
+	tools, err := buildTools(dir.identity.BaseURL + fhirPath) // nothing is indexed for a copy
 	if err != nil {
 		return err
 	}

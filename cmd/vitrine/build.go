@@ -175,7 +175,7 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug), // connections that fail are the clients' affair
 	}
-	stopAdmin := h.startAdmin()
+	stopAdmin := h.startAdmin(ctx)
 	defer stopAdmin()
 	ended := make(chan error, 1)
 	go func() { ended <- h.accept(server, ln) }()
@@ -184,7 +184,7 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	h.log.Info("draining", "for", h.cfg.DrainFor)
+	h.log.InfoContext(ctx, "draining", "for", h.cfg.DrainFor)
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.DrainFor)
 	defer cancel()
 	err := server.Shutdown(drain)

@@ -137,6 +137,3 @@ func (b byteSize) String() string {
 	}
 	return strconv.FormatInt(int64(b), 10)
 }
-
-// MarshalText is String, for `vitrine config`.
-func (b byteSize) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

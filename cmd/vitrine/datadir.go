@@ -65,15 +65,6 @@ func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) 
 // urn names the server in tokens, at whatever address it is reached.
 func (d *dataDir) urn() string { return "urn:uuid:" + d.identity.ID }
 
-// baseURL is the one the server was last run with, or a stand-in where none is
-// known, for what is done without clients.
-func (d *dataDir) baseURL() string {
-	if d.identity.BaseURL == "" {
-		return "http://localhost"
-	}
-	return d.identity.BaseURL
-}
-
 // cursorKey is the key that seals cursors.
 func (d *dataDir) cursorKey() (key [32]byte, err error) {
 	n, err := hex.Decode(key[:], []byte(d.identity.CursorKey))

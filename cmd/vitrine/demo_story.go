@@ -151,8 +151,8 @@ func (s *scene) get(token, path string, header ...string) *reply {
 	return s.ask(token, http.MethodGet, path, nil, header...)
 }
 
-func (s *scene) post(token, path string, body any, header ...string) *reply {
-	return s.ask(token, http.MethodPost, path, body, header...)
+func (s *scene) post(token, path string, body any) *reply {
+	return s.ask(token, http.MethodPost, path, body)
 }
 
 // ask makes a request and prints it; header are names and values in turn.

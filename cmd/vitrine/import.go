@@ -83,7 +83,13 @@ func (c *importCommand) target() (*target, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := build(cfg, data.baseURL(), slog.New(slog.DiscardHandler))
+	base := data.identity.BaseURL
+	if base == "" { // the one that serve would choose
+		if base, err = cfg.baseURL(cfg.Listen); err != nil {
+			return nil, nil, err
+		}
+	}
+	h, err := build(cfg, base, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, nil, err
 	}

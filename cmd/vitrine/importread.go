@@ -171,11 +171,12 @@ func load(ctx context.Context, t *target, workers int, files []importFile, r *re
 	var err error
 	for _, f := range files {
 		err = eachDocument(f, r, func(d document) error {
-			if e := tape.Parse(d.text, fhir.Limits{Size: maxDocument, Nodes: maxDocument / 8}); e != nil {
-				r.refuse(refusal{origin: d.origin, reason: e.Error()})
-				return nil
+			broken := tape.Parse(d.text, fhir.Limits{Size: maxDocument, Nodes: maxDocument / 8})
+			if broken == nil {
+				return s.take(&tape, d)
 			}
-			return s.take(&tape, d)
+			r.refuse(refusal{origin: d.origin, reason: broken.Error()})
+			return nil
 		})
 		if err != nil {
 			break

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"context"
 	"crypto/elliptic"
 	"errors"
 	"net/http"
@@ -175,7 +174,7 @@ func TestKeySetsComeBySafeWaysOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fetch(context.Background()); err == nil {
+	if _, err := fetch(t.Context()); err == nil {
 		t.Error("a redirect was followed")
 	}
 }
