@@ -46,7 +46,10 @@ func (c *cursor) next() bool {
 		return false
 	}
 	c.left--
-	n, size := binary.Uvarint(c.rest[2:])
+	n, size := uint64(c.rest[2]), 1
+	if n >= 0x80 {
+		n, size = binary.Uvarint(c.rest[2:])
+	}
 	if size <= 0 || n > uint64(len(c.rest)-2-size) {
 		c.left = 0
 		return false
@@ -90,11 +93,17 @@ func (m *Match) Holds(e Encoded) bool {
 	return false
 }
 
-// Holds reports whether any match of the clause does.
+// Holds reports whether any match of the clause does. It reads the entries once.
 func (c Clause) Holds(e Encoded) bool {
+	last := Param(0)
 	for i := range c.Any {
-		if c.Any[i].Holds(e) {
-			return true
+		last = max(last, c.Any[i].Param)
+	}
+	for at := e.cursor(); at.next() && at.param <= last; {
+		for i := range c.Any {
+			if m := &c.Any[i]; m.Param == at.param && m.Accepts(at.value) {
+				return true
+			}
 		}
 	}
 	return false

@@ -239,13 +239,10 @@ func (p *Parser) Compartment(q *Query, compartment, id string) error {
 		return fmt.Errorf("search: %s is never in the compartment of a %s", q.Type, c.Code)
 	}
 	var clause Clause
+	if string(q.Type) == c.Code {
+		clause.Any = append(clause.Any, IDMatch(id))
+	}
 	for _, code := range codes {
-		if code == "{def}" {
-			if string(q.Type) == c.Code {
-				clause.Any = append(clause.Any, IDMatch(id))
-			}
-			continue
-		}
 		if pp := p.param(q.Type, code); pp != nil && pp.indexed && pp.Kind == r4.ParamReference {
 			clause.Any = append(clause.Any, ReferenceMatch(pp.SearchParam, c.Code+"/"+id))
 		}

@@ -58,21 +58,20 @@ type searched struct {
 }
 
 // bounds are the boxes of entries that compare so with a range; they do not
-// overlap.
+// overlap. What is above a value for ge starts with the value itself, for gt it
+// starts after its range; below likewise.
 func (s searched) bounds(p prefix) (out []Bounds) {
 	within := func(lowMin, lowMax, highMin, highMax uint64) {
 		out = append(out, Bounds{LowMin: lowMin, LowMax: lowMax, HighMin: highMin, HighMax: highMax})
 	}
 	below, above := s.low > beforeAll, s.high < afterAll
 	switch p {
-	case prefixEq, prefixGe, prefixLe:
+	case prefixEq:
 		within(s.low, afterAll, beforeAll, s.high)
-		if p == prefixGe && above {
-			within(beforeAll, afterAll, s.high+1, afterAll)
-		}
-		if p == prefixLe && below {
-			within(beforeAll, s.low-1, beforeAll, afterAll)
-		}
+	case prefixGe:
+		within(beforeAll, afterAll, s.low, afterAll)
+	case prefixLe:
+		within(beforeAll, s.high, beforeAll, afterAll)
 	case prefixNe:
 		if below {
 			within(beforeAll, s.low-1, beforeAll, afterAll)
