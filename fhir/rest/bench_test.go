@@ -3,6 +3,7 @@ package rest_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -17,17 +18,21 @@ func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) WriteHeader(int)             {}
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 
+// serve sends the same request from 64 clients at once.
 func serve(b *testing.B, h http.Handler, path string) {
 	b.Helper()
-	r := httptest.NewRequest("GET", path, nil)
-	r.Header["Authorization"] = []string{"Bearer doctor"}
-	r.Header["Accept"] = []string{"application/fhir+json"}
-	w := &discard{header: make(http.Header)}
 	b.ReportAllocs()
-	for b.Loop() {
-		clear(w.header)
-		h.ServeHTTP(w, r)
-	}
+	b.SetParallelism(64 / runtime.GOMAXPROCS(0))
+	b.RunParallel(func(pb *testing.PB) {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header["Authorization"] = []string{"Bearer doctor"}
+		r.Header["Accept"] = []string{"application/fhir+json"}
+		w := &discard{header: make(http.Header)}
+		for pb.Next() {
+			clear(w.header)
+			h.ServeHTTP(w, r)
+		}
+	})
 }
 
 // BenchmarkRead is a decided and audited read; BenchmarkBareGin sends the same
