@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"vitrine/consent"
 	"vitrine/fhir/search"
 	"vitrine/store"
@@ -134,6 +136,15 @@ func (v *view) newWalks(t typeNumber, u *consent.Universe, q *search.Query, at n
 		if e == consent.EditionBasic && !basicToo(u) {
 			break
 		}
+		if e == consent.EditionBasic {
+			some, err := v.some(prefixRows(nil, e, t))
+			if err != nil {
+				return nil, errors.Join(err, m.close())
+			}
+			if !some {
+				break
+			}
+		}
 		w, err := v.newWalk(e, t, u, q, budget)
 		if err != nil {
 			return nil, errors.Join(err, m.close())
@@ -143,6 +154,16 @@ func (v *view) newWalks(t typeNumber, u *consent.Universe, q *search.Query, at n
 	}
 	m.live = make([]bool, len(m.parts))
 	return m, nil
+}
+
+// some reports whether any key starts with the prefix.
+func (v *view) some(prefix []byte) (bool, error) {
+	it, err := v.src.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return false, err
+	}
+	ok := it.First()
+	return ok, errors.Join(it.Error(), it.Close())
 }
 
 func basicToo(u *consent.Universe) bool {
