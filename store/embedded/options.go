@@ -1,8 +1,8 @@
 package embedded
 
 import (
-	"fmt"
 	"log/slog"
+	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -59,6 +59,7 @@ func (o Options) engine() *pebble.Options {
 		MaxOpenFiles:                4096,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      engineLog{o.Logger},
+		EventListener:               &pebble.EventListener{DataCorruption: engineLog{o.Logger}.corrupted},
 	}
 	// What is looked up is nearly always there, in the last level: filters pay
 	// for the levels above it, which they let a look-up pass by.
@@ -68,17 +69,24 @@ func (o Options) engine() *pebble.Options {
 	return e
 }
 
-// engineLog hands the engine's words to slog. Routine ones are not kept.
+// engineLog hands the engine's words to slog. Routine ones are not kept, and of
+// the others only the form: the arguments may hold keys, and keys hold ids and
+// search values.
 type engineLog struct{ log *slog.Logger }
 
 func (l engineLog) Infof(string, ...any) {}
 
-func (l engineLog) Errorf(format string, args ...any) {
-	l.log.Error("storage engine", slog.String("detail", fmt.Sprintf(format, args...)))
+func (l engineLog) Errorf(format string, _ ...any) {
+	l.log.Error("storage engine", slog.String("event", format))
 }
 
 // Fatalf must not return: what was acknowledged can no longer be kept.
 func (l engineLog) Fatalf(format string, args ...any) {
 	l.Errorf(format, args...)
-	panic(fmt.Sprintf("storage engine: "+format, args...))
+	panic("storage engine: " + format)
+}
+
+// corrupted reports a damaged file. Whoever reads from it gets an error.
+func (l engineLog) corrupted(info pebble.DataCorruptionInfo) {
+	l.log.Error("storage engine", slog.String("event", "data corruption"), slog.String("file", filepath.Base(info.Path)))
 }
