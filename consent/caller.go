@@ -7,7 +7,8 @@ import (
 	"vitrine/fhir/smart"
 )
 
-// Kind is the capacity in which somebody calls. The zero value is nobody.
+// Kind is the capacity in which somebody calls. The zero value is nobody. Audit
+// records keep the number.
 type Kind uint8
 
 // The callers of ACCESS §2.

@@ -6,6 +6,8 @@ import "vitrine/fhir"
 const SystemActReason = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 
 // Purpose is a purpose of use. The zero value is none and is allowed to nobody.
+// Audit records keep the number: purposes are added at the end of the table
+// alone.
 type Purpose uint8
 
 // The purposes that some caller may have, and the local codes. The remaining

@@ -106,6 +106,9 @@ func (w *writer) user(e *Event) {
 		w.concepts(a.Roles)
 	}
 	w.who(a.User, a.Issuer, a.Subject)
+	if a.Practitioner != "" && a.Practitioner != a.User {
+		w.text("altId", a.Practitioner) // the person, whatever the role
+	}
 	if a.Name != "" {
 		w.text("name", a.Name)
 	}

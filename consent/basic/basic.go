@@ -221,7 +221,16 @@ func (s *Set) currentName(t *fhir.Tape, n fhir.Node) bool {
 }
 
 func (s *Set) race(t *fhir.Tape, n fhir.Node) bool {
-	return slices.Contains(s.cfg.RaceExtensions, t.Text(t.Field(n, "url")))
+	return slices.Contains(s.cfg.RaceExtensions, t.Text(t.Field(n, "url"))) &&
+		(t.Field(n, "extension") != fhir.None || hasValue(t, n))
+}
+
+// hasValue reports whether the extension has a value that is released: one
+// without any would not be valid (R4 extensibility.html, ext-1).
+func hasValue(t *fhir.Tape, n fhir.Node) bool {
+	return slices.ContainsFunc([]string{"valueString", "valueCode", "valueCoding", "valueCodeableConcept"}, func(name string) bool {
+		return t.Field(n, name) != fhir.None
+	})
 }
 
 // racePart keeps the parts of the extension of US Core, the only one in use
@@ -229,7 +238,7 @@ func (s *Set) race(t *fhir.Tape, n fhir.Node) bool {
 func (s *Set) racePart(t *fhir.Tape, n fhir.Node) bool {
 	switch t.Text(t.Field(n, "url")) {
 	case "ombCategory", "detailed", "text":
-		return true
+		return hasValue(t, n)
 	default:
 		return false
 	}

@@ -1,0 +1,128 @@
+package directive_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vitrine/consent"
+	"vitrine/consent/directive"
+	"vitrine/fhir"
+)
+
+const base = "https://nehr.example/fhir"
+
+var noon = time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
+
+func ward() *consent.Caller {
+	return &consent.Caller{
+		Kind: consent.Practitioner, Organization: "ward", Lineage: []string{"ward", "hospital"}, LineageBroken: true,
+		Practitioner: "Practitioner/x", Role: "PractitionerRole/y",
+	}
+}
+
+func TestCompileReadsEveryPart(t *testing.T) {
+	got, err := compile(t, `{"resourceType":"Basic","id":"d","code":{"coding":[
+		{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"BLOCK_WRITE"},
+		{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"LIMIT_TYPES"},{"system":"other","code":"x"}]},
+		"subject":{"reference":"Organization/a"},"extension":[
+		{"url":"https://vitrine.example/StructureDefinition/directive-target","valueReference":{"reference":"https://nehr.example/fhir/Device/d1"}},
+		{"url":"https://vitrine.example/StructureDefinition/directive-type","valueCode":"Immunization"},
+		{"url":"https://vitrine.example/StructureDefinition/directive-period","valuePeriod":{"start":"2026-08-01T00:00:00Z"}},{"url":"other"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := directive.Directive{
+		ID: "d", Effects: []directive.Effect{directive.BlockWrite, directive.LimitTypes},
+		Targets: []string{"Organization/a", "Device/d1"}, Types: []fhir.ResourceType{"Immunization"},
+		Period: consent.Period{From: time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestWhatCannotBeReadBlocks: a directive is a prohibition.
+func TestWhatCannotBeReadBlocks(t *testing.T) {
+	const code = `"code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"BLOCK_READ"}]}`
+	for name, row := range map[string]struct {
+		src  string
+		want error
+	}{
+		"nothing":         {`{"resourceType":"Basic"}`, directive.ErrEffect},
+		"unknown effect":  {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"DESTROY"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrEffect},
+		"no target":       {`{"resourceType":"Basic",` + code + `}`, directive.ErrTarget},
+		"another target":  {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Patient/p"}}`, directive.ErrTarget},
+		"logical target":  {`{"resourceType":"Basic",` + code + `,"subject":{"identifier":{"value":"x"}}}`, directive.ErrTarget},
+		"no types":        {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"LIMIT_TYPES"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrTypes},
+		"period":          {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-period","valuePeriod":{"end":"x"}}]}`, directive.ErrPeriod},
+		"modifier":        {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"modifierExtension":[{"url":"x"}]}`, directive.ErrOther},
+		"one of two":      {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-target"}]}`, directive.ErrTarget},
+		"not even a type": {`{}`, directive.ErrEffect},
+	} {
+		d, err := compile(t, row.src)
+		if !errors.Is(err, row.want) {
+			t.Errorf("%s: %v, want %v", name, err, row.want)
+		}
+		if !(directive.Set{d}).Blocks(ward(), "", false, "Condition", noon) {
+			t.Errorf("%s: does not block", name)
+		}
+	}
+}
+
+func TestDirectivesBlockThoseTheyAreAbout(t *testing.T) {
+	read := []directive.Effect{directive.BlockRead}
+	for name, row := range map[string]struct {
+		d           directive.Directive
+		read, write bool
+	}{
+		"the organisation":         {directive.Directive{Effects: read, Targets: []string{"Organization/ward"}}, true, false},
+		"what it is part of":       {directive.Directive{Effects: read, Targets: []string{"Organization/hospital"}}, true, false},
+		"another organisation":     {directive.Directive{Effects: read, Targets: []string{"Organization/clinic"}}, false, false},
+		"the person":               {directive.Directive{Effects: read, Targets: []string{"Practitioner/x"}}, true, false},
+		"another person":           {directive.Directive{Effects: read, Targets: []string{"Practitioner/y"}}, false, false},
+		"the role":                 {directive.Directive{Effects: read, Targets: []string{"PractitionerRole/y"}}, true, false},
+		"the client":               {directive.Directive{Effects: read, Targets: []string{"Device/dev"}}, true, false},
+		"another client":           {directive.Directive{Effects: read, Targets: []string{"Device/other"}}, false, false},
+		"one of several":           {directive.Directive{Effects: read, Targets: []string{"Device/other", "Practitioner/x"}}, true, false},
+		"writing":                  {directive.Directive{Effects: []directive.Effect{directive.BlockWrite}, Targets: []string{"Organization/ward"}}, false, true},
+		"both":                     {directive.Directive{Effects: []directive.Effect{directive.BlockWrite, directive.BlockRead}, Targets: []string{"Organization/ward"}}, true, true},
+		"types, this left":         {directive.Directive{Effects: []directive.Effect{directive.LimitTypes}, Types: []fhir.ResourceType{"Condition"}}, false, false},
+		"types, this not left":     {directive.Directive{Effects: []directive.Effect{directive.LimitTypes}, Types: []fhir.ResourceType{"Patient"}}, true, false},
+		"the zero value":           {directive.Directive{}, true, true},
+		"not yet":                  {directive.Directive{Period: consent.Period{From: noon.Add(1)}}, false, false},
+		"until now":                {directive.Directive{Period: consent.Period{Until: noon}}, true, true},
+		"over":                     {directive.Directive{Period: consent.Period{Until: noon.Add(-1)}}, false, false},
+		"an effect of another day": {directive.Directive{Effects: []directive.Effect{99}}, true, true},
+	} {
+		s := directive.Set{{Period: consent.Period{Until: noon.Add(-1)}}, row.d}
+		if got := s.Blocks(ward(), "dev", false, "Condition", noon); got != row.read {
+			t.Errorf("%s: blocks reading: %v", name, got)
+		}
+		if got := s.Blocks(ward(), "dev", true, "Condition", noon); got != row.write {
+			t.Errorf("%s: blocks writing: %v", name, got)
+		}
+	}
+	for _, k := range []consent.Kind{consent.Patient, consent.Representative, consent.Regulator, consent.Custodian} {
+		if (directive.Set{{}}).Blocks(&consent.Caller{Kind: k}, "", false, "Condition", noon) {
+			t.Errorf("%s is blocked", k)
+		}
+	}
+	if !(directive.Set{{}}).Blocks(&consent.Caller{}, "", false, "Condition", noon) {
+		t.Error("nobody is not blocked")
+	}
+	if (directive.Set)(nil).Blocks(ward(), "", false, "Condition", noon) {
+		t.Error("no directive blocks")
+	}
+}
+
+func compile(t *testing.T, src string) (directive.Directive, error) {
+	t.Helper()
+	var tape fhir.Tape
+	if err := tape.Parse([]byte(src), fhir.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	return directive.Compile(&tape, base)
+}
