@@ -22,7 +22,7 @@ type composite struct {
 const maxJoined = 256
 
 func (t *table) addComposite(root place, path fhirpath.Path, pp *paramPlan) error {
-	places, err := follow(root, path.Steps, t.defs)
+	places, err := follow(root, path.Steps)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (t *table) addComponents(c *composite, within place, resource *r4.Type, com
 		if component.Param == nil || neighbour == nil {
 			return nil, errors.New("a component is not defined")
 		}
-		parts[i] = &paramPlan{SearchParam: component.Param, number: Param(i)} //nolint:gosec // a few components
+		parts[i] = &paramPlan{SearchParam: component.Param, number: Param(i)}
 		err := t.addComponent(c, within, resource, component.Expression, parts[i])
 		if err != nil {
 			parts[i].SearchParam = neighbour
@@ -137,10 +137,10 @@ func (w *walker) joinPair(a *action) {
 		if len(value) != 17 || value[0] != tagNumber {
 			continue
 		}
-		switch part {
-		case 1:
+		if part == 1 {
 			low = value[1:9]
-		case 2:
+		}
+		if part == 2 {
 			high = value[9:]
 		}
 	}

@@ -45,7 +45,7 @@ func (r *reading) count(value string) *fault {
 	if err != nil {
 		return bad("must be a whole number, 0 or more")
 	}
-	r.q.Count = int(n) //nolint:gosec // 31 bits
+	r.q.Count = int(n)
 	r.q.CountOnly = r.q.CountOnly || n == 0
 	return nil
 }

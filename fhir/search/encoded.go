@@ -56,7 +56,7 @@ func (c *cursor) next() bool {
 	}
 	c.param = Param(binary.BigEndian.Uint16(c.rest))
 	start := 2 + size
-	end := start + int(n) //nolint:gosec // n is no more than what is left
+	end := start + int(n)
 	c.value, c.rest = c.rest[start:end:end], c.rest[end:]
 	return true
 }

@@ -56,7 +56,8 @@ func (e *Entries) Sort() {
 	})
 }
 
-// AppendBinary appends the entries in the form Decode reads.
+// AppendBinary appends the entries, which must be sorted, in the form that
+// Encoded reads.
 func (e *Entries) AppendBinary(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.spans)))
 	for _, s := range e.spans {

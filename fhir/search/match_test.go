@@ -9,15 +9,15 @@ import (
 )
 
 // indexed is a resource as a store would keep it for search.
-func indexed(t testing.TB, x *Indexer, src string, links ...Link) Encoded {
-	t.Helper()
+func indexed(tb testing.TB, x *Indexer, src string, links ...Link) Encoded {
+	tb.Helper()
 	var tape fhir.Tape
 	if err := tape.Parse([]byte(src), fhir.Limits{}); err != nil {
-		t.Fatalf("%s: %v", src, err)
+		tb.Fatalf("%s: %v", src, err)
 	}
 	var e Entries
 	if err := x.Index(&e, &tape, links...); err != nil {
-		t.Fatalf("%s: %v", src, err)
+		tb.Fatalf("%s: %v", src, err)
 	}
 	AppendCommon(&e, tape.Text(tape.Field(tape.Root(), "id")), time.Date(2026, 3, 14, 15, 9, 26, 535e6, time.UTC))
 	e.Sort()
@@ -54,7 +54,7 @@ const patient = `{"resourceType":"Patient","id":"p1","active":true,"gender":"fem
 	"link":[{"other":{"reference":"Patient/p2"},"type":"seealso"}]}`
 
 const consultation = `{"resourceType":"Encounter","id":"e1","status":"finished","class":{"system":"http://v3.test","code":"AMB"},
-	"subject":{"identifier":{"system":"http://nric.test","value":"S1"}},"length":{"value":3,"code":"h","system":"http://unitsofmeasure.org"}}`
+	"subject":{"type":"Patient","identifier":{"system":"http://nric.test","value":"S1"}},"length":{"value":3,"code":"h","system":"http://unitsofmeasure.org"}}`
 
 const risk = `{"resourceType":"RiskAssessment","id":"r1","prediction":[{"probabilityDecimal":0.8},{"probabilityRange":{"low":{"value":3},"high":{"value":7}}}]}`
 

@@ -194,6 +194,21 @@ func supportedModifiers(k r4.ParamKind) string {
 	}
 }
 
+// Supported are the search parameters a query for resources of a type may use,
+// sorted by code, for the CapabilityStatement.
+func (p *Parser) Supported(t fhir.ResourceType) (params []*r4.SearchParam) {
+	if p.types[t] == nil {
+		return nil
+	}
+	for _, pp := range p.types[t].params {
+		if pp.indexed && !pp.Internal {
+			params = append(params, pp.SearchParam)
+		}
+	}
+	slices.SortFunc(params, func(a, b *r4.SearchParam) int { return strings.Compare(a.Code, b.Code) })
+	return params
+}
+
 // pin notes the patients to whom a clause confines the search. Of several such
 // clauses the one with the fewest patients counts. What refers to a patient
 // belongs to that patient, except a Patient linked to another.

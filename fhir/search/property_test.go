@@ -89,7 +89,7 @@ func TestNumbersAgreeWithExactArithmetic(t *testing.T) {
 		if rapid.Bool().Draw(t, "near") { // around the ends of the implied range
 			shift := rapid.SampledFrom([]*big.Rat{ask.half, new(big.Rat).Neg(ask.half), new(big.Rat)}).Draw(t, "shift")
 			value := new(big.Rat).Add(ask.value, shift)
-			have = written{value.FloatString(6), value, nil}
+			have = written{text: value.FloatString(6), value: value}
 		}
 		prefix := rapid.SampledFrom(prefixes()).Draw(t, "prefix")
 		var want bool

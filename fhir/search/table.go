@@ -104,7 +104,7 @@ func (t *table) addPath(root place, path fhirpath.Path, pp *paramPlan) error {
 	if pp.Kind == r4.ParamComposite {
 		return t.addComposite(root, path, pp)
 	}
-	places, err := follow(root, path.Steps, t.defs)
+	places, err := follow(root, path.Steps)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (pp *paramPlan) addTargets(leaf place) {
 	if pp.Kind != r4.ParamReference || pp.indexed && pp.targets == nil {
 		return
 	}
-	targets := pp.SearchParam.Targets
+	targets := pp.Targets
 	switch {
 	case leaf.resolves != "":
 		targets = []fhir.ResourceType{fhir.ResourceType(leaf.resolves)}

@@ -72,7 +72,7 @@ type place struct {
 
 // follow goes along the steps from a place, through every alternative of a
 // choice.
-func follow(from place, steps []fhirpath.Step, d *r4.Definitions) ([]place, error) {
+func follow(from place, steps []fhirpath.Step) ([]place, error) {
 	places := []place{from}
 	for _, s := range steps {
 		var next []place
