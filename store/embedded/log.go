@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -29,6 +30,7 @@ type auditLog struct {
 	// first numbers of batches that cannot be seen yet. What lies below all of
 	// them can be read without a gap that closes later.
 	numbers  sync.Mutex
+	seen     *sync.Cond // of numbers: a batch can be seen
 	next     uint64
 	reserved []uint64
 }
@@ -45,6 +47,7 @@ func newRound() *round { return &round{done: make(chan struct{})} }
 
 func (l *auditLog) open(db *DB) error {
 	l.eng, l.filling, l.wake = db.eng, newRound(), make(chan struct{}, 1)
+	l.seen = sync.NewCond(&l.numbers)
 	last, err := lastRecord(db.eng)
 	l.next = last + 1
 	return err
@@ -172,12 +175,10 @@ func (l *auditLog) reserve(n int) (first uint64) {
 func (l *auditLog) applied(first uint64) {
 	l.numbers.Lock()
 	defer l.numbers.Unlock()
-	for i, f := range l.reserved {
-		if f == first {
-			l.reserved = append(l.reserved[:i], l.reserved[i+1:]...)
-			return
-		}
+	if i := slices.Index(l.reserved, first); i >= 0 {
+		l.reserved = slices.Delete(l.reserved, i, i+1)
 	}
+	l.seen.Broadcast()
 }
 
 // settled is the last number up to which every record given a number can be
@@ -185,6 +186,22 @@ func (l *auditLog) applied(first uint64) {
 func (l *auditLog) settled() uint64 {
 	l.numbers.Lock()
 	defer l.numbers.Unlock()
+	return l.whole()
+}
+
+// settle waits until every number given out so far can be seen, and returns the
+// last of them. Batches on their way to the engine take no longer than that.
+func (l *auditLog) settle() uint64 {
+	l.numbers.Lock()
+	defer l.numbers.Unlock()
+	last := l.next - 1
+	for l.whole() < last {
+		l.seen.Wait()
+	}
+	return last
+}
+
+func (l *auditLog) whole() uint64 {
 	end := l.next
 	for _, f := range l.reserved {
 		end = min(end, f)

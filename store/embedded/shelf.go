@@ -93,7 +93,7 @@ func (db *DB) Settle(ctx context.Context) error {
 		return err
 	}
 	defer db.life.leave()
-	for target := db.log.settled(); db.shelf.at.Load() < target; {
+	for target := db.log.settle(); db.shelf.at.Load() < target; {
 		if err := db.shelf.shelve(ctx, target); err != nil {
 			return err
 		}
