@@ -97,12 +97,10 @@ func (s *Server) batch(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	out := []byte(`{"resourceType":"Bundle","type":"batch-response"`)
-	first := true
 	for i := range entries {
-		out, first = appendComma(out, first)
-		out = s.batchEntry(ctx, out, x, &entries[i])
+		out = s.batchEntry(ctx, appendComma(out, i), x, &entries[i])
 	}
-	return answer{form: formBatch, status: http.StatusOK, text: appendClosing(out, first)}, nil
+	return answer{form: formBatch, status: http.StatusOK, text: appendClosing(out, len(entries))}, nil
 }
 
 // batchEntry takes one entry through the phases that come after the token, and
@@ -165,19 +163,13 @@ func (e *asked) line() string {
 
 // entryBody reads the resource of an entry onto a tape of its own.
 func (s *Server) entryBody(x *exchange, outer *fhir.Tape, e *asked) error {
-	switch x.row.body {
-	case bodyResource:
-		if e.resource == fhir.None {
-			return wrong(http.StatusBadRequest, fhir.Issue{
-				Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
-				Text: "The entry must have a resource.", Expression: place(e.index),
-			})
-		}
-	case bodyOptional:
-		if e.resource == fhir.None {
-			return nil
-		}
-	default:
+	if x.row.body == bodyResource && e.resource == fhir.None {
+		return wrong(fhir.Issue{
+			Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
+			Text: "The entry must have a resource.", Expression: place(e.index),
+		})
+	}
+	if x.row.body == bodyNone || e.resource == fhir.None {
 		return nil
 	}
 	x.tape = s.tape()
@@ -191,9 +183,7 @@ func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
 	if r != nil {
 		dst = append(s.appendFullURL(dst[:len(dst)-1], r), ',')
 	}
-	switch a.form {
-	case formEmpty, formUnchanged, formDone:
-	default:
+	if !a.form.bare() && a.form != formDone {
 		dst = append(dst, `"resource":`...)
 		dst = append(s.appendBody(dst, a), ',')
 	}

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"net/http"
 	"strconv"
 
 	"vitrine/consent/gate"
@@ -61,7 +60,7 @@ func misplaced(t *fhir.Tape, n fhir.Node, code fhir.IssueCode, expression, text 
 		start, _ := t.Span(n)
 		issue.Line, issue.Column = t.Line(start)
 	}
-	return wrong(http.StatusBadRequest, issue)
+	return wrong(issue)
 }
 
 // place is the FHIRPath of an entry.

@@ -17,7 +17,8 @@ func (s *Server) healthz(context.Context, *exchange) (answer, error) {
 
 // readyz says whether the gate can answer and record.
 func (s *Server) readyz(ctx context.Context, _ *exchange) (answer, error) {
-	if s.gate.Ready(ctx) != nil {
+	ready := s.gate.Ready(ctx) == nil
+	if !ready {
 		return status(http.StatusServiceUnavailable, "unavailable"), nil
 	}
 	return status(http.StatusOK, "ready"), nil

@@ -87,7 +87,7 @@ func wrongParameter(name, text string) error {
 	if len(name) > 64 {
 		name = name[:64]
 	}
-	return wrong(http.StatusBadRequest, fhir.Issue{
+	return wrong(fhir.Issue{
 		Severity: fhir.SeverityError, Code: fhir.CodeInvalid, Detail: "invalid",
 		Text: "Parameter " + strconv.Quote(name) + ": " + text + ".",
 	})

@@ -46,27 +46,27 @@ type house struct {
 }
 
 // build wires it.
-func build(t testing.TB) *house {
-	t.Helper()
+func build(tb testing.TB) *house {
+	tb.Helper()
 	definitions, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	indexer, err := search.NewIndexer(definitions, base)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	set, err := basic.New(basic.Default())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	db, err := embedded.Open(t.TempDir(), embedded.Options{Indexer: indexer, Definitions: definitions})
+	db, err := embedded.Open(tb.TempDir(), embedded.Options{Indexer: indexer, Definitions: definitions})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := db.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	door := gate.New(gate.Config{BaseURL: base}, gate.Tools{
@@ -75,9 +75,9 @@ func build(t testing.TB) *house {
 	}, db)
 	s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &house{t, s.Handler()}
+	return &house{tb, s.Handler()}
 }
 
 // furnish stores what the stories need.
@@ -147,15 +147,15 @@ type bundle struct {
 	}
 }
 
-func bundleOf(t testing.TB, w *httptest.ResponseRecorder) bundle {
-	t.Helper()
+func bundleOf(tb testing.TB, w *httptest.ResponseRecorder) bundle {
+	tb.Helper()
 	var tape fhir.Tape
 	if err := tape.Parse(w.Body.Bytes(), fhir.Limits{}); err != nil {
-		t.Fatalf("%v\n%s", err, w.Body)
+		tb.Fatalf("%v\n%s", err, w.Body)
 	}
 	var b bundle
 	if err := json.Unmarshal(w.Body.Bytes(), &b); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }

@@ -47,6 +47,9 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	if x.problem != "" {
 		attrs = append(attrs, slog.String("problem", x.problem))
 	}
+	if x.cut {
+		attrs = append(attrs, slog.Bool("cut", true))
+	}
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))
 	}

@@ -129,8 +129,8 @@ func (f *fault) Error() string {
 func refuse(p problem) error { return &fault{problem: p} }
 
 // wrong is a fault of the request that names what would be right.
-func wrong(status int, issues ...fhir.Issue) error {
-	return &gate.Invalid{Status: status, Issues: issues}
+func wrong(issue fhir.Issue) error {
+	return &gate.Invalid{Status: http.StatusBadRequest, Issues: []fhir.Issue{issue}}
 }
 
 // errPanic stands for a broken invariant.

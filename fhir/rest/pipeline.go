@@ -40,6 +40,7 @@ type exchange struct {
 	status  int
 	problem string
 	fault   error
+	cut     bool // the client did not wait for the answer
 }
 
 // serve is the way of every request: open, the phases, one answer, close. The

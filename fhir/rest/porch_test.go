@@ -49,26 +49,26 @@ func tokens() words {
 
 // doorless is a porch before a gate without a store: for what is answered
 // before the gate is asked.
-func doorless(t testing.TB, cfg rest.Config) *rest.Server {
-	t.Helper()
+func doorless(tb testing.TB, cfg rest.Config) *rest.Server {
+	tb.Helper()
 	definitions, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	indexer, err := search.NewIndexer(definitions, base)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	cfg.BaseURL, cfg.Now = base, now
 	s, err := rest.New(cfg, rest.Tools{Definitions: definitions, Parser: indexer.Parser()},
 		gate.New(gate.Config{BaseURL: base}, gate.Tools{Definitions: definitions, Indexer: indexer, Parser: indexer.Parser()}, nil), tokens())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-// call sends one request; header is name, value, name, value …
+// call sends one request; header is name, value, name, value, and so on.
 func call(s http.Handler, method, path, body string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for i := 0; i+1 < len(header); i += 2 {
@@ -80,8 +80,8 @@ func call(s http.Handler, method, path, body string, header ...string) *httptest
 }
 
 // outcome reads an OperationOutcome, and fails on anything else.
-func outcome(t testing.TB, w *httptest.ResponseRecorder) (code, text string) {
-	t.Helper()
+func outcome(tb testing.TB, w *httptest.ResponseRecorder) (code, text string) {
+	tb.Helper()
 	var o struct {
 		ResourceType string
 		Issue        []struct {
@@ -90,10 +90,10 @@ func outcome(t testing.TB, w *httptest.ResponseRecorder) (code, text string) {
 		}
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil || o.ResourceType != "OperationOutcome" || len(o.Issue) == 0 {
-		t.Fatalf("status %d, want an OperationOutcome, got %q", w.Code, w.Body)
+		tb.Fatalf("status %d, want an OperationOutcome, got %q", w.Code, w.Body)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/fhir+json; charset=utf-8" {
-		t.Errorf("Content-Type %q", got)
+		tb.Errorf("Content-Type %q", got)
 	}
 	return o.Issue[0].Code, o.Issue[0].Details.Text
 }

@@ -28,6 +28,9 @@ const (
 	formStatic                  // bytes that say nothing about a record
 )
 
+// bare reports whether the answer is headers alone.
+func (f form) bare() bool { return f == formEmpty || f == formUnchanged }
+
 // answer is what a handler hands to respond: what was released, and what is to
 // be made of it.
 type answer struct {
@@ -76,27 +79,26 @@ func written(r gate.Released, x *exchange) answer {
 
 // withheld reports whether the answer lacks what it would have to rest on.
 func (a *answer) withheld() bool {
-	switch a.form {
-	case formStatic, formBatch:
+	if a.form == formStatic || a.form == formBatch {
 		return false
-	case formResource, formUnchanged:
-		return !a.released.Valid() || len(a.released.Items()) != 1
-	default:
-		return !a.released.Valid()
 	}
+	if a.form == formResource || a.form == formUnchanged {
+		return len(a.released.Items()) != 1
+	}
+	return !a.released.Valid()
 }
 
 // subject is the resource whose version the headers name; nil when there is
 // none.
 func (a *answer) subject() *fhir.Resource {
-	switch a.form {
-	case formResource, formUnchanged, formEmpty, formDone:
-		if items := a.released.Items(); len(items) == 1 && items[0].Resource.Version != "" && !items[0].Resource.Deleted {
-			return &items[0].Resource
-		}
-	default:
+	if !a.form.bare() && a.form != formResource && a.form != formDone {
+		return nil
 	}
-	return nil
+	items := a.released.Items()
+	if len(items) != 1 || items[0].Resource.Version == "" || items[0].Resource.Deleted {
+		return nil
+	}
+	return &items[0].Resource
 }
 
 // Header values that are the same on every answer are shared, to spare the read
@@ -128,22 +130,20 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 			h["Location"] = []string{s.location(r)}
 		}
 	}
-	switch a.form {
-	case formEmpty, formUnchanged:
+	switch {
+	case a.form.bare():
 		s.write(w, x, a.status, nil, nil)
-	case formStatic:
-		media := a.media
-		if media == nil {
-			media = valueFHIR
-		}
-		s.write(w, x, a.status, media, x.printed(a.text))
-	case formResource:
+	case a.media != nil:
+		s.write(w, x, a.status, a.media, a.text)
+	case a.text != nil:
+		s.write(w, x, a.status, valueFHIR, x.printed(a.text))
+	case a.form == formResource:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.released.Items()[0].Resource.JSON))
 	default:
 		buf := s.buffer()
 		*buf = s.appendBody((*buf)[:0], &a)
 		s.write(w, x, a.status, valueFHIR, x.printed(*buf))
-		s.buffers.Put(buf)
+		s.keep(buf)
 	}
 }
 
@@ -154,6 +154,16 @@ func (s *Server) buffer() *[]byte {
 	}
 	return new([]byte)
 }
+
+// keep puts a buffer back, unless it has grown past what most answers need.
+func (s *Server) keep(buf *[]byte) {
+	if cap(*buf) <= keptBuffer {
+		s.buffers.Put(buf)
+	}
+}
+
+// keptBuffer is the largest buffer the pool keeps.
+const keptBuffer = 1 << 20
 
 // appendBody appends the body of an answer.
 func (s *Server) appendBody(dst []byte, a *answer) []byte {
@@ -231,8 +241,8 @@ func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []s
 	x.status = status
 	w.WriteHeader(status)
 	if x.method != http.MethodHead && len(body) > 0 {
-		//nolint:errcheck // the client is gone; the record says what was released to it
-		w.Write(body)
+		_, err := w.Write(body)
+		x.cut = err != nil // the client is gone; the record says what was released to it
 	}
 }
 

@@ -91,7 +91,7 @@ func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, er
 		return nil, err
 	}
 	if len(params) == 0 {
-		return nil, wrong(http.StatusBadRequest, fhir.Issue{
+		return nil, wrong(fhir.Issue{
 			Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
 			Text: "A condition needs at least one search parameter, such as identifier.",
 		})

@@ -23,10 +23,9 @@ const perEntry = 192
 func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 	items := a.released.Items()
 	dst = s.appendOpening(grown(dst, items), a, "searchset")
-	first := true
+	n := len(items)
 	for i := range items {
-		dst, first = appendComma(dst, first)
-		dst = s.appendFullURL(dst, &items[i].Resource)
+		dst = s.appendFullURL(appendComma(dst, i), &items[i].Resource)
 		dst = append(dst, `,"resource":`...)
 		dst = append(dst, items[i].Resource.JSON...)
 		dst = append(dst, `,"search":{"mode":"`...)
@@ -34,10 +33,10 @@ func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 		dst = append(dst, `"}}`...)
 	}
 	if a.released.Hint() {
-		dst, first = appendComma(dst, first)
-		dst = append(dst, hint...)
+		dst = append(appendComma(dst, n), hint...)
+		n++
 	}
-	return appendClosing(dst, first)
+	return appendClosing(dst, n)
 }
 
 // appendHistory appends a Bundle of type history, newest first (R4
@@ -45,12 +44,10 @@ func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 func (s *Server) appendHistory(dst []byte, a *answer) []byte {
 	items := a.released.Items()
 	dst = s.appendOpening(grown(dst, items), a, "history")
-	first := true
 	for i := range items {
-		dst, first = appendComma(dst, first)
-		dst = s.appendVersion(dst, &items[i].Resource)
+		dst = s.appendVersion(appendComma(dst, i), &items[i].Resource)
 	}
-	return appendClosing(dst, first)
+	return appendClosing(dst, len(items))
 }
 
 // appendVersion appends one version as the request that made it.
@@ -122,17 +119,18 @@ func (s *Server) appendFullURL(dst []byte, r *fhir.Resource) []byte {
 	return append(dst, '"')
 }
 
-// appendComma opens the list of entries, or goes on with it.
-func appendComma(dst []byte, first bool) ([]byte, bool) {
-	if first {
-		return append(dst, `,"entry":[`...), false
+// appendComma opens the list of entries before the first, and goes on with it
+// before the others.
+func appendComma(dst []byte, i int) []byte {
+	if i == 0 {
+		return append(dst, `,"entry":[`...)
 	}
-	return append(dst, ','), false
+	return append(dst, ',')
 }
 
-// appendClosing closes a Bundle; R4 has no empty lists.
-func appendClosing(dst []byte, empty bool) []byte {
-	if empty {
+// appendClosing closes a Bundle of n entries; R4 has no empty lists.
+func appendClosing(dst []byte, n int) []byte {
+	if n == 0 {
 		return append(dst, '}')
 	}
 	return append(dst, `]}`...)

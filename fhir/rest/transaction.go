@@ -110,12 +110,10 @@ func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
 func (s *Server) appendTransaction(dst []byte, a *answer) []byte {
 	items := a.released.Items()
 	dst = append(grown(dst, nil), `{"resourceType":"Bundle","type":"transaction-response"`...)
-	first := true
 	for i := range items {
-		dst, first = appendComma(dst, first)
-		dst = s.appendTransacted(dst, a, i, &items[i])
+		dst = s.appendTransacted(appendComma(dst, i), a, i, &items[i])
 	}
-	return appendClosing(dst, first)
+	return appendClosing(dst, len(items))
 }
 
 // appendTransacted appends the answer to one entry.
