@@ -146,27 +146,38 @@ func (p Purpose) Coding() fhir.Coding {
 // String is the code alone.
 func (p Purpose) String() string { return p.Coding().Code }
 
-// AllowedFor reports whether the purpose is on the allow-list of a kind of
-// caller (DOSSIER §7.4). What is not listed is refused.
-func (p Purpose) AllowedFor(k Kind) bool {
-	switch p {
-	case Treatment, CareCoordination, EmergencyTreatment, EmergencyRoom:
-		return k == Practitioner || k == System
-	case BreakGlass:
-		return k == Practitioner
-	case PatientRequest:
-		return k == Patient
-	case FamilyRequest, PowerOfAttorney, SupportNetwork:
-		return k == Representative
-	case AuditReview:
-		return k == Regulator
-	case SystemAdministration:
-		return k == Custodian
-	case PurposeNone, StatutoryExamination, Employment, Insurance:
-		return false
-	default:
-		return false
+// kinds is a set of kinds of caller.
+type kinds uint16
+
+func of(ks ...Kind) (set kinds) {
+	for _, k := range ks {
+		set |= 1 << k
 	}
+	return set
+}
+
+// allowed says who may have a purpose (DOSSIER §7.4). What is not listed is
+// refused.
+//
+//nolint:gochecknoglobals // a table that never changes
+var allowed = [...]kinds{
+	Treatment:            of(Practitioner, System),
+	CareCoordination:     of(Practitioner, System),
+	EmergencyTreatment:   of(Practitioner, System),
+	BreakGlass:           of(Practitioner),
+	EmergencyRoom:        of(Practitioner, System),
+	PatientRequest:       of(Patient),
+	FamilyRequest:        of(Representative),
+	PowerOfAttorney:      of(Representative),
+	SupportNetwork:       of(Representative),
+	SystemAdministration: of(Custodian),
+	AuditReview:          of(Regulator),
+}
+
+// AllowedFor reports whether the purpose is on the allow-list of a kind of
+// caller.
+func (p Purpose) AllowedFor(k Kind) bool {
+	return int(p) < len(allowed) && k <= Custodian && allowed[p]&(1<<k) != 0
 }
 
 // Excluded reports whether nobody may ever have the purpose, whatever else
@@ -174,8 +185,7 @@ func (p Purpose) AllowedFor(k Kind) bool {
 // administration, marketing, research).
 func (p Purpose) Excluded() bool {
 	for c := p; c != PurposeNone; c = c.parent() {
-		switch c {
-		case Employment, Insurance, payment, membership, marketing, research:
+		if c == Employment || c == Insurance || c == payment || c == membership || c == marketing || c == research {
 			return true
 		}
 	}

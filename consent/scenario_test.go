@@ -29,6 +29,7 @@ func TestScenarios(t *testing.T) {
 }
 
 func runScenarios(t *testing.T, file string) {
+	t.Helper()
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)

@@ -73,7 +73,7 @@ func events() map[string]audit.Event {
 			e.Query = "GET /fhir/Patient/p1/$everything"
 		}),
 		"denied": make(func(e *audit.Event) {
-			e.Interaction, e.Action, e.Outcome, e.Denied, e.Reason = "read", audit.ActionRead, audit.OutcomeMinor, true, "purpose-excluded"
+			e.Interaction, e.Action, e.Outcome, e.Reason = "read", audit.ActionRead, audit.OutcomeMinor, "purpose-excluded"
 			e.Patient, e.Query, e.Agent.Purpose = "", "GET /fhir/AllergyIntolerance/a1", consent.Insurance
 		}),
 		"break-glass-start": make(func(e *audit.Event) {

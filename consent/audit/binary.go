@@ -18,23 +18,16 @@ const version = 1
 // ErrRecord says that the bytes are not a record of a version known here.
 var ErrRecord = errors.New("audit record")
 
-// The bits of the flags byte.
-const (
-	flagDenied = 1 << iota
-	flagGlass
-	flagsKnown = flagDenied | flagGlass
-)
+// flagGlass, the only bit of the flags byte in use, says that Glass follows.
+const flagGlass = 1
 
 // AppendBinary appends the event in the form Decode reads. Times are kept to
 // the millisecond.
 func (e *Event) AppendBinary(dst []byte) []byte {
 	glass := e.Glass != Glass{}
 	flags := byte(0)
-	if e.Denied {
-		flags |= flagDenied
-	}
 	if glass {
-		flags |= flagGlass
+		flags = flagGlass
 	}
 	dst = append(dst, version, flags)
 	dst = append(dst, e.ID[:]...)
@@ -94,8 +87,7 @@ func Decode(b []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: version %d", ErrRecord, v)
 	}
 	flags := d.byte()
-	d.bad = d.bad || flags&^flagsKnown != 0
-	e.Denied = flags&flagDenied != 0
+	d.bad = d.bad || flags&^flagGlass != 0
 	copy(e.ID[:], d.bytes(len(e.ID)))
 	e.Recorded = d.time()
 	e.Kind, e.Action, e.Outcome = Kind(d.byte()), Action(d.byte()), Outcome(d.byte())
@@ -118,11 +110,11 @@ func Decode(b []byte) (Event, error) {
 	for i := range e.Agent.Roles {
 		e.Agent.Roles[i] = fhir.Coding{System: d.string(), Code: d.string()}
 	}
-	if flags&flagGlass != 0 {
+	if flags == flagGlass {
 		e.Glass = Glass{Reason: d.string(), Threat: d.string(), Justification: d.string(), Start: d.time(), End: d.time()}
 		n := d.uvarint()
 		d.bad = d.bad || n > math.MaxUint32 || e.Glass == Glass{} && n == 0
-		e.Glass.Count = uint32(n) //nolint:gosec // bounded above
+		e.Glass.Count = uint32(n)
 	}
 	if d.bad || len(d.rest) != 0 {
 		return Event{}, fmt.Errorf("%w: cut short, or longer than it says", ErrRecord)
@@ -171,7 +163,7 @@ func (d *decoder) count(size int) int {
 		d.bad = true
 		return 0
 	}
-	return int(n) //nolint:gosec // bounded above
+	return int(n)
 }
 
 func (d *decoder) string() string {

@@ -19,7 +19,7 @@ const (
 	systemBALPEntity    = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 	systemResourceType  = "http://hl7.org/fhir/resource-types"
 
-	tokenURN = "urn:ietf:params:oauth:jti:"
+	jtiPrefix = "urn:ietf:params:oauth:jti:"
 )
 
 // The DICOM codes used. 110113 is Security Alert, of which the others are
@@ -73,10 +73,10 @@ func (e *Event) interaction() fhir.Coding {
 func (e *Event) subtypes() (typ fhir.Coding, all []fhir.Coding) {
 	typ, all = e.kindCodes()
 	interaction := e.Kind == KindRest || e.Kind == KindAuditUse
-	if interaction && e.Grant != "" && !e.Denied {
+	if interaction && e.Grant != "" && !e.denied() {
 		all = append(all, event("break-glass-use"))
 	}
-	if e.Denied {
+	if e.denied() {
 		all = append(all, event("denied"))
 	} else if interaction && e.Patient != "" && (e.Action == ActionRead || e.Action == ActionExecute) {
 		all = append(all, fhir.Coding{System: consent.SystemView, Code: levelCode(e.Level)})

@@ -66,15 +66,14 @@ type Event struct {
 	// Interaction is a code of restful-interaction, or an operation's name.
 	Interaction string
 	Action      Action
-	Outcome     Outcome
+	// Outcome other than success says that the attempt was refused.
+	Outcome Outcome
 	// Reason is the internal reason of the decision, never shown to the caller.
 	Reason string
 	// Patient is the id of the patient concerned; empty when none was found.
 	Patient string
 	// Level is the view that was applied.
 	Level consent.Level
-	// Denied says that the attempt was refused; Reason says why.
-	Denied bool
 	// Agent is who asked.
 	Agent Agent
 	// Entities are the resources concerned, as "Type/id/_history/version".
@@ -130,3 +129,6 @@ type Glass struct {
 	Start, End time.Time
 	Count      uint32
 }
+
+// denied reports whether the attempt was refused.
+func (e *Event) denied() bool { return e.Outcome != OutcomeSuccess }

@@ -78,7 +78,7 @@ func (w *writer) agents(e *Event) {
 	w.open('{')
 	w.party(client)
 	w.who("", "", a.Client)
-	w.flag("requestor", !a.person())
+	w.requestor(!a.person())
 	if !a.person() {
 		w.policies(e)
 		w.purposeOfUse(a)
@@ -89,7 +89,7 @@ func (w *writer) agents(e *Event) {
 		w.open('{')
 		w.party(server)
 		w.who("", "", e.Observer)
-		w.flag("requestor", false)
+		w.requestor(false)
 		w.network(e.Site, "1")
 		w.shut('}')
 	}
@@ -112,7 +112,7 @@ func (w *writer) user(e *Event) {
 	if a.Name != "" {
 		w.text("name", a.Name)
 	}
-	w.flag("requestor", true)
+	w.requestor(true)
 	w.policies(e)
 	w.purposeOfUse(a)
 	w.shut('}')
@@ -122,7 +122,7 @@ func (w *writer) organization(a *Agent) {
 	w.open('{')
 	w.party(fhir.Coding{System: systemRoleClass, Code: "PROV"})
 	w.who("Organization/"+a.Organization, "", "")
-	w.flag("requestor", false)
+	w.requestor(false)
 	w.shut('}')
 }
 
@@ -142,7 +142,7 @@ func (w *writer) plainAgents(e *Event) {
 	if a.User != "" && (a.Kind == consent.Patient || a.Kind == consent.Representative) {
 		w.who(a.User, "", "")
 	}
-	w.flag("requestor", true)
+	w.requestor(true)
 	w.purposeOfUse(a)
 	w.shut('}')
 	if a.Organization != "" {

@@ -35,8 +35,8 @@ func (w *writer) text(name, value string) {
 	w.out = fhir.AppendString(w.out, value)
 }
 
-func (w *writer) flag(name string, value bool) {
-	w.name(name)
+func (w *writer) requestor(value bool) {
+	w.name("requestor")
 	if value {
 		w.out = append(w.out, "true"...)
 		return
@@ -118,7 +118,7 @@ func (w *writer) policies(e *Event) {
 	w.name("policy")
 	w.open('[')
 	if id := e.Agent.TokenID; id != "" {
-		w.out = fhir.AppendString(w.comma(), tokenURN+id)
+		w.out = fhir.AppendString(w.comma(), jtiPrefix+id)
 	}
 	if e.Grant != "" {
 		w.out = fhir.AppendString(w.comma(), e.Grant)

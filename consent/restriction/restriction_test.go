@@ -46,6 +46,7 @@ func TestConsents(t *testing.T) {
 }
 
 func runCase(t *testing.T, defs *r4.Definitions, source, outcome string) {
+	t.Helper()
 	src := content(t, source)
 	r, problem := restriction.Compile(parse(t, src), defs, base, version)
 	at := ""
