@@ -43,14 +43,20 @@ func concept(system, code string) object {
 func reference(to string) object { return object{"reference": to} }
 
 func (s *scene) contribute() {
-	a := s.post(s.cast.systemA, "Observation", object{
-		"resourceType": "Observation", "status": "final", "code": concept(loinc, "4548-4"), "subject": reference("Patient/" + s.patient),
-		"effectiveDateTime": "2026-11-20T09:00:00+08:00", "valueQuantity": object{"value": 7.2, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"},
-	})
+	a := s.post(s.cast.systemA, "Observation", s.result())
 	s.observation = a.id()
 	s.check("it is taken", a.status == http.StatusCreated && s.observation != "")
 	b := s.get(s.cast.systemA, "Observation/"+s.observation)
 	s.check("writing gives no right to read", b.status == http.StatusForbidden)
+}
+
+// result is what a laboratory reports.
+func (s *story) result() object {
+	return object{
+		"resourceType": "Observation", "status": "final", "code": concept(loinc, "4548-4"), "subject": reference("Patient/" + s.patient),
+		"identifier": []any{object{"system": "urn:example:laboratory", "value": "2026-000123"}}, "effectiveDateTime": "2026-11-20T09:00:00+08:00",
+		"valueQuantity": object{"value": 7.2, "unit": "%", "system": "http://unitsofmeasure.org", "code": "%"},
+	}
 }
 
 func (s *scene) care() {
@@ -153,6 +159,9 @@ func (s *scene) goOn() {
 	s.check("it is taken as ever", a.status == http.StatusCreated)
 	b := s.get(s.cast.doctorB, "Condition/"+s.condition)
 	s.check("and is behind the glass at once", b.status == http.StatusNotFound)
+	c := s.ask(s.cast.systemB, http.MethodPost, "Observation", s.result(), "If-None-Exist", "identifier=urn:example:laboratory|2026-000123")
+	s.check("a condition does not find what clinic A contributed", c.status == http.StatusCreated && c.id() != s.observation)
+	s.whole = s.count(s.cast.custodian)
 }
 
 func (s *scene) insurance() {
@@ -214,7 +223,7 @@ func (s *scene) ownHistory() {
 	}))
 	s.check("the broken glass among it", strings.Contains(string(a.text), "110127"))
 	s.check("clinic B by name of the organisation", strings.Contains(string(a.text), "clinic-b"))
-	s.check("no network addresses", !strings.Contains(string(a.text), "127.0.0.1") && !strings.Contains(string(a.text), `"network"`))
+	s.check("no addresses, tokens or clients", !slices.ContainsFunc([]string{`"network"`, `"policy"`, "emr-b"}, func(secret string) bool { return strings.Contains(string(a.text), secret) }))
 }
 
 func (s *scene) lift() {
