@@ -126,7 +126,7 @@ func TestMalformedValuesMakeNoEntries(t *testing.T) {
 		"an unknown comparator":        {`"valueQuantity":{"value":1,"comparator":"~"}`, "value-quantity", 0},
 		"a good reference":             {`"subject":{"reference":"Patient/p"}`, "subject", 1},
 		"a contained reference":        {`"subject":{"reference":"#p"}`, "subject", 0},
-		"a reference to no type":       {`"subject":{"reference":"Patiens/p"}`, "subject", 0},
+		"a reference to no type":       {`"subject":{"reference":"Nonsense/p"}`, "subject", 0},
 		"a reference without an id":    {`"subject":{"reference":"Patient/"}`, "subject", 0},
 		"a conditional reference":      {`"subject":{"reference":"Patient?identifier=x"}`, "subject", 0},
 		"a reference with a path":      {`"subject":{"reference":"Patient/p/x"}`, "subject", 0},
