@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -109,6 +110,9 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, nil
 	}
 	e, err := w.u.Admit(ctx, w.head.row)
+	if err == nil && e == 0 {
+		err = w.leap(ctx, n)
+	}
 	if err != nil || e != w.edition {
 		return false, err
 	}
@@ -117,6 +121,23 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 	}
 	w.n, w.entries = n, rest
 	return w.q.Matches(w.entries), nil
+}
+
+// leap passes by the patient of a hidden row when nothing of that patient exists
+// in the universe, so that the rest of the record is not read.
+func (w *walk) leap(ctx context.Context, n number) error {
+	if w.own.kind == ownersEverything || n.ordinal() == ordinalMax {
+		return nil
+	}
+	i := slices.Index(w.head.ordinals, n.ordinal())
+	if i < 0 {
+		return nil
+	}
+	d, err := w.u.Decide(ctx, w.head.row.Patients[i])
+	if err == nil && d.Level == consent.None {
+		w.at = (n.ordinal() + 1).first()
+	}
+	return err
 }
 
 // walks merges the walks of the editions by number. A row is admitted in one
