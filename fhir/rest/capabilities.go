@@ -112,7 +112,7 @@ func searchParams(w text, t *r4.Type) text {
 
 // searchable reports whether a query may name the parameter.
 func searchable(p *r4.SearchParam) bool {
-	return !p.Internal && p.Expression != "" && p.Kind != r4.ParamComposite && p.Kind != r4.ParamSpecial
+	return !p.Internal && p.Expression != "" && p.Kind != r4.ParamSpecial
 }
 
 // definition is the canonical URL of an operation.
