@@ -221,7 +221,7 @@ func TestWalks(t *testing.T) {
 		{"fhir/rest/pipeline.go", "func "},
 		{"fhir/smart/token/verify.go", "Verify("},
 		{"fhir/rest/caller.go", "Purpose"},
-		{"fhir/search/parse.go", "Parse("},
+		{"fhir/search/parser.go", "Parse("},
 		{"consent/gate/search.go", "Search("},
 		{"consent/gate/universe.go", "Universe"},
 		{"consent/decide.go", "func Decide("},

@@ -219,7 +219,7 @@ func TestScenario91Tokens(t *testing.T) {
 		"unsigned":  parts[0] + "." + parts[1] + ".",
 		"altered":   parts[0] + "." + parts[1][:len(parts[1])-4] + "AAAA." + parts[2],
 		"audience":  strings.TrimSpace(runProgram(t, "token", "--data", c.data, "--kind", "practitioner", "--user", "PractitionerRole/a1", "--org", "Organization/a", "--base-url", "http://elsewhere.test")),
-		"expired":   strings.TrimSpace(runProgram(t, "token", "--data", c.data, "--kind", "practitioner", "--user", "PractitionerRole/a1", "--org", "Organization/a", "--ttl", "-1h")),
+		"expired":   strings.TrimSpace(runProgram(t, "token", "--data", c.data, "--kind", "practitioner", "--user", "PractitionerRole/a1", "--org", "Organization/a", "--ttl=-1h")),
 		"stranger":  strings.TrimSpace(runProgram(t, "token", "--data", t.TempDir(), "--kind", "custodian")),
 		"nonsense":  "nonsense",
 		"too large": strings.Repeat("A", 100_000),

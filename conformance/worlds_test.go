@@ -52,9 +52,9 @@ func compareWorlds(t *testing.T, seed uint64) int {
 	one, two := twin(t, base, "one"), twin(t, base, "two")
 	since := time.Now()
 	g.load(t, one, hidden)
-	g.disturb(t, one)
 	g.load(t, one, later)
 	g.load(t, two, later)
+	g.disturb(t, one)
 	p := pair{t: t, one: one, two: two, since: since}
 	for _, c := range g.callers(t, one) {
 		for _, r := range g.requests(c.writes) {
@@ -128,7 +128,7 @@ func nextLink(a answer) string {
 
 var (
 	cursorPattern  = regexp.MustCompile(`_cursor=[A-Za-z0-9_.%=-]+`)
-	uuidPattern    = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	uuidPattern    = regexp.MustCompile(`\b[a-z2-7]{26}\b|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	instantPattern = regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
 	httpPattern    = regexp.MustCompile(`(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT`)
 )
