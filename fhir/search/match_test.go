@@ -66,6 +66,14 @@ const sequence = `{"resourceType":"MolecularSequence","id":"s1","coordinateSyste
 
 const answers = `{"resourceType":"QuestionnaireResponse","id":"q1","status":"completed","questionnaire":"http://q.test/q|2"}`
 
+const smoker = `{"resourceType":"Observation","id":"o2","status":"final","code":{"coding":[{"code":"status"}]},
+	"valueCodeableConcept":{"coding":[{"system":"http://v.test","code":"never"}]}}`
+
+const event = `{"resourceType":"AuditEvent","id":"a1","recorded":"2026-01-01T10:00:00Z"}`
+
+const bundle = `{"resourceType":"Bundle","id":"b1","type":"document","entry":[{"resource":{"resourceType":"Composition","id":"c"}},
+	{"resource":{"resourceType":"Composition","id":"d"}}]}`
+
 const document = `{"resourceType":"DocumentReference","id":"d1","relatesTo":[{"code":"replaces","target":{"reference":"DocumentReference/d0"}}]}`
 
 // TestQueriesFindAndDoNotFind has for each form of R4 search.html a query that
@@ -173,6 +181,17 @@ func TestQueriesFindAndDoNotFind(t *testing.T) {
 				"subject:identifier=p1",
 			},
 		},
+		{
+			"composite of two tokens", smoker,
+			[]string{"code-value-concept=status$never", "combo-code-value-concept=status$http://v.test|never"},
+			[]string{"code-value-concept=never$never", "code-value-concept=status$status"},
+		},
+		{
+			"instant", event,
+			[]string{"date=2026-01-01T10:00:00.000Z", "date=2026-01-01T10:00:00Z", "date=ge2026-01-01T10:00:00.000Z"},
+			[]string{"date=2026-01-01T10:00:00.001Z", "date=gt2026-01-01T10:00:00.000Z"},
+		},
+		{"resource in place of a reference", bundle, []string{"composition=c", "composition=Composition/c"}, []string{"composition=d", "composition=Composition/d"}},
 		{"uri", valueSet, []string{"url=http://V.test/vs"}, []string{"url=http://v.test/vs", "url=http://V.test/v", "url=http://V.test/vs/"}},
 		{
 			"canonical", answers,
@@ -281,6 +300,20 @@ func TestMatchesOfTheGate(t *testing.T) {
 	}
 	if !(&Query{}).Matches(e) {
 		t.Error("a query without clauses does not match")
+	}
+}
+
+// TestRangeReadsItsKeyAlone: a value with more between key and bounds belongs
+// to another key.
+func TestRangeReadsItsKeyAlone(t *testing.T) {
+	m := Match{Param: 1, Op: OpRange, Key: []byte("k"), Bounds: Bounds{LowMax: afterAll, HighMax: afterAll}}
+	for value, want := range map[string]bool{
+		"k" + strings.Repeat("x", 16): true, "k" + strings.Repeat("x", 17): false, "k" + strings.Repeat("x", 15): false,
+		"j" + strings.Repeat("x", 16): false, "k": false, "": false,
+	} {
+		if got := m.Accepts([]byte(value)); got != want {
+			t.Errorf("%q: %v, want %v", value, got, want)
+		}
 	}
 }
 
