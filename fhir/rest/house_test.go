@@ -30,8 +30,10 @@ func cast() words {
 		Kind: smart.KindPractitioner, Client: "emr-a", Issuer: "urn:x", Subject: "a1", ID: "j1", User: "PractitionerRole/a1", Organization: "a",
 		Scopes: smart.ParseScopes("user/*.cruds"), Purposes: treat,
 	}
-	w["insurer"] = w["doctor"]
-	insurer := w["insurer"]
+	elsewhere := w["doctor"]
+	elsewhere.Client, elsewhere.ID = "another-emr", "j2"
+	w["elsewhere"] = elsewhere
+	insurer := w["doctor"]
 	insurer.Purposes = []fhir.Coding{{System: actReason, Code: "TREAT"}, {System: actReason, Code: "HPAYMT"}}
 	w["insurer"] = insurer
 	w["clinic"] = smart.Token{Kind: smart.KindSystem, Client: "emr-a", Organization: "a", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}

@@ -244,6 +244,7 @@ func TestBreakGlass(t *testing.T) {
 		t.Errorf("$break-glass: %s\n%s", p.Body, q.Body)
 	}
 	h.want("doctor", "GET", "Condition/c-p", "", 200)
+	h.want("elsewhere", "GET", "Condition/c-p", "", 404) // the grant is bound to the client
 	h.want("doctor", "GET", "Patient/p/$everything?_count=10", "", 200)
 	h.want("doctor", "POST", "Patient/p/$break-glass-stop", "", 204)
 	h.want("doctor", "GET", "Condition/c-p", "", 404)
