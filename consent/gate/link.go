@@ -152,11 +152,12 @@ func (w *writing) relink(ctx context.Context, patient *fhir.Tape) error {
 	return nil
 }
 
-// rehome stores a row again as it is, under the home it has now.
+// rehome stores a row again under the home it has now. It is a new version,
+// because a store keeps the index entries of a version that did not change.
 func (w *writing) rehome(ctx context.Context, f store.Found) error {
 	return w.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
 		d := w.g.understand(f.Resource.Type, t)
-		d.id, d.contributor = f.ID, f.Contributor
+		d.id, d.partition, d.contributor = f.ID, f.Contributor, f.Contributor
 		if err := w.makeBasic(d); err != nil {
 			return err
 		}
@@ -164,14 +165,10 @@ func (w *writing) rehome(ctx context.Context, f store.Found) error {
 		if err != nil {
 			return err
 		}
-		at := w.now
-		w.now = f.Updated
-		e, err := w.editions(d, h.links, h.awaits, f.Version, "b1")
-		w.now = at
+		e, err := w.editions(d, h.links, h.awaits, next(f.Version), "b1")
 		if err != nil {
 			return err
 		}
-		e.full.Unchanged = true
 		return w.store(d, h, e, f.Row)
 	})
 }
