@@ -178,6 +178,22 @@ func TestWithoutARegistrationNothingExists(t *testing.T) {
 	})
 }
 
+// TestAGrantOpensOnePatient: filed with the facts of another, it opens nothing.
+func TestAGrantOpensOnePatient(t *testing.T) {
+	c := &consent.Caller{Kind: consent.Practitioner, Purpose: consent.Treatment, Client: "emr", Organization: "a", Practitioner: "Practitioner/x"}
+	f := &consent.Facts{
+		Patient: "p", Exists: true, Registrations: []consent.Registration{{Organization: "a"}}, Restrictions: []consent.Restriction{{}},
+		Grants: []consent.Grant{{ID: "g", Patient: "q", User: "Practitioner/x", Organization: "a", Client: "emr", From: noon, Until: noon.Add(time.Hour)}},
+	}
+	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.Basic || d.Grant != "" {
+		t.Errorf("the grant for q: level %d, %q", d.Level, d.Grant)
+	}
+	f.Grants[0].Patient = "p"
+	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.Full || d.Grant != "g" {
+		t.Errorf("the grant for p: level %d, %q", d.Level, d.Grant)
+	}
+}
+
 // TestZeroValuesDeny takes one field after another away from a caller who sees
 // everything.
 func TestZeroValuesDeny(t *testing.T) {
@@ -209,6 +225,17 @@ func TestZeroValuesDeny(t *testing.T) {
 	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.Basic {
 		t.Errorf("the zero restriction: level %d", d.Level)
 	}
+	f.Restrictions = []consent.Restriction{{Rules: []consent.Rule{{Effect: consent.Permit, Actors: []consent.Actor{{}}}}}}
+	c.Practitioner, c.Role, c.Lineage = "", "", []string{""}
+	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.Basic {
+		t.Errorf("a permit for the zero actor: level %d", d.Level)
+	}
+	f.Registrations = []consent.Registration{{}}
+	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.None {
+		t.Errorf("the zero registration and an empty lineage: level %d", d.Level)
+	}
+	c, f = full()
+	f.Restrictions = []consent.Restriction{{}}
 	f.Grants = []consent.Grant{{}}
 	if d := consent.Decide(consent.Policy{}, c, f, noon); d.Level != consent.Basic {
 		t.Errorf("the zero grant: level %d", d.Level)

@@ -192,16 +192,6 @@ func (p Purpose) Excluded() bool {
 	return false
 }
 
-// effective is the purpose a decision is made for. Breaking the glass has
-// effect through a grant alone; declaring it is emergency treatment
-// (DOSSIER §2.2).
-func (p Purpose) effective() Purpose {
-	if p == BreakGlass {
-		return EmergencyTreatment
-	}
-	return p
-}
-
 // parent is the purpose above p in its code system; none at the top.
 func (p Purpose) parent() Purpose {
 	if int(p) >= len(purposes) {
@@ -211,8 +201,10 @@ func (p Purpose) parent() Purpose {
 }
 
 // covers reports whether a rule about p is about q: the same purpose or one
-// above it. A rule about breaking the glass is about nobody: the law lifts
-// every restriction in an emergency, through a grant alone (DOSSIER §1.5).
+// above it. A token that claims to break the glass is thereby one of emergency
+// treatment, and no more (DOSSIER §2.2). A rule about breaking the glass is about
+// nobody: the law lifts every restriction in an emergency, through a grant alone
+// (DOSSIER §1.5).
 func (p Purpose) covers(q Purpose) bool {
 	if p == PurposeNone || p == BreakGlass {
 		return false

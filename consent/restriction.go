@@ -164,7 +164,7 @@ func (u *Rule) decide(c *Caller, s subject, now time.Time) (Effect, int) {
 // applies is how near the rule is to the caller when all its conditions hold.
 func (u *Rule) applies(c *Caller, s subject, now time.Time) int {
 	if !u.Period.Contains(now) ||
-		(u.Purpose != PurposeNone && !u.Purpose.covers(c.Purpose.effective())) ||
+		(u.Purpose != PurposeNone && !u.Purpose.covers(c.Purpose)) ||
 		(len(u.Types) > 0 && !slices.Contains(u.Types, s.typ)) ||
 		(len(u.Labels) > 0 && !sharesLabel(u.Labels, s.labels)) {
 		return distanceNowhere
