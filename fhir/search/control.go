@@ -86,7 +86,7 @@ func (r *reading) sort(value string) *fault {
 		name, descending := strings.CutPrefix(name, "-")
 		pp := r.Parser.param(r.q.Type, name)
 		if pp == nil || !pp.indexed {
-			return bad(fmt.Sprintf("key %d is no search parameter of %s", i+1, r.q.Type))
+			return bad(fmt.Sprintf("key %d, %s, is no search parameter of %s", i+1, printable(name), r.q.Type))
 		}
 		k := SortKey{Param: pp.number, Descending: descending}
 		switch pp.Kind {
