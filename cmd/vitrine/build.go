@@ -184,7 +184,7 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	h.log.InfoContext(ctx, "draining", "for", h.cfg.DrainFor)
+	h.log.InfoContext(ctx, "draining", "for", h.cfg.DrainFor.String())
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.DrainFor)
 	defer cancel()
 	err := server.Shutdown(drain)
