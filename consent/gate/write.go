@@ -10,100 +10,10 @@ import (
 	"strings"
 
 	"vitrine/consent"
-	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
-
-// writing is a visit within one commit. The store may run it again: nothing of
-// it outlives the run.
-type writing struct {
-	visit
-	tx store.Tx
-	// rows are those written so far, by "Type/id".
-	rows map[string]consent.Row
-	// patients are whose records were written to; refs what was written to each,
-	// and "" for what belongs to nobody.
-	patients []string
-	refs     map[string][]string
-	// views are at what levels patients were seen, in a transaction that reads.
-	views map[string]consent.Decision
-	// extra are events beside those of the request; onlyThem says that they are all
-	// there is to record.
-	extra    []audit.Event
-	onlyThem bool
-}
-
-// entitiesMost is how many resources one event names.
-const entitiesMost = 100
-
-// commit runs do in one commit, together with the record of what it wrote.
-func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error)) (Released, error) {
-	var out Released
-	err := v.g.store.Write(ctx, func(tx store.Tx) error {
-		w := v.writing(tx)
-		var err error
-		if out, err = do(w); err != nil {
-			return err
-		}
-		records, _ := v.g.encode(w.events())
-		tx.Record(records...)
-		return nil
-	})
-	if err != nil {
-		return Released{}, v.undone(ctx, err)
-	}
-	out.committed = true
-	return out, nil
-}
-
-// writing is the visit within a commit: it reads its own writes, and keeps
-// nothing of what it worked out.
-func (v *visit) writing(tx store.Tx) *writing {
-	w := &writing{
-		visit: *v, tx: tx,
-		rows: map[string]consent.Row{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
-	}
-	w.reader, w.snap = tx, nil
-	return w
-}
-
-// undone is the answer to a write of which nothing was kept. That something
-// was not there is recorded first.
-func (v *visit) undone(ctx context.Context, err error) error {
-	var known *absence
-	if errors.As(err, &known) {
-		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.patients)
-	}
-	err = v.g.failed(ctx, err)
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
-		return v.denied(ctx, err, consent.ReasonAbsent, nil)
-	}
-	return err
-}
-
-// events are one for each patient whose record was written to (DOSSIER §3.3).
-func (w *writing) events() []audit.Event {
-	events := slices.Clip(w.extra)
-	if w.onlyThem {
-		return events
-	}
-	for _, p := range w.patients {
-		e := w.event()
-		e.Patient, e.Entities = p, w.refs[p]
-		if d, ok := w.views[p]; ok {
-			e.Level, e.Grant, e.Consents = d.Level, d.Grant, d.Consents
-		}
-		events = append(events, e)
-	}
-	if len(w.patients) == 0 {
-		e := w.event()
-		e.Entities = w.refs[""]
-		events = append(events, e)
-	}
-	return events
-}
 
 // Create answers R4 http.html#create. cond is If-None-Exist, or nil.
 func (g *Gate) Create(ctx context.Context, req *Request, c Content, cond *search.Query) (Released, error) {
@@ -365,46 +275,4 @@ func (w *writing) touch(t fhir.ResourceType, patients, formerly, labelsBefore, l
 	for _, id := range merge(slices.Clone(patients), formerly) {
 		w.tx.Touch(keyPatient(id))
 	}
-}
-
-// wrote notes what was written for the record of the request.
-func (w *writing) wrote(d *draft, h homing, r fhir.Resource, prior *store.Found) {
-	ref := versioned(r)
-	if prior != nil {
-		w.notes.before = versioned(prior.Resource)
-	}
-	w.note(h.patients, ref)
-	switch {
-	case d.typ == "Consent":
-		for _, p := range h.patients {
-			w.beside(audit.KindConsentChange, p, ref, prior)
-		}
-	case d.typ == "PractitionerRole":
-		w.beside(audit.KindRoleChange, "", ref, prior)
-	case d.typ == "Basic" && slices.Contains(d.labels, consent.LabelOversight):
-		w.beside(audit.KindDirective, "", ref, prior)
-	}
-}
-
-// note files what was written under whom it belongs to.
-func (w *writing) note(patients []string, ref string) {
-	w.patients = merge(w.patients, patients)
-	if len(patients) == 0 {
-		patients = []string{""}
-	}
-	for _, p := range patients {
-		if len(w.refs[p]) < entitiesMost {
-			w.refs[p] = append(w.refs[p], ref)
-		}
-	}
-}
-
-// beside adds an event that says what the write means for access.
-func (w *writing) beside(kind audit.Kind, patient, ref string, prior *store.Found) {
-	e := w.event()
-	e.Kind, e.Patient, e.Entities, e.Before = kind, patient, []string{ref}, ""
-	if prior != nil {
-		e.Before = versioned(prior.Resource)
-	}
-	w.extra = append(w.extra, e)
 }
