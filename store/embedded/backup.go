@@ -101,7 +101,7 @@ func copyFiles(ctx context.Context, dir, target string) error {
 			return err
 		}
 	}
-	d, err := os.Open(target)
+	d, err := os.Open(target) //nolint:gosec // the directory the operator named
 	if err != nil {
 		return err
 	}
@@ -109,15 +109,14 @@ func copyFiles(ctx context.Context, dir, target string) error {
 }
 
 func copyFile(from, to string) error {
-	in, err := os.Open(from)
+	in, err := os.Open(from) //nolint:gosec // a file of the backup the operator named
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // of the target the operator named
 	if err != nil {
-		return err
+		return errors.Join(err, in.Close())
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
+	return errors.Join(err, out.Sync(), out.Close(), in.Close())
 }

@@ -48,7 +48,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err := db.prepare(); err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background()) //nolint:forbidigo // the shelf lives as long as the store
 	db.stop = stop
 	db.work.Go(db.log.run)
 	db.work.Go(func() { db.shelf.run(ctx) })

@@ -116,7 +116,7 @@ func (v *view) found(h *header, e consent.Edition, body []byte) (store.Found, er
 		},
 		Row: h.row, Edition: e,
 	}
-	f.Row.Patients, f.Row.Labels = slices.Clone(h.row.Patients), slices.Clone(h.row.Labels)
+	f.Patients, f.Labels = slices.Clone(h.row.Patients), slices.Clone(h.row.Labels)
 	switch {
 	case h.deleted:
 	case h.record != 0:

@@ -71,7 +71,7 @@ func (s *shelf) run(ctx context.Context) {
 		}
 		for s.at.Load() < s.db.log.settled() && ctx.Err() == nil {
 			if err := s.shelve(ctx, s.db.log.settled()); err != nil {
-				s.complain(ctx, err)
+				s.complain(ctx)
 				break
 			}
 			if !s.db.life.quiet() {
@@ -81,9 +81,11 @@ func (s *shelf) run(ctx context.Context) {
 	}
 }
 
-func (s *shelf) complain(ctx context.Context, err error) {
+// complain says no more than that: the engine's words may hold keys, and keys
+// hold ids.
+func (s *shelf) complain(ctx context.Context) {
 	if ctx.Err() == nil {
-		s.db.opt.Logger.Error("audit records not shelved", slog.Any("error", err))
+		s.db.opt.Logger.ErrorContext(ctx, "audit records not shelved")
 	}
 }
 
@@ -148,7 +150,7 @@ func (s *shelf) read(from, to uint64) ([]shelved, error) {
 		one, err := r.prepare(s.db.opt.Indexer, record, it.Value())
 		if err != nil {
 			s.db.figures.unreadable.Add(1)
-			s.db.opt.Logger.Error("audit record not readable", slog.Uint64("record", record), slog.Any("error", err))
+			s.db.opt.Logger.Error("audit record not readable", slog.Uint64("record", record))
 			continue
 		}
 		all = append(all, one)
