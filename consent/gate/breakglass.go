@@ -69,23 +69,23 @@ func (g *Gate) enterGlass(ctx context.Context, req *Request) (*visit, error) {
 // faults are what is wrong with a request, whoever it is about.
 func (g *Gate) faults(b *BreakGlassRequest) []fhir.Issue {
 	var issues []fhir.Issue
-	fault := func(code fhir.IssueCode, name, text string) {
+	fault := func(name, text string) {
 		issues = append(issues, fhir.Issue{
-			Severity: fhir.SeverityError, Code: code, Text: text,
+			Severity: fhir.SeverityError, Code: fhir.CodeValue, Text: text,
 			Expression: "Parameters.parameter.where(name='" + name + "')",
 		})
 	}
 	if b.Reason != (fhir.Coding{System: actCode, Code: overrer}) {
-		fault(fhir.CodeValue, "reason", "the reason must be "+actCode+"|"+overrer)
+		fault("reason", "the reason must be "+actCode+"|"+overrer)
 	}
 	if n := written(b.Justification); n < justificationLeast || len(b.Justification) > justificationMost {
-		fault(fhir.CodeValue, "justification", "a justification of ten characters or more is required")
+		fault("justification", "a justification of ten characters or more is required")
 	}
 	if b.Threat != "life" && b.Threat != "health" {
-		fault(fhir.CodeValue, "threat", "the threat must be life or health")
+		fault("threat", "the threat must be life or health")
 	}
 	if b.TTL < 0 || b.TTL > g.cfg.GrantMax {
-		fault(fhir.CodeValue, "ttl", "a grant lasts at most "+g.cfg.GrantMax.String())
+		fault("ttl", "a grant lasts at most "+g.cfg.GrantMax.String())
 	}
 	return issues
 }

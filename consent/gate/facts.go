@@ -175,7 +175,7 @@ func (l *factsLoad) grants(ctx context.Context) error {
 // what the custodian keeps confers authority.
 func (l *factsLoad) representatives(ctx context.Context) error {
 	return l.each(ctx, "RelatedPerson", []search.Clause{l.of("RelatedPerson")}, func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" || !l.own(f) || !truth(t, t.Root(), "active", true) {
+		if f.Contributor != "" || !l.own(f) || !isActive(t, t.Root()) {
 			return nil
 		}
 		p := period(t, t.Field(t.Root(), "period"))

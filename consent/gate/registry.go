@@ -133,7 +133,7 @@ func (v *view) organization(ctx context.Context, id string) (active bool, parent
 		if f.Contributor != "" {
 			return nil
 		}
-		active = truth(t, t.Root(), "active", true)
+		active = isActive(t, t.Root())
 		if above := t.Field(t.Root(), "partOf"); above != fhir.None {
 			ref := v.g.reference(t, above)
 			parent, ok = ref.ID, ref.Type == "Organization"
@@ -182,7 +182,7 @@ func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
 func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) {
 	root := t.Root()
 	r := role{reference: "PractitionerRole/" + id}
-	r.Active = truth(t, root, "active", true)
+	r.Active = isActive(t, root)
 	r.Period = period(t, t.Field(root, "period"))
 	if o := v.g.reference(t, t.Field(root, "organization")); o.Type == "Organization" {
 		r.Organization = o.ID
@@ -194,7 +194,7 @@ func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) 
 	}
 	r.Practitioner = p.Local()
 	_, err := v.read(ctx, "Practitioner", p.ID, func(_ store.Found, t *fhir.Tape) error {
-		r.Active = r.Active && truth(t, t.Root(), "active", true)
+		r.Active = r.Active && isActive(t, t.Root())
 		return nil
 	})
 	return r, err
@@ -229,7 +229,7 @@ func (v *view) workplaces(ctx context.Context, b *basis, ref string) ([]string, 
 	keep := func(f store.Found, t *fhir.Tape) error {
 		o := v.g.reference(t, t.Field(t.Root(), "organization"))
 		if o.Type != "Organization" || (f.Contributor != "" && f.Contributor != o.ID) ||
-			!truth(t, t.Root(), "active", true) {
+			!isActive(t, t.Root()) {
 			return nil
 		}
 		p := period(t, t.Field(t.Root(), "period"))

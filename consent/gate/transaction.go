@@ -143,6 +143,7 @@ func (v *visit) prepareStep(ctx context.Context, p *plan, s *step) error {
 func (w *writing) transact(ctx context.Context, p *plan) (Released, error) {
 	out := Released{items: make([]Item, len(p.steps)), total: -1}
 	if err := w.eachStep(p, "delete", func(s *step) (err error) {
+		w.caller.Confined = s.confined
 		if s.entry.Query != nil {
 			out.items[s.index], err = w.removeWhere(ctx, s.entry.Query)
 		} else {
@@ -208,6 +209,7 @@ func passOf(d *draft) int {
 }
 
 func (w *writing) write(ctx context.Context, s *step) (Item, error) {
+	w.caller.Confined = s.confined
 	if s.entry.Interaction.Code == "create" {
 		item, _, err := w.create(ctx, s.draft, nil)
 		return item, err

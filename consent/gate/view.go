@@ -114,20 +114,11 @@ func (g *Gate) reference(t *fhir.Tape, element fhir.Node) fhir.Reference {
 	return r
 }
 
-// truth reads a boolean member; absent counts as otherwise.
-func truth(t *fhir.Tape, obj fhir.Node, name string, otherwise bool) bool {
-	switch t.Kind(t.Field(obj, name)) {
-	case fhir.True:
-		return true
-	case fhir.False:
-		return false
-	case fhir.Invalid:
-		return otherwise
-	case fhir.Object, fhir.Array, fhir.String, fhir.Number, fhir.Null:
-		return false
-	default:
-		return false
-	}
+// isActive reads the member of that name; absent counts as true, and anything
+// but a boolean as false.
+func isActive(t *fhir.Tape, obj fhir.Node) bool {
+	n := t.Field(obj, "active")
+	return n == fhir.None || t.Kind(n) == fhir.True
 }
 
 // elements calls with for every element of an array member.

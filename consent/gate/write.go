@@ -107,7 +107,11 @@ func (w *writing) update(ctx context.Context, d *draft, ifMatch string) (item It
 // addressed is the newest version, perhaps a deletion, of what the caller may
 // write to (ACCESS §4).
 func (w *writing) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
-	return newest(ctx, w.tx, w.addressable(), t, id)
+	prior, err := newest(ctx, w.tx, w.addressable(), t, id)
+	if err != nil {
+		return nil, err
+	}
+	return prior, w.confined(prior.Home, prior.Patients)
 }
 
 // newest is the newest version in a universe, deletions included.
@@ -158,6 +162,9 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 	}
 	h, err := w.home(ctx, d)
 	if err != nil {
+		return fhir.Resource{}, err
+	}
+	if err := w.confined(h.home, h.patients); err != nil {
 		return fhir.Resource{}, err
 	}
 	if err := w.lawful(ctx, d, h, prior); err != nil {

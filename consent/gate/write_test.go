@@ -8,6 +8,7 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/smart"
 )
 
 // identified is the members of an Observation with a business identifier.
@@ -202,7 +203,13 @@ func TestWhoWritesWhat(t *testing.T) {
 		_, err := w.create(c.caller, c.t, c.body)
 		w.want(c.name, outcomeOf(err), c.want)
 	}
-	_, err := w.update(system("A"), "Observation", "chosen", observation("Patient/q"), "")
+	launched := doctor("A")
+	launched.Scopes, launched.Patient = smart.ParseScopes("patient/*.cruds"), "q"
+	_, err := w.create(launched, "Observation", observation("Patient/q"))
+	w.want("the launch patient", outcomeOf(err), "released")
+	_, err = w.create(launched, "Observation", observation("Patient/r"))
+	w.want("another than the launch patient", outcomeOf(err), "not found")
+	_, err = w.update(system("A"), "Observation", "chosen", observation("Patient/q"), "")
 	w.want("an id of one's choice", outcome(err), "not found")
 }
 
