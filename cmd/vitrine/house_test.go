@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,11 +52,10 @@ func serve(t *testing.T, dir string) *served {
 	ended := make(chan error, 1)
 	go func() { ended <- h.Run(ctx, ln) }()
 	s := &served{House: h, addr: ln.Addr().String()}
-	s.end = func() error {
+	s.end = sync.OnceValue(func() error {
 		cancel()
-		s.end = func() error { return nil }
 		return errors.Join(<-ended, h.Close())
-	}
+	})
 	t.Cleanup(func() {
 		if err := s.end(); err != nil {
 			t.Error(err)
@@ -188,9 +188,7 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("%v %s", err, buf)
 	}
 	ended := make(chan error, 1)
-	end := s.end
-	go func() { ended <- end() }()
-	s.end = func() error { return nil }
+	go func() { ended <- s.end() }()
 	waitFor(t, func() bool { c, err := net.Dial("tcp", s.addr); return err != nil || c.Close() != nil })
 	if _, err := io.WriteString(conn, patient); err != nil {
 		t.Fatal(err)
