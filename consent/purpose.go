@@ -166,7 +166,7 @@ var allowed = [...]kinds{
 	EmergencyTreatment:   of(Practitioner, System),
 	BreakGlass:           of(Practitioner),
 	EmergencyRoom:        of(Practitioner, System),
-	PatientRequest:       of(Patient),
+	PatientRequest:       of(Patient, Representative), // the parent of the three below
 	FamilyRequest:        of(Representative),
 	PowerOfAttorney:      of(Representative),
 	SupportNetwork:       of(Representative),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -291,7 +292,11 @@ func (w *world) sees(c consent.Caller, t fhir.ResourceType, query string) string
 	if err != nil {
 		return outcome(err)
 	}
-	out := ids(r)
+	found := strings.Fields(ids(r))
+	if !strings.Contains(query, "_sort") { // the order between patients is the store's own
+		slices.Sort(found)
+	}
+	out := strings.Join(found, " ")
 	if r.Hint() {
 		out += "*"
 	}

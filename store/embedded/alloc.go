@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -30,19 +32,50 @@ func (x *tx) typeFor(t fhir.ResourceType) (typeNumber, error) {
 	return n, x.batch.Set(keyType(string(t)), binary.BigEndian.AppendUint16(nil, uint16(n)), nil)
 }
 
-// ordinalFor is the ordinal of a patient, given out when the patient is first
-// mentioned.
+// ordinalFor is the ordinal of a patient, drawn when the patient is first
+// mentioned. The order of ordinals is the order of pages over several patients,
+// so it must not tell when that was, nor by whom: a hidden record may have been
+// the first to mention the patient. Ordinals are therefore drawn from the id and
+// the store's salt, not counted; only two patients that draw the same one, among
+// 2^28, could tell which came first.
 func (x *tx) ordinalFor(patient string) (ordinal, error) {
 	o, ok, err := readOrdinal(x, patient)
 	if err != nil || ok {
 		return o, err
 	}
-	if x.counters.ordinal >= ordinalMax {
-		return 0, errFull
+	for try := range byte(math.MaxUint8) {
+		o = drawOrdinal(x.db.salt, patient, try)
+		free, err := x.free(o)
+		if err != nil {
+			return 0, err
+		}
+		if !free {
+			continue
+		}
+		if err := x.set(keyPatient(o), []byte(patient)); err != nil {
+			return 0, err
+		}
+		return o, x.set(keyOrdinal(nil, patient), binary.BigEndian.AppendUint32(nil, uint32(o)))
 	}
-	x.counters.ordinal++
-	o = x.counters.ordinal
-	return o, x.set(keyOrdinal(nil, patient), binary.BigEndian.AppendUint32(nil, uint32(o)))
+	return 0, errFull
+}
+
+func (x *tx) free(o ordinal) (bool, error) {
+	_, closer, err := x.Get(keyPatient(o))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return o >= ordinalFirst && o < ordinalMax, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, closer.Close()
+}
+
+func drawOrdinal(salt []byte, patient string, try byte) ordinal {
+	mac := hmac.New(sha256.New, salt)
+	mac.Write([]byte{try})
+	mac.Write([]byte(patient))
+	return ordinal(binary.BigEndian.Uint32(mac.Sum(nil))) & ordinalMax
 }
 
 func (x *tx) nextSequence() (uint64, error) {

@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,6 +30,7 @@ type DB struct {
 	epochs   epochs
 	log      auditLog
 	shelf    shelf
+	salt     []byte // for drawOrdinal
 	figures  figures
 
 	stop context.CancelFunc
@@ -60,6 +63,9 @@ func (db *DB) prepare() error {
 		return err
 	}
 	var err error
+	if db.salt, err = readSalt(db.eng); err != nil {
+		return err
+	}
 	if db.counters, err = readCounters(db.eng); err != nil {
 		return err
 	}
@@ -116,38 +122,49 @@ func writeSchema(eng *pebble.DB) error {
 	if foreign {
 		return fmt.Errorf("%w: it has no schema", errSchema)
 	}
-	return eng.Set([]byte(metaSchema), []byte(schema), pebble.Sync)
+	salt := make([]byte, 16)
+	if _, err := rand.Read(salt); err != nil {
+		return err
+	}
+	batch := eng.NewBatch()
+	return errors.Join(batch.Set([]byte(metaSalt), salt, nil), batch.Set([]byte(metaSchema), []byte(schema), nil), batch.Commit(pebble.Sync))
+}
+
+// readSalt is what ordinals are drawn with.
+func readSalt(r pebble.Reader) ([]byte, error) {
+	v, closer, err := r.Get([]byte(metaSalt))
+	if err != nil {
+		return nil, fmt.Errorf("%w: salt", errSchema)
+	}
+	return bytes.Clone(v), closer.Close()
 }
 
 // counters are the numbers given out so far.
 type counters struct {
 	sequence uint64
-	ordinal  ordinal
 	typ      typeNumber
 }
 
 func (c counters) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, c.sequence)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(c.ordinal))
 	return binary.BigEndian.AppendUint16(dst, uint16(c.typ))
 }
 
 func readCounters(r pebble.Reader) (counters, error) {
 	v, closer, err := r.Get([]byte(metaCounters))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return counters{ordinal: ordinalFirst - 1}, nil
+		return counters{}, nil
 	}
 	if err != nil {
 		return counters{}, err
 	}
 	defer closer.Close()
-	if len(v) != 14 {
+	if len(v) != 10 {
 		return counters{}, fmt.Errorf("%w: counters", errSchema)
 	}
 	return counters{
 		sequence: binary.BigEndian.Uint64(v),
-		ordinal:  ordinal(binary.BigEndian.Uint32(v[8:])),
-		typ:      typeNumber(binary.BigEndian.Uint16(v[12:])),
+		typ:      typeNumber(binary.BigEndian.Uint16(v[8:])),
 	}, nil
 }
 

@@ -15,6 +15,7 @@ import (
 //	M name                                  schema, counters, the materialiser's position
 //	K type name                             → number of the type (16 bits)
 //	O patient id                            → ordinal of the patient (32 bits)
+//	P ordinal                               → patient id
 //	I type, resource id                     → primary number of the row
 //	R edition, type, number                 → header, index entries: the row as a walk sees it
 //	D edition, type, primary number         → header, JSON: the current version
@@ -29,6 +30,7 @@ const (
 	spaceMeta     = 'M'
 	spaceType     = 'K'
 	spaceOrdinal  = 'O'
+	spacePatient  = 'P'
 	spaceID       = 'I'
 	spaceRow      = 'R'
 	spaceCurrent  = 'D'
@@ -42,10 +44,11 @@ const (
 	metaSchema   = "Mschema"
 	metaCounters = "Mcounters"
 	metaAudited  = "Maudited"
+	metaSalt     = "Msalt"
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 1"
+const schema = "vitrine embedded 2"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64
@@ -91,6 +94,10 @@ func keyID(dst []byte, t typeNumber, id string) []byte {
 
 func keyOrdinal(dst []byte, patient string) []byte {
 	return append(append(dst, spaceOrdinal), patient...)
+}
+
+func keyPatient(o ordinal) []byte {
+	return binary.BigEndian.AppendUint32([]byte{spacePatient}, uint32(o))
 }
 
 func keyType(name string) []byte { return append([]byte{spaceType}, name...) }
