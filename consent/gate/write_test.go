@@ -177,7 +177,7 @@ func TestSeveralOwners(t *testing.T) {
 	w := newClinics(t, nil)
 	w.put("Observation", "delivery", observation("Patient/q")+`,"focus":[{"reference":"Patient/p"}]`)
 	w.put("Provenance", "v", `"target":[{"reference":"Observation/o-p"}],"recorded":"2026-01-01T00:00:00Z","agent":[{"who":{"reference":"Practitioner/dA"}}]`)
-	w.want("both open", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "o-q delivery")
+	w.want("both open", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "delivery o-q")
 	w.want("provenance", w.sees(doctor("A"), "Provenance", ""), "v")
 	w.restrict("p", optOut, closed)
 	w.want("one restricted", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "o-q")
