@@ -379,11 +379,8 @@ func (g *worldMaker) searchRequest() request {
 		q.Set("_total", "accurate")
 		q.Set("_count", "2")
 	}
-	if g.rand.IntN(3) == 0 {
-		sorts := []string{"_lastUpdated", "-_lastUpdated"}
-		if kind != "AuditEvent" { // their ids are fresh in each world
-			sorts = append(sorts, "_id")
-		}
+	if g.rand.IntN(3) == 0 && kind != "AuditEvent" { // whose ids and instants are fresh in each world
+		sorts := []string{"_lastUpdated", "-_lastUpdated", "_id"}
 		sorts = append(sorts, map[string][]string{
 			"Observation": {"date", "-date", "code,-date", "-value-quantity"}, "Condition": {"code", "-recorded-date"},
 			"Encounter": {"date"}, "Patient": {"birthdate", "-family", "address-city"}, "AllergyIntolerance": {"date", "code"}, "Immunization": {"-date"},
