@@ -160,7 +160,8 @@ func TestScenario25LinkedPatients(t *testing.T) {
 func TestScenario26To28Purposes(t *testing.T) {
 	c := newCast(t)
 	same403 := answer{}
-	for _, purpose := range []string{"EMPLOYMENT", "INSURANCE", "HPAYMT", "COVERAGE", "ELIGDTRM", "CLMATTCH", "MEMADMIN", "HMARKT", "HRESCH", "CLINTRL", "treat", "NOSUCH", "PATRQT"} {
+	for _, purpose := range []string{"EMPLOYMENT", "INSURANCE", "HPAYMT", "COVERAGE", "ELIGDTRM", "CLMATTCH", "MEMADMIN", "HMARKT", "HRESCH", "CLINTRL", "treat", "NOSUCH", "PATRQT",
+		"TREAT,HPAYMT", "TREAT,NOSUCH", "TREAT,COC", "http://example.org/reasons|TREAT"} {
 		token := c.doctor(t, "a1", "a", "--purpose", purpose)
 		for _, path := range []string{"Condition?patient=q", "AllergyIntolerance?patient=p", "Patient/none", "Patient/p"} {
 			a := c.do(t, token, get(path)).want(t, http.StatusForbidden).hides(t, secret)

@@ -66,7 +66,7 @@ func newFaulty(t *testing.T) (*world, *faulty) {
 }
 
 // Scenario 46: what cannot be recorded is not released.
-func TestNothingIsReleasedUnrecorded(t *testing.T) {
+func TestScenario46NothingIsReleasedUnrecorded(t *testing.T) {
 	w, f := newFaulty(t)
 	w.restrict("p", optOut, closed)
 	page := func(*world) (gate.Released, error) {
@@ -109,7 +109,7 @@ func TestNothingIsReleasedUnrecorded(t *testing.T) {
 
 // Scenario 18: Consents that cannot be read count as Basic; other facts end the
 // request.
-func TestUnreadableConsentsGiveBasic(t *testing.T) {
+func TestScenario18UnreadableConsentsGiveBasic(t *testing.T) {
 	w, f := newFaulty(t)
 	f.deaf.Store(fhir.ResourceType("Consent"))
 	w.want("down", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "*")
