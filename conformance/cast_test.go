@@ -11,12 +11,10 @@ import (
 // none).
 type cast struct {
 	*server
-	a1, b1, c1           string
-	systemA, systemB     string
-	appP, appQ, auditor  string
-	root                 string // the custodian
-	allergy, condition   object // of P
-	weight, immunization object // of P
+	a1, b1, c1          string
+	systemA, systemB    string
+	appP, appQ, auditor string
+	root                string // the custodian
 }
 
 const (
@@ -85,50 +83,66 @@ func organization(id, partOf string) object {
 }
 
 func role(id, practitioner, org, code string) object {
-	return object{"resourceType": "PractitionerRole", "id": id, "active": true, "practitioner": ref("Practitioner/" + practitioner),
-		"organization": ref("Organization/" + org), "code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", code)}}
+	return object{
+		"resourceType": "PractitionerRole", "id": id, "active": true, "practitioner": ref("Practitioner/" + practitioner),
+		"organization": ref("Organization/" + org), "code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", code)},
+	}
 }
 
 func person(id string) object {
-	return object{"resourceType": "Patient", "id": id, "active": true,
+	return object{
+		"resourceType": "Patient", "id": id, "active": true,
 		"text":       object{"status": "generated", "div": `<div xmlns="http://www.w3.org/1999/xhtml">` + secret + `</div>`},
 		"identifier": []any{object{"system": nric, "value": "S1234567D"}, object{"system": "http://example.org/passport", "value": secret}},
 		"name":       []any{object{"use": "official", "family": "Lowe", "given": []any{id}}},
 		"gender":     "female", "birthDate": "1980-01-02", "maritalStatus": object{"text": secret},
 		"telecom": []any{object{"system": "phone", "value": secret}}, "address": []any{object{"city": secret}},
-		"generalPractitioner": []any{object{"reference": "Organization/a", "display": secret}}}
+		"generalPractitioner": []any{object{"reference": "Organization/a", "display": secret}},
+	}
 }
 
 func episode(patient, org string) object {
-	return object{"resourceType": "EpisodeOfCare", "id": patient + "-" + org, "status": "active",
-		"patient": ref("Patient/" + patient), "managingOrganization": ref("Organization/" + org)}
+	return object{
+		"resourceType": "EpisodeOfCare", "id": patient + "-" + org, "status": "active",
+		"patient": ref("Patient/" + patient), "managingOrganization": ref("Organization/" + org),
+	}
 }
 
 func condition(patient, id string) object {
-	return object{"resourceType": "Condition", "id": id, "subject": ref("Patient/" + patient), "recordedDate": "2026-02-03",
-		"code": object{"text": secret, "coding": []any{object{"system": snomed, "code": "74400008"}}}}
+	return object{
+		"resourceType": "Condition", "id": id, "subject": ref("Patient/" + patient), "recordedDate": "2026-02-03",
+		"code": object{"text": secret, "coding": []any{object{"system": snomed, "code": "74400008"}}},
+	}
 }
 
 func observation(patient, id string) object {
-	return object{"resourceType": "Observation", "id": id, "status": "final", "subject": ref("Patient/" + patient),
-		"code": concept("http://loinc.org", "29463-7"), "valueQuantity": object{"value": 185.50, "unit": secret}, "effectiveDateTime": "2026-02-03T10:00:00+08:00"}
+	return object{
+		"resourceType": "Observation", "id": id, "status": "final", "subject": ref("Patient/" + patient),
+		"code": concept("http://loinc.org", "29463-7"), "valueQuantity": object{"value": 185.50, "unit": secret}, "effectiveDateTime": "2026-02-03T10:00:00+08:00",
+	}
 }
 
 func medication(patient, id string) object {
-	return object{"resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order", "subject": ref("Patient/" + patient),
-		"medicationCodeableConcept": object{"text": secret}}
+	return object{
+		"resourceType": "MedicationRequest", "id": id, "status": "active", "intent": "order", "subject": ref("Patient/" + patient),
+		"medicationCodeableConcept": object{"text": secret},
+	}
 }
 
 func allergy(patient, id string) object {
-	return object{"resourceType": "AllergyIntolerance", "id": id, "patient": ref("Patient/" + patient),
+	return object{
+		"resourceType": "AllergyIntolerance", "id": id, "patient": ref("Patient/" + patient),
 		"clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active"),
-		"code":           object{"text": "Penicillin"}, "note": []any{object{"text": secret}}, "recorder": object{"reference": "Practitioner/dr-b", "display": secret}}
+		"code":           object{"text": "Penicillin"}, "note": []any{object{"text": secret}}, "recorder": object{"reference": "Practitioner/dr-b", "display": secret},
+	}
 }
 
 func immunization(patient, id string) object {
-	return object{"resourceType": "Immunization", "id": id, "status": "completed", "patient": ref("Patient/" + patient),
+	return object{
+		"resourceType": "Immunization", "id": id, "status": "completed", "patient": ref("Patient/" + patient),
 		"vaccineCode": object{"text": "Influenza"}, "occurrenceDateTime": "2026-01-02", "note": []any{object{"text": secret}},
-		"performer": []any{object{"actor": object{"reference": "Organization/b", "display": secret}}}}
+		"performer": []any{object{"actor": object{"reference": "Organization/b", "display": secret}}},
+	}
 }
 
 // consent is a Consent on file for the patient.
@@ -141,11 +155,13 @@ func consent(patient, rule, root string, nested ...object) object {
 		}
 		provisions["provision"] = rules
 	}
-	return object{"resourceType": "Consent", "id": "consent-" + patient, "status": "active",
+	return object{
+		"resourceType": "Consent", "id": "consent-" + patient, "status": "active",
 		"scope":    concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
 		"category": []any{concept("http://loinc.org", "59284-0"), concept(actCode, "INFA")},
 		"patient":  ref("Patient/" + patient), "dateTime": "2026-08-01T09:00:00+08:00",
-		"policyRule": concept(actCode, rule), "provision": provisions}
+		"policyRule": concept(actCode, rule), "provision": provisions,
+	}
 }
 
 func optOut(patient string) object { return consent(patient, "OPTOUT", "deny") }

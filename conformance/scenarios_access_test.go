@@ -89,8 +89,10 @@ func TestScenario08RepresentativeNeedsAuthority(t *testing.T) {
 	c := newCast(t)
 	child := c.token(t, "--kind", "patient", "--patient", "Patient/b")
 	c.nothing(t, child, "p")
-	c.put(t, object{"resourceType": "RelatedPerson", "id": "child", "active": true, "patient": ref("Patient/p"),
-		"relationship": []any{concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "CHILD")}})
+	c.put(t, object{
+		"resourceType": "RelatedPerson", "id": "child", "active": true, "patient": ref("Patient/p"),
+		"relationship": []any{concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "CHILD")},
+	})
 	acting := c.token(t, "--kind", "representative", "--user", "RelatedPerson/child", "--patient", "Patient/p", "--purpose", "FAMRQT")
 	stranger := c.token(t, "--kind", "representative", "--user", "RelatedPerson/other", "--patient", "Patient/p", "--purpose", "FAMRQT")
 	c.full(t, acting, "p")
@@ -160,8 +162,14 @@ func TestScenario12And13Periods(t *testing.T) {
 		start, end string
 		restricted bool
 	}{
-		{"", day(-1), false}, {"", day(0), true}, {"", day(1), true},
-		{day(1), "", false}, {day(0), "", true}, {day(-1), "", true}, {day(-2), day(-1), false}, {day(-1), day(1), true},
+		{"", day(-1), false},
+		{"", day(0), true},
+		{"", day(1), true},
+		{day(1), "", false},
+		{day(0), "", true},
+		{day(-1), "", true},
+		{day(-2), day(-1), false},
+		{day(-1), day(1), true},
 	} {
 		c.put(t, dated(row.start, row.end))
 		if row.restricted {

@@ -160,8 +160,10 @@ func TestScenario25LinkedPatients(t *testing.T) {
 func TestScenario26To28Purposes(t *testing.T) {
 	c := newCast(t)
 	same403 := answer{}
-	for _, purpose := range []string{"EMPLOYMENT", "INSURANCE", "HPAYMT", "COVERAGE", "ELIGDTRM", "CLMATTCH", "MEMADMIN", "HMARKT", "HRESCH", "CLINTRL", "treat", "NOSUCH", "PATRQT",
-		"TREAT,HPAYMT", "TREAT,NOSUCH", "TREAT,COC", "http://example.org/reasons|TREAT"} {
+	for _, purpose := range []string{
+		"EMPLOYMENT", "INSURANCE", "HPAYMT", "COVERAGE", "ELIGDTRM", "CLMATTCH", "MEMADMIN", "HMARKT", "HRESCH", "CLINTRL", "treat", "NOSUCH", "PATRQT",
+		"TREAT,HPAYMT", "TREAT,NOSUCH", "TREAT,COC", "http://example.org/reasons|TREAT",
+	} {
 		token := c.doctor(t, "a1", "a", "--purpose", purpose)
 		for _, path := range []string{"Condition?patient=q", "AllergyIntolerance?patient=p", "Patient/none", "Patient/p"} {
 			a := c.do(t, token, get(path)).want(t, http.StatusForbidden).hides(t, secret)
@@ -317,8 +319,15 @@ func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
 		query string
 		want  int
 	}{
-		{start, 2}, {start + "&patient=p", 1}, {start + "&patient=Patient/r", 1}, {start + "&agent=PractitionerRole/a1", 1},
-		{start + "&agent=PractitionerRole/nobody", 0}, {start + "&date=ge2026-01-01", 2}, {start + "&date=lt2026-01-01", 0}, {start + "&purpose=BTG", 2}, {start + "&purpose=PATRQT", 0},
+		{start, 2},
+		{start + "&patient=p", 1},
+		{start + "&patient=Patient/r", 1},
+		{start + "&agent=PractitionerRole/a1", 1},
+		{start + "&agent=PractitionerRole/nobody", 0},
+		{start + "&date=ge2026-01-01", 2},
+		{start + "&date=lt2026-01-01", 0},
+		{start + "&purpose=BTG", 2},
+		{start + "&purpose=PATRQT", 0},
 	} {
 		if got := c.events(t, row.query); len(got) != row.want {
 			t.Errorf("%s: %d events, want %d", row.query, len(got), row.want)

@@ -86,8 +86,10 @@ func TestScenario70DeletedHiddenAndVisible(t *testing.T) {
 
 func TestScenario71ContributionGoesOn(t *testing.T) {
 	c := newCast(t)
-	for _, o := range []object{condition("p", ""), without(immunization("p", ""), "id"),
-		{"resourceType": "DiagnosticReport", "status": "final", "subject": ref("Patient/p"), "code": object{"text": secret}}} {
+	for _, o := range []object{
+		condition("p", ""), without(immunization("p", ""), "id"),
+		{"resourceType": "DiagnosticReport", "status": "final", "subject": ref("Patient/p"), "code": object{"text": secret}},
+	} {
 		o = without(o, "id")
 		p := c.post(t, c.systemA, o).want(t, http.StatusCreated)
 		location := p.header.Get("Location")
@@ -190,8 +192,10 @@ func TestScenario81NoSubjectIsQuarantined(t *testing.T) {
 func TestScenario85ProvenanceAndAuditEvents(t *testing.T) {
 	c := newCast(t)
 	for _, p := range []string{"p", "q"} {
-		c.put(t, object{"resourceType": "Provenance", "id": "prov-" + p, "target": []any{ref("Observation/o-" + p)}, "recorded": "2026-01-01T00:00:00Z",
-			"agent": []any{object{"who": ref("Organization/b")}}})
+		c.put(t, object{
+			"resourceType": "Provenance", "id": "prov-" + p, "target": []any{ref("Observation/o-" + p)}, "recorded": "2026-01-01T00:00:00Z",
+			"agent": []any{object{"who": ref("Organization/b")}},
+		})
 	}
 	same(t, "Provenance", c.do(t, c.a1, get("Provenance/none")), c.do(t, c.a1, get("Provenance/prov-p")))
 	c.do(t, c.a1, get("Provenance/prov-q")).want(t, http.StatusOK)

@@ -47,9 +47,11 @@ func (g *worldMaker) directory() []object {
 	for _, k := range []string{"a", "b"} {
 		out = append(out,
 			object{"resourceType": "Practitioner", "id": "dr-" + k, "active": true},
-			object{"resourceType": "PractitionerRole", "id": "role-" + k, "active": true,
+			object{
+				"resourceType": "PractitionerRole", "id": "role-" + k, "active": true,
 				"practitioner": ref("Practitioner/dr-" + k), "organization": ref("Organization/clinic-" + k),
-				"code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")}})
+				"code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")},
+			})
 	}
 	return out
 }
@@ -149,10 +151,12 @@ func (g *worldMaker) next(kind string) string {
 // person is a Patient; private adds what the basic set leaves out.
 func (g *worldMaker) person(p worldPatient, private bool) object {
 	n := p.id[len(p.id)-1:]
-	o := object{"resourceType": "Patient", "id": p.id, "active": true,
+	o := object{
+		"resourceType": "Patient", "id": p.id, "active": true,
 		"identifier": []any{object{"system": nric, "value": "S000000" + n + checkLetter(n)}},
 		"name":       []any{object{"use": "official", "family": "Family" + n, "given": []any{"Given" + n}}},
-		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n, 1+len(n))}
+		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n, 1+len(n)),
+	}
 	if private || p.posture == open {
 		o["address"] = []any{object{"city": "Secretville" + n}}
 		o["telecom"] = []any{object{"system": "phone", "value": "555-000" + n}}
@@ -170,15 +174,19 @@ func checkLetter(n string) string {
 }
 
 func (g *worldMaker) episode(p worldPatient, org string) object {
-	return object{"resourceType": "EpisodeOfCare", "id": "ep-" + p.id + "-" + org, "status": "active",
-		"patient": ref("Patient/" + p.id), "managingOrganization": ref("Organization/" + org)}
+	return object{
+		"resourceType": "EpisodeOfCare", "id": "ep-" + p.id + "-" + org, "status": "active",
+		"patient": ref("Patient/" + p.id), "managingOrganization": ref("Organization/" + org),
+	}
 }
 
 func (g *worldMaker) examination(p worldPatient) object {
-	return object{"resourceType": "Encounter", "id": g.next("Encounter"), "status": "in-progress",
+	return object{
+		"resourceType": "Encounter", "id": g.next("Encounter"), "status": "in-progress",
 		"class":   object{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
 		"type":    []any{concept("http://hl7.org/fhir/sid/icd-10", "Z02.1")},
-		"subject": ref("Patient/" + p.id), "serviceProvider": ref("Organization/clinic-a")}
+		"subject": ref("Patient/" + p.id), "serviceProvider": ref("Organization/clinic-a"),
+	}
 }
 
 // restriction is the patient's Consent, nil when there is none.
@@ -187,7 +195,8 @@ func (g *worldMaker) restriction(p worldPatient) object {
 	clinic := func(kind, org string, more object) object {
 		r := object{"type": kind, "actor": []any{object{
 			"role":      concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"),
-			"reference": ref("Organization/" + org)}}}
+			"reference": ref("Organization/" + org),
+		}}}
 		for k, v := range more {
 			r[k] = v
 		}
@@ -204,16 +213,19 @@ func (g *worldMaker) restriction(p worldPatient) object {
 		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{clinic("permit", "clinic-b", nil)}}
 	case onlyImm:
 		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{clinic("permit", "clinic-a", object{
-			"class": []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "Immunization"}}})}}
+			"class": []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "Immunization"}},
+		})}}
 	case doubtful:
 		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{object{"type": "permit", "provision": []any{object{"type": "deny"}}}}}
 	case open, unrelated, examined, postures:
 		return nil
 	}
-	return object{"resourceType": "Consent", "id": "consent-" + p.id, "status": "active",
+	return object{
+		"resourceType": "Consent", "id": "consent-" + p.id, "status": "active",
 		"scope":    concept("http://terminology.hl7.org/CodeSystem/consentscope", "patient-privacy"),
 		"category": []any{concept(act, "INFA")}, "patient": ref("Patient/" + p.id),
-		"dateTime": "2026-08-01T09:00:00+08:00", "policyRule": concept(act, rule), "provision": root}
+		"dateTime": "2026-08-01T09:00:00+08:00", "policyRule": concept(act, rule), "provision": root,
+	}
 }
 
 // record is some clinical resource of the patient.
@@ -221,28 +233,38 @@ func (g *worldMaker) record(p worldPatient, subject string) object {
 	who := ref("Patient/" + subject)
 	switch g.rand.IntN(4) {
 	case 0:
-		return object{"resourceType": "Condition", "id": g.next("Condition"), "subject": who,
-			"code": g.code(), "recordedDate": g.day(), "identifier": g.identifier()}
+		return object{
+			"resourceType": "Condition", "id": g.next("Condition"), "subject": who,
+			"code": g.code(), "recordedDate": g.day(), "identifier": g.identifier(),
+		}
 	case 1:
-		return object{"resourceType": "Encounter", "id": g.next("Encounter"), "status": "finished", "subject": who,
+		return object{
+			"resourceType": "Encounter", "id": g.next("Encounter"), "status": "finished", "subject": who,
 			"class":  object{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
-			"period": object{"start": "2019-01-0" + fmt.Sprint(1+g.rand.IntN(9)), "end": "2019-02-01"}, "serviceProvider": ref("Organization/clinic-b")}
+			"period": object{"start": "2019-01-0" + fmt.Sprint(1+g.rand.IntN(9)), "end": "2019-02-01"}, "serviceProvider": ref("Organization/clinic-b"),
+		}
 	case 2:
-		return object{"resourceType": "MedicationRequest", "id": g.next("MedicationRequest"), "status": "active", "intent": "order",
-			"subject": who, "medicationCodeableConcept": g.code(), "authoredOn": g.day(), "requester": ref("Practitioner/dr-b")}
+		return object{
+			"resourceType": "MedicationRequest", "id": g.next("MedicationRequest"), "status": "active", "intent": "order",
+			"subject": who, "medicationCodeableConcept": g.code(), "authoredOn": g.day(), "requester": ref("Practitioner/dr-b"),
+		}
 	default:
 		return g.observation(p, subject, nil)
 	}
 }
 
 func (g *worldMaker) observation(_ worldPatient, subject string, more object) object {
-	o := object{"resourceType": "Observation", "id": g.next("Observation"), "status": "final",
+	o := object{
+		"resourceType": "Observation", "id": g.next("Observation"), "status": "final",
 		"subject": ref("Patient/" + subject), "code": g.code(), "effectiveDateTime": g.day(),
 		"valueQuantity": object{"value": g.rand.IntN(200), "system": "http://unitsofmeasure.org", "code": "mg", "unit": "mg"},
 		"performer":     []any{ref("Practitioner/dr-b")}, "identifier": g.identifier(),
-		"meta": object{"tag": []any{object{"system": "http://example.org/tag", "code": "t" + fmt.Sprint(g.rand.IntN(3))}},
+		"meta": object{
+			"tag":      []any{object{"system": "http://example.org/tag", "code": "t" + fmt.Sprint(g.rand.IntN(3))}},
 			"security": []any{object{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}},
-			"source":   "urn:uuid:source-" + fmt.Sprint(g.rand.IntN(3)), "profile": []any{"http://example.org/p" + fmt.Sprint(g.rand.IntN(2))}}}
+			"source":   "urn:uuid:source-" + fmt.Sprint(g.rand.IntN(3)), "profile": []any{"http://example.org/p" + fmt.Sprint(g.rand.IntN(2))},
+		},
+	}
 	for k, v := range more {
 		o[k] = v
 	}
@@ -250,8 +272,10 @@ func (g *worldMaker) observation(_ worldPatient, subject string, more object) ob
 }
 
 func (g *worldMaker) allergy(p worldPatient, private bool) object {
-	o := object{"resourceType": "AllergyIntolerance", "id": g.next("AllergyIntolerance"), "patient": ref("Patient/" + p.id),
-		"clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active"), "code": g.code(), "criticality": "high"}
+	o := object{
+		"resourceType": "AllergyIntolerance", "id": g.next("AllergyIntolerance"), "patient": ref("Patient/" + p.id),
+		"clinicalStatus": concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active"), "code": g.code(), "criticality": "high",
+	}
 	if private {
 		o["note"] = []any{object{"text": "secret note"}}
 		o["recorder"] = ref("Practitioner/dr-b")
@@ -261,8 +285,10 @@ func (g *worldMaker) allergy(p worldPatient, private bool) object {
 }
 
 func (g *worldMaker) immunization(p worldPatient, private bool) object {
-	o := object{"resourceType": "Immunization", "id": g.next("Immunization"), "status": "completed", "patient": ref("Patient/" + p.id),
-		"vaccineCode": g.code(), "occurrenceDateTime": g.day(), "lotNumber": "L" + fmt.Sprint(g.rand.IntN(9))}
+	o := object{
+		"resourceType": "Immunization", "id": g.next("Immunization"), "status": "completed", "patient": ref("Patient/" + p.id),
+		"vaccineCode": g.code(), "occurrenceDateTime": g.day(), "lotNumber": "L" + fmt.Sprint(g.rand.IntN(9)),
+	}
 	if private {
 		o["performer"] = []any{object{"actor": ref("Organization/clinic-b")}}
 		o["note"] = []any{object{"text": "secret note"}}
@@ -271,8 +297,10 @@ func (g *worldMaker) immunization(p worldPatient, private bool) object {
 }
 
 func (g *worldMaker) provenance(target string) object {
-	return object{"resourceType": "Provenance", "id": g.next("Provenance"), "target": []any{ref(target)}, "recorded": "2026-01-01T00:00:00Z",
-		"agent": []any{object{"who": ref("Organization/clinic-b")}}}
+	return object{
+		"resourceType": "Provenance", "id": g.next("Provenance"), "target": []any{ref(target)}, "recorded": "2026-01-01T00:00:00Z",
+		"agent": []any{object{"who": ref("Organization/clinic-b")}},
+	}
 }
 
 func (g *worldMaker) code() object {
@@ -352,9 +380,13 @@ func (g *worldMaker) requests(writes bool) []request {
 
 func (g *worldMaker) readRequests(id string) []request {
 	r := get(id)
-	all := []request{r, {method: http.MethodHead, path: id}, get(id + "/_history"), get(id + "/_history/1"), get(id + "/_history/b1"), get(id + "/_history/2"),
+	all := []request{
+		r,
+		{method: http.MethodHead, path: id},
+		get(id + "/_history"), get(id + "/_history/1"), get(id + "/_history/b1"), get(id + "/_history/2"),
 		r.with("If-None-Match", `W/"1"`), r.with("If-None-Match", `W/"2"`), r.with("If-None-Match", `W/"b1"`),
-		r.with("If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"), r.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT")}
+		r.with("If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"), r.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"),
+	}
 	g.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	return all[:4]
 }
@@ -404,21 +436,44 @@ func (g *worldMaker) searchRequest() request {
 
 func (g *worldMaker) searchParam(kind string) (name, value string) {
 	common := [][2]string{
-		{"_id", fmt.Sprintf("r%d,r%d", 1+g.rand.IntN(g.serial), 1+g.rand.IntN(g.serial))}, {"_lastUpdated", "gt2020-01-01"}, {"_lastUpdated", "lt2020-01-01"},
-		{"_tag", "http://example.org/tag|t1"}, {"_security", "R"}, {"_source", "urn:uuid:source-1"}, {"_profile", "http://example.org/p1"},
+		{"_id", fmt.Sprintf("r%d,r%d", 1+g.rand.IntN(g.serial), 1+g.rand.IntN(g.serial))},
+		{"_lastUpdated", "gt2020-01-01"},
+		{"_lastUpdated", "lt2020-01-01"},
+		{"_tag", "http://example.org/tag|t1"},
+		{"_security", "R"},
+		{"_source", "urn:uuid:source-1"},
+		{"_profile", "http://example.org/p1"},
 	}
 	patient := [][2]string{{"patient", g.anyPatient()}, {"patient", "Patient/" + g.anyPatient()}, {"patient", g.anyPatient() + "," + g.anyPatient()}, {"patient", "none"}}
 	coded := [][2]string{{"code", "c" + fmt.Sprint(g.rand.IntN(5))}, {"code", "http://example.org/codes|c1,http://example.org/codes|c2"}}
 	own := map[string][][2]string{
-		"Observation": append([][2]string{{"date", "ge2015"}, {"date", "2012-03"}, {"value-quantity", "gt50"}, {"value-quantity", "lt100|http://unitsofmeasure.org|mg"},
-			{"status", "final"}, {"performer", "Practitioner/dr-b"}, {"identifier", "n" + fmt.Sprint(g.rand.IntN(40))}, {"subject", "Patient/" + g.anyPatient()}}, coded...),
+		"Observation": append([][2]string{
+			{"date", "ge2015"},
+			{"date", "2012-03"},
+			{"value-quantity", "gt50"},
+			{"value-quantity", "lt100|http://unitsofmeasure.org|mg"},
+			{"status", "final"},
+			{"performer", "Practitioner/dr-b"},
+			{"identifier", "n" + fmt.Sprint(g.rand.IntN(40))},
+			{"subject", "Patient/" + g.anyPatient()},
+		}, coded...),
 		"Condition":          append([][2]string{{"recorded-date", "lt2018"}, {"identifier", "http://example.org/ids|n" + fmt.Sprint(g.rand.IntN(40))}}, coded...),
 		"Encounter":          {{"status", "finished"}, {"service-provider", "Organization/clinic-b"}, {"date", "2019-01"}, {"class", "AMB"}},
 		"MedicationRequest":  append([][2]string{{"status", "active"}, {"requester", "Practitioner/dr-b"}, {"authoredon", "ge2012"}}, coded...),
 		"AllergyIntolerance": append([][2]string{{"criticality", "high"}, {"recorder", "Practitioner/dr-b"}, {"date", "ge2012"}}, coded...),
 		"Immunization":       {{"vaccine-code", "c1"}, {"date", "ge2012"}, {"lot-number", "L1"}, {"performer", "Organization/clinic-b"}},
-		"Patient": {{"name", "family"}, {"family", "Family" + g.anyPatient()[1:]}, {"birthdate", "ge1980"}, {"gender", "female"}, {"address-city", "Secret"},
-			{"phone", "555-0001"}, {"general-practitioner", "Organization/clinic-b"}, {"identifier", nric + "|S0000001I"}, {"_id", g.anyPatient()}, {"active", "true"}},
+		"Patient": {
+			{"name", "family"},
+			{"family", "Family" + g.anyPatient()[1:]},
+			{"birthdate", "ge1980"},
+			{"gender", "female"},
+			{"address-city", "Secret"},
+			{"phone", "555-0001"},
+			{"general-practitioner", "Organization/clinic-b"},
+			{"identifier", nric + "|S0000001I"},
+			{"_id", g.anyPatient()},
+			{"active", "true"},
+		},
 		"EpisodeOfCare": {{"status", "active"}, {"organization", "Organization/clinic-a"}, {"organization", "Organization/clinic-b"}},
 		"Consent":       {{"status", "active"}, {"actor", "Organization/clinic-b"}},
 		"AuditEvent":    {{"date", "ge2020"}, {"subtype", "read"}},
