@@ -144,7 +144,8 @@ type Version struct {
 	JSON []byte
 	// Entries are the index entries of this edition, sorted.
 	Entries *search.Entries
-	// Unchanged says that the edition is the one already stored: no new version
-	// is made of it.
+	// Unchanged says that the edition is the one already stored: its bytes,
+	// version and time stay, and no new version is made of it. Its row and, where
+	// there are any, its Entries replace those that were.
 	Unchanged bool
 }

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"slices"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -152,8 +153,8 @@ func (w *writing) relink(ctx context.Context, patient *fhir.Tape) error {
 	return nil
 }
 
-// rehome stores a row again under the home it has now. It is a new version,
-// because a store keeps the index entries of a version that did not change.
+// rehome files a row under the home it has now. It stays the version it is, at
+// its time: a new one would tell the contributor that the patient has come.
 func (w *writing) rehome(ctx context.Context, f store.Found) error {
 	return w.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
 		d := w.g.understand(f.Resource.Type, t)
@@ -165,10 +166,19 @@ func (w *writing) rehome(ctx context.Context, f store.Found) error {
 		if err != nil {
 			return err
 		}
-		e, err := w.editions(d, h.links, h.awaits, next(f.Version), "b1")
+		e, err := w.editionsAt(f.Updated, d, h, f.Version)
 		if err != nil {
 			return err
 		}
+		e.full.Unchanged = true
 		return w.store(d, h, e, f.Row)
 	})
+}
+
+// editionsAt are the stored forms of the draft as of a moment before now.
+func (w *writing) editionsAt(at time.Time, d *draft, h homing, version string) (*editions, error) {
+	now := w.now
+	w.now = at
+	defer func() { w.now = now }()
+	return w.editions(d, h.links, h.awaits, version, "b1")
 }

@@ -2,8 +2,12 @@ package gate_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"vitrine/consent"
 	"vitrine/consent/gate"
@@ -170,6 +174,48 @@ func TestLogicalIdentifiers(t *testing.T) {
 	w.register("new", "A")
 	w.want("arrived", w.sees(doctor("A"), "Observation", "patient=Patient/new"), waiting)
 	w.want("never", w.reads(doctor("A"), "Observation", nobody), "not found")
+}
+
+// Scenario 81: whether the patient who was awaited has come, the contributor
+// cannot tell from what was waiting: every answer to it is the same in a world
+// where nobody came.
+func TestArrivalIsNotTold(t *testing.T) {
+	const waiting = `"status":"final","code":{"text":"x"},"identifier":[{"system":"urn:a","value":"1"}],` +
+		`"subject":{"type":"Patient","identifier":{"system":"http://nric.example","value":"Snew"}}`
+	answers := func(arrives bool) (told []string, found string) {
+		w := newClinics(t, nil)
+		id := w.created(system("B"), "Observation", waiting)
+		w.now = w.now.Add(time.Hour)
+		if arrives {
+			w.put("Patient", "new", `"identifier":[{"system":"http://nric.example","value":"Snew"}]`)
+			w.register("new", "A")
+		}
+		tell := func(r gate.Released, err error) {
+			t.Helper()
+			text := outcomeOf(err)
+			for _, i := range r.Items() {
+				text += fmt.Sprint(" ", i.Status, " ", i.Resource.Version, " ", i.Resource.Updated, " ", string(i.Resource.JSON))
+			}
+			told = append(told, strings.ReplaceAll(text, id, "ID"))
+		}
+		for _, query := range []string{"identifier=urn:a|1", "identifier=urn:a|1&_lastUpdated=lt" + w.now.Format("2006-01-02T15:04:05Z")} {
+			tell(w.gate.Create(w.ctx(), w.request(system("B"), "create", "Observation"),
+				w.content(resource("Observation", "", waiting)), w.query("Observation", query)))
+		}
+		tell(w.update(system("B"), "Observation", id, waiting, "7"))
+		found = w.sees(doctor("A"), "Observation", "patient=Patient/new")
+		tell(w.update(system("B"), "Observation", id, waiting, "1"))
+		tell(w.gate.Delete(w.ctx(), w.request(system("B"), "delete", "Observation"), "Observation", id, "2"))
+		return told, strings.ReplaceAll(found, id, "ID")
+	}
+	with, found := answers(true)
+	without, none := answers(false)
+	if d := cmp.Diff(without, with); d != "" {
+		t.Errorf("the contributor is told (-nobody came +the patient came):\n%s", d)
+	}
+	if found != "ID" || none != "" {
+		t.Errorf("found %q once the patient came and %q before, want it and nothing", found, none)
+	}
 }
 
 // Scenarios 82, 85: what belongs to two, and what inherits its owners.

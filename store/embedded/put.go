@@ -145,7 +145,7 @@ func (x *tx) putEdition(c *change, e consent.Edition, v *store.Version) error {
 			return errNoText
 		}
 		h.version, h.updated, h.count = old.head.version, old.head.updated, old.head.count
-		return x.replace(c, e, &old, &h, old.entries, nil)
+		return x.replace(c, e, &old, &h, x.reindexed(v, &old), nil)
 	}
 	if v.Version == "" || v.Entries == nil || len(v.JSON) == 0 {
 		return errPut
@@ -158,11 +158,21 @@ func (x *tx) putEdition(c *change, e consent.Edition, v *store.Version) error {
 	return x.replace(c, e, &old, &h, search.Encoded(x.scratch.entries), v.JSON)
 }
 
+// reindexed are the entries of an edition that stays: those given, or those it
+// had.
+func (x *tx) reindexed(v *store.Version, old *was) search.Encoded {
+	if v.Entries == nil {
+		return old.entries
+	}
+	x.scratch.entries = v.Entries.AppendBinary(x.scratch.entries[:0])
+	return x.scratch.entries
+}
+
 // replace writes an edition over the one that was. A nil body means the body
 // that is there.
 func (x *tx) replace(c *change, e consent.Edition, old *was, h *header, entries search.Encoded, body []byte) error {
 	if body == nil {
-		if slices.Equal(c.were, c.are) && bytes.Equal(h.append(nil), old.head.append(nil)) {
+		if slices.Equal(c.were, c.are) && bytes.Equal(entries, old.entries) && bytes.Equal(h.append(nil), old.head.append(nil)) {
 			return nil
 		}
 		kept, err := x.body(c, e, h.row.Type)

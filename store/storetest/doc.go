@@ -26,6 +26,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"history", testHistory},
 		{"editions", testEditions},
 		{"an unchanged edition stays", testUnchanged},
+		{"an unchanged edition is filed anew", testRefiled},
 		{"universes", testUniverses},
 		{"admission fails closed", testAdmissionError},
 		{"search by every operator", testOperators},

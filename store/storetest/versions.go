@@ -157,3 +157,38 @@ func testUnchanged(t *testing.T, st store.Store) {
 	same(t, "the owner before", labels(all(t, s, p1, q)), []string{})
 	same(t, "the owner", labels(all(t, s, p2, q)), []string{"AllergyIntolerance/a1/b1"})
 }
+
+// testRefiled: an edition that stays may be filed anew, under other owners and
+// entries, in a basic edition that it had not, and remains the version it was.
+func testRefiled(t *testing.T, st store.Store) {
+	p := first(of("AllergyIntolerance"), "a1", code("waits"), code("kept"), date(1, 1))
+	write(t, st, p)
+	arrived := twofold(first(of("AllergyIntolerance", "p1"), "a1", code("kept"), code("linked"), date(2, 2)), code("open"))
+	arrived.Full.Unchanged = true
+	arrived.Full.JSON, arrived.Full.Version, arrived.Full.Updated = nil, "", moment(9)
+	for range 2 { // a second time changes nothing
+		write(t, st, arrived)
+		s := open(t, st)
+		want := found(arrived, p.Full, consent.EditionFull)
+		for name, u := range map[string]*consent.Universe{
+			"patient": levels{"p1": consent.Full}.to("p1"), "contributor": consent.OfContributor("A"), "everything": consent.Everything(),
+		} {
+			got, err := s.Read(t.Context(), u, "AllergyIntolerance", "a1")
+			if err != nil {
+				t.Fatalf("read by %s: %v", name, err)
+			}
+			same(t, name, got, want)
+			versions, _, total, err := s.History(t.Context(), u, "AllergyIntolerance", "a1", 9, nil)
+			same(t, name+", history", append(labels(versions), number(total)), []string{"AllergyIntolerance/a1/1", number(1)})
+			if err != nil {
+				t.Errorf("history of %s: %v", name, err)
+			}
+			for clause, want := range map[string][]string{"waits": {}, "linked": {"AllergyIntolerance/a1/1"}, "kept": {"AllergyIntolerance/a1/1"}} {
+				same(t, name+", "+clause, labels(all(t, s, u, query("AllergyIntolerance", is(clause)))), want)
+			}
+		}
+		basic := levels{"p1": consent.Basic}.to("p1")
+		same(t, "basic", labels(all(t, s, basic, query("AllergyIntolerance", is("open")))), []string{"AllergyIntolerance/a1/b1"})
+		arrived.Basic.Unchanged = true
+	}
+}
