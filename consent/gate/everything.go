@@ -37,6 +37,7 @@ func (g *Gate) Everything(ctx context.Context, req *Request, patient string, pag
 		for _, t := range page.Types {
 			writePart(h, string(t))
 		}
+		writeQuery(h, &search.Query{Clauses: page.Clauses})
 	})
 	position, err := v.unsealed(page.Cursor, question)
 	if err != nil {
@@ -73,6 +74,7 @@ type everythingWalk struct {
 	*visit
 	universe *consent.Universe
 	types    []fhir.ResourceType
+	clauses  []search.Clause
 	room     int
 	// next and after are where the walk goes on.
 	next  int
@@ -85,7 +87,7 @@ type everythingWalk struct {
 // everything prepares the walk: the patient's universe without the directory,
 // and the types that scopes and directives leave.
 func (v *visit) everything(ctx context.Context, patient string, page EverythingPage) (*everythingWalk, error) {
-	w := &everythingWalk{visit: v, room: v.g.page(page.Count), patients: []string{patient}}
+	w := &everythingWalk{visit: v, room: v.g.page(page.Count), clauses: page.Clauses, patients: []string{patient}}
 	w.universe = consent.OfPatients([]string{patient}, nil, v.decide)
 	if v.caller.Kind == consent.Custodian {
 		w.universe = consent.OfPatients([]string{patient}, nil, entrusted)
@@ -138,7 +140,7 @@ func (w *everythingWalk) position() []byte {
 // run fills one page.
 func (w *everythingWalk) run(ctx context.Context) error {
 	for w.next < len(w.types) && w.room > 0 {
-		q := search.Query{Type: w.types[w.next], Count: unspecifiedCount}
+		q := search.Query{Type: w.types[w.next], Clauses: w.clauses, Count: unspecifiedCount}
 		page, err := w.reader.Search(ctx, w.universe, &q, store.PageRequest{Limit: w.room, After: w.after})
 		if err != nil {
 			return err

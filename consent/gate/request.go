@@ -83,6 +83,9 @@ type EverythingPage struct {
 	Cursor string
 	// Types confines the answer to these types; empty for all of them.
 	Types []fhir.ResourceType
+	// Clauses confine it to what holds all of them. They may be of parameters
+	// alone that every type has, such as _lastUpdated.
+	Clauses []search.Clause
 }
 
 // BreakGlassRequest is the content of Patient/$break-glass (DOSSIER §2.2).

@@ -86,6 +86,7 @@ func (s *Server) entry(t *fhir.Tape, n fhir.Node, i int) (asked, error) {
 	}
 	address := strings.TrimPrefix(t.Text(url), s.cfg.BaseURL)
 	a.path, a.query, _ = strings.Cut(strings.TrimPrefix(address, "/"), "?")
+	a.path = strings.TrimSuffix(a.path, "/")
 	return a, nil
 }
 
@@ -110,6 +111,9 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		method: e.method, path: e.path, query: e.query, conditions: e.conditions,
 		prefer: outer.prefer, request: outer.request, row: outer.row, client: outer.client,
 	}
+	if x.prefer.returns == returnUnsaid {
+		x.prefer.returns = returnMinimal
+	}
 	defer s.release(x)
 	a, err := s.batchPhases(ctx, x, outer.tape, e)
 	if err == nil && a.withheld() {
@@ -130,7 +134,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if row == nil {
 		return answer{}, s.unmatchedError(x)
 	}
-	if row.body == bodyBundle || row.body == bodyForm || row.open {
+	if row.body == bodyBundle || row.body == bodyForm || (row.open && row.name != "capabilities") {
 		return answer{}, refuse(problemUnknownOperation)
 	}
 	x.row, x.target = row, t
@@ -189,7 +193,7 @@ func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
 	}
 	dst = appendStatus(append(dst, `"response":{`...), a.status)
 	if r != nil {
-		if a.created {
+		if a.located {
 			dst = append(dst, `,"location":`...)
 			dst = fhir.AppendString(dst, s.location(r))
 		}

@@ -15,12 +15,6 @@ func (s *Server) metadata(_ context.Context, x *exchange) (answer, error) {
 	return answer{form: formStatic, status: http.StatusOK, text: s.capabilities}, nil
 }
 
-// preflight answers a browser that asks whether it may read the metadata
-// (SMART App Launch 2.2 wants it readable from everywhere).
-func (s *Server) preflight(context.Context, *exchange) (answer, error) {
-	return answer{form: formEmpty, status: http.StatusNoContent}, nil
-}
-
 // statement makes the CapabilityStatement of the table of interactions and the
 // search parameters of R4. It is made once.
 func (s *Server) statement() []byte {

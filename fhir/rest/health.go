@@ -52,7 +52,7 @@ func newMeters(table []interaction) *meters {
 	}, []string{"interaction"})
 	m.registry.MustRegister(requests, took, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	names := []string{"unmatched", "outside"}
+	names := []string{"unmatched", "outside", "preflight"}
 	for i := range table {
 		names = append(names, table[i].name)
 	}

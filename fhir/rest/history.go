@@ -30,6 +30,8 @@ type paged struct {
 	count  int
 	cursor string
 	types  []fhir.ResourceType
+	// since are the clauses of _since.
+	since []search.Clause
 	// self is the query as it was understood, without the cursor.
 	self string
 }
@@ -40,6 +42,9 @@ type paged struct {
 func (s *Server) paging(x *exchange, known ...string) (paged, error) {
 	p := paged{count: -1}
 	all, err := pairs(nil, x.query)
+	if err == nil && x.tape != nil {
+		all, err = parameterPairs(all, x.tape)
+	}
 	if err != nil {
 		return p, err
 	}
@@ -62,11 +67,29 @@ func (s *Server) paging(x *exchange, known ...string) (paged, error) {
 			if p.types, err = s.types(p.types, one); err != nil {
 				return p, err
 			}
+		case one.Name == "_since":
+			if p.since, err = s.since(one.Value); err != nil {
+				return p, err
+			}
 		}
 		self = append(self, one.Name+"="+escape(one.Value))
 	}
 	p.self = strings.Join(self, "&")
 	return p, nil
+}
+
+// since understands _since, of which everything changed then or later is meant
+// (R4 patient-operation-everything.html).
+func (s *Server) since(value string) ([]search.Clause, error) {
+	value = strings.Replace(value, " ", "+", 1) // a plus that was not escaped
+	if _, err := fhir.ParseInstant(value); err != nil {
+		return nil, wrongParameter("_since", "it must be an instant, such as 2026-11-22T08:30:00+08:00")
+	}
+	q, refusal := s.tools.Parser.Parse("Patient", []search.Pair{{Name: "_lastUpdated", Value: "ge" + value}}, false)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return q.Clauses, nil
 }
 
 // types reads a list of resource types.

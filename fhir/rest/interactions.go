@@ -56,7 +56,7 @@ const (
 func interactions() []interaction {
 	rows := []interaction{
 		{name: "capabilities", method: http.MethodGet, pattern: "/metadata", open: true, handle: (*Server).metadata},
-		{name: "preflight", method: http.MethodOptions, pattern: "/metadata", open: true, handle: (*Server).preflight},
+		{name: "smart-configuration", method: http.MethodGet, pattern: "/.well-known/smart-configuration", open: true, handle: (*Server).noSMART},
 
 		{name: "read", method: http.MethodGet, pattern: onInstance, letter: 'r', audit: "read", handle: (*Server).read},
 		{name: "vread", method: http.MethodGet, pattern: onInstance + "/_history/:vid", letter: 'r', audit: "vread", handle: (*Server).vread},
@@ -73,6 +73,7 @@ func interactions() []interaction {
 		{name: "transaction", method: http.MethodPost, pattern: onSystem, audit: "transaction", write: true, body: bodyBundle, handle: (*Server).bundle},
 
 		{name: "$everything", method: http.MethodGet, pattern: onInstance + "/$everything", letter: 'r', audit: "$everything", only: "Patient", handle: (*Server).everything},
+		{name: "$everything", method: http.MethodPost, pattern: onInstance + "/$everything", letter: 'r', audit: "$everything", body: bodyOptional, only: "Patient", handle: (*Server).everything},
 		{name: "$break-glass", method: http.MethodPost, pattern: onInstance + "/$break-glass", letter: 'r', audit: "$break-glass", write: true, body: bodyOptional, only: "Patient", handle: (*Server).breakGlass},
 		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
 		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},

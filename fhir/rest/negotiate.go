@@ -24,12 +24,13 @@ type preference struct {
 	lenient bool
 }
 
-// returns is Prefer: return. The zero value leaves it to the server, which
-// sends nothing back.
+// returns is Prefer: return. The zero value leaves it to the server: the
+// resource after a single write, headers alone within a Bundle.
 type returns uint8
 
 const (
-	returnMinimal returns = iota
+	returnUnsaid returns = iota
+	returnMinimal
 	returnRepresentation
 	returnOutcome
 )
@@ -206,9 +207,6 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 	given := h.Get("Content-Type")
 	if size == 0 && given == "" && (kind == bodyForm || kind == bodyOptional) {
 		return nil
-	}
-	if e := h.Get("Content-Encoding"); e != "" && e != "identity" {
-		return refuse(problemMediaType)
 	}
 	if given == mediaFHIR && kind != bodyForm {
 		return nil

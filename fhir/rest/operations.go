@@ -4,10 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/search"
 )
 
 // breakGlass is Patient/[id]/$break-glass (DOSSIER §2.2): 201 and the grant.
@@ -81,6 +83,39 @@ func readParameters(t *fhir.Tape, yield func(name string, p fhir.Node) error) er
 		}
 	}
 	return nil
+}
+
+// parameterPairs are the parameters of an operation that stands for a search, in
+// the form they have in a query (R4 operations.html#request).
+func parameterPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
+	if err := sameType(t, "Parameters"); err != nil {
+		return nil, err
+	}
+	list := t.Field(t.Root(), "parameter")
+	if list != fhir.None && t.Kind(list) != fhir.Array {
+		return nil, parameterError(t, list, "parameter must be a list.")
+	}
+	for p := t.First(list); p != fhir.None; p = t.Next(p) {
+		pair := search.Pair{Name: t.Text(t.Field(p, "name"))}
+		for member := t.First(p); member != fhir.None; member = t.Next(member) {
+			if !strings.HasPrefix(string(t.Key(member)), "value") {
+				continue
+			}
+			switch t.Kind(member) { //nolint:exhaustive // the others are no such value
+			case fhir.String:
+				pair.Value = t.Text(member)
+			case fhir.Number:
+				pair.Value = string(t.Raw(member))
+			default:
+				return nil, parameterError(t, p, "The value must be a primitive.")
+			}
+		}
+		if pair.Name == "" || pair.Value == "" {
+			return nil, parameterError(t, p, "Every parameter must have a name and a value.")
+		}
+		dst = append(dst, pair)
+	}
+	return dst, nil
 }
 
 // breakGlassParameter reads one parameter of $break-glass. What it may be is the

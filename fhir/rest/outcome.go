@@ -48,6 +48,8 @@ const (
 	problemTooCostly
 	problemThrottled
 	problemUnavailable
+	problemTimeout
+	problemNoSMART
 
 	problemCount
 )
@@ -87,7 +89,7 @@ var catalogue = [problemCount]entry{
 	problemMultiple:         {http.StatusPreconditionFailed, fhir.CodeMultiple, "", "The condition matches more than one resource."},
 	problemTooLarge:         {http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "", "The body is larger than this server accepts."},
 	problemURI:              {http.StatusRequestURITooLong, fhir.CodeTooLong, "", "The address is longer than this server accepts; a search may be sent by POST to _search."},
-	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, not encoded; of a search by POST, application/x-www-form-urlencoded."},
+	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, plain or gzip; of a search by POST, application/x-www-form-urlencoded."},
 	problemBody:             {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
 	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
 	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
@@ -96,6 +98,8 @@ var catalogue = [problemCount]entry{
 	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
 	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much; it needs a narrower criterion."},
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
+	problemTimeout:          {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
+	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 

@@ -41,6 +41,7 @@ type exchange struct {
 	problem string
 	fault   error
 	cut     bool // the client did not wait for the answer
+	browser bool // a page asks, or may
 }
 
 // serve is the way of every request: open, the phases, one answer, close. The
@@ -77,6 +78,7 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 	h := c.Writer.Header()
 	h["X-Request-Id"] = []string{x.request.ID}
 	delete(h, "Allow") // the engine's guess, where no route fitted
+	x.browser = !row.beside && (row.open || len(r.Header["Origin"]) > 0)
 	return x
 }
 
@@ -204,7 +206,10 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 // it will send much does not get memory for it before it does.
 func (s *Server) readBody(w http.ResponseWriter, r *http.Request, kind bodyKind) ([]byte, error) {
 	const trusted = 1 << 20
-	limited := http.MaxBytesReader(w, r.Body, s.bodyLimit(kind))
+	limited, err := unpacked(http.MaxBytesReader(w, r.Body, s.bodyLimit(kind)), r.Header, s.bodyLimit(kind))
+	if err != nil {
+		return nil, bodyFault(w, err)
+	}
 	buf := make([]byte, 0, min(max(r.ContentLength, 511), trusted)+1)
 	for {
 		n, err := limited.Read(buf[len(buf):cap(buf)])
@@ -213,10 +218,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, kind bodyKind)
 			return buf, nil
 		}
 		if err != nil {
-			if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-				return nil, refuse(problemTooLarge)
-			}
-			return nil, refuse(problemBody)
+			return nil, bodyFault(w, err)
 		}
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]

@@ -109,12 +109,11 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"DELETE /fhir/:type", "DELETE /fhir/:type/:id",
 		"GET /fhir/:type", "GET /fhir/:type/:id", "GET /fhir/:type/:id/$access", "GET /fhir/:type/:id/$everything",
 		"GET /fhir/:type/:id/:of", "GET /fhir/:type/:id/_history", "GET /fhir/:type/:id/_history/:vid",
-		"GET /fhir/metadata", "GET /healthz", "GET /metrics", "GET /readyz",
+		"GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration", "HEAD /fhir/.well-known/smart-configuration", "GET /healthz", "GET /metrics", "GET /readyz",
 		"HEAD /fhir/:type", "HEAD /fhir/:type/:id", "HEAD /fhir/:type/:id/$access", "HEAD /fhir/:type/:id/$everything",
 		"HEAD /fhir/:type/:id/:of", "HEAD /fhir/:type/:id/_history", "HEAD /fhir/:type/:id/_history/:vid",
 		"HEAD /fhir/metadata", "HEAD /healthz", "HEAD /metrics", "HEAD /readyz",
-		"OPTIONS /fhir/metadata",
-		"POST /fhir", "POST /fhir/", "POST /fhir/:type", "POST /fhir/:type/:id/$break-glass", "POST /fhir/:type/:id/$break-glass-stop",
+		"POST /fhir", "POST /fhir/", "POST /fhir/:type", "POST /fhir/:type/:id/$break-glass", "POST /fhir/:type/:id/$break-glass-stop", "POST /fhir/:type/:id/$everything",
 		"POST /fhir/:type/:id/:of/_search", "POST /fhir/:type/_search",
 		"PUT /fhir/:type", "PUT /fhir/:type/:id",
 	}
@@ -129,7 +128,7 @@ func TestTheSameRouteNeedsATokenOnEveryMethod(t *testing.T) {
 	for _, route := range s.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		w := call(s.Handler(), method, strings.NewReplacer(":type", "Patient", ":id", "p", ":vid", "1", ":of", "Observation").Replace(path), "")
-		open := strings.HasSuffix(path, "/metadata") || !strings.HasPrefix(path, "/fhir")
+		open := strings.HasSuffix(path, "/metadata") || strings.Contains(path, "/.well-known/") || !strings.HasPrefix(path, "/fhir")
 		switch {
 		case open && w.Code == http.StatusUnauthorized:
 			t.Errorf("%s: 401, and should be open", route)
@@ -173,7 +172,9 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"GET", "/fhirx", 404, ""},
 		{"GET", "/fhir", 405, "POST"},
 		{"GET", "/fhir//Patient", 404, ""},
-		{"GET", "/fhir/Patient/", 404, ""},
+		{"GET", "/fhir/Patient//", 404, ""},
+		{"GET", "/fhir/Nonsense/", 404, ""},
+		{"PATCH", "/fhir/Patient/p/", 405, "GET, PUT, DELETE, HEAD"},
 		{"GET", "/fhir/Nonsense", 404, ""},
 		{"GET", "/fhir/patient", 404, ""},
 		{"GET", "/fhir/Resource/x", 404, ""},
@@ -194,7 +195,7 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"GET", "/fhir/Patient/_history", 405, ""},
 		{"GET", "/fhir/_history", 405, ""},
 		{"POST", "/fhir/_history", 405, ""},
-		{"POST", "/fhir/metadata", 405, "GET, OPTIONS, HEAD"},
+		{"POST", "/fhir/metadata", 405, "GET, HEAD"},
 		{"POST", "/fhir/AuditEvent", 405, "GET, HEAD"},
 		{"PUT", "/fhir/AuditEvent/a", 405, "GET, HEAD"},
 		{"DELETE", "/fhir/AuditEvent/a", 405, "GET, HEAD"},
@@ -267,7 +268,8 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"other media type", "POST", "Patient", patient, []string{"Content-Type", "text/plain"}, 415, ""},
 		{"xml", "POST", "Patient", "<Patient/>", []string{"Content-Type", "application/fhir+xml"}, 415, ""},
 		{"latin", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json; charset=iso-8859-1"}, 415, ""},
-		{"encoded", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json", "Content-Encoding", "gzip"}, 415, ""},
+		{"encoded otherwise", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json", "Content-Encoding", "br"}, 415, "gzip"},
+		{"not the gzip it says", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json", "Content-Encoding", "gzip"}, 400, ""},
 		{"other version", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json; fhirVersion=5.0"}, 415, ""},
 		{"form that is none", "POST", "Patient/_search", patient, []string{"Content-Type", "application/json"}, 415, ""},
 		{"too large", "POST", "Patient", `{"resourceType":"Patient","id":"` + strings.Repeat("x", 1000), []string{"Content-Type", "application/json"}, 413, ""},

@@ -26,10 +26,11 @@ const (
 	formAccess                  // Parameters of $access
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
+	formNothing                 // headers alone that say nothing about a record
 )
 
 // bare reports whether the answer is headers alone.
-func (f form) bare() bool { return f == formEmpty || f == formUnchanged }
+func (f form) bare() bool { return f == formEmpty || f == formUnchanged || f == formNothing }
 
 // answer is what a handler hands to respond: what was released, and what is to
 // be made of it.
@@ -40,8 +41,11 @@ type answer struct {
 	// self is the query of the self link and at the place of the Bundle below
 	// the base.
 	self, at string
-	// created says that Location is to be sent.
-	created bool
+	// whole says that without a next page the Bundle has all there is.
+	whole bool
+	// created says that the resource is new, and located that the answer is
+	// about what a write left, and names its address.
+	created, located bool
 	// text is the body of formBatch and formStatic, and media the type of the
 	// latter where it is not FHIR JSON.
 	text  []byte
@@ -61,14 +65,16 @@ func one(r gate.Released, x *exchange) answer {
 	return a
 }
 
-// written answers a create or an update (R4 http.html#create, #update).
+// written answers a create or an update (R4 http.html#create, #update). Where
+// the client says nothing it gets back what it wrote: many count on it, and it
+// is their own (ACCESS §4).
 func written(r gate.Released, x *exchange) answer {
-	a := answer{released: r, form: formEmpty, status: http.StatusOK, created: r.Created()}
+	a := answer{released: r, form: formEmpty, status: http.StatusOK, created: r.Created(), located: true}
 	if a.created {
 		a.status = http.StatusCreated
 	}
 	switch x.prefer.returns {
-	case returnRepresentation:
+	case returnUnsaid, returnRepresentation:
 		a.form = formResource
 	case returnOutcome:
 		a.form = formDone
@@ -79,7 +85,7 @@ func written(r gate.Released, x *exchange) answer {
 
 // withheld reports whether the answer lacks what it would have to rest on.
 func (a *answer) withheld() bool {
-	if a.form == formStatic || a.form == formBatch {
+	if a.form == formStatic || a.form == formBatch || a.form == formNothing {
 		return false
 	}
 	if a.form == formResource || a.form == formUnchanged {
@@ -118,16 +124,18 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 		return
 	}
 	h := w.Header()
-	if x.row.name == "capabilities" || x.row.name == "preflight" {
-		h.Set("Access-Control-Allow-Origin", "*")
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
-		h.Set("Access-Control-Allow-Headers", "Accept")
+	if x.row.name == "preflight" {
+		permit(h)
 	}
 	if r := a.subject(); r != nil {
 		h["Etag"] = []string{`W/"` + r.Version + `"`}
 		h["Last-Modified"] = []string{r.Updated.UTC().Format(http.TimeFormat)}
-		if a.created {
-			h["Location"] = []string{s.location(r)}
+		if a.located {
+			at := []string{s.location(r)}
+			h["Content-Location"] = at
+			if x.row.name == "create" || a.created {
+				h["Location"] = at
+			}
 		}
 	}
 	switch {
@@ -184,7 +192,7 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return fhir.AppendOutcome(dst, done())
 	case formBatch, formStatic:
 		return append(dst, a.text...)
-	case formEmpty, formUnchanged:
+	case formEmpty, formUnchanged, formNothing:
 		return dst
 	default:
 		return dst
@@ -231,6 +239,9 @@ func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []s
 	if !x.row.open {
 		h["Cache-Control"] = valueNoStore
 		h["Vary"] = valueVary
+	}
+	if x.browser {
+		shareWith(h)
 	}
 	if body != nil {
 		h["Content-Type"] = media

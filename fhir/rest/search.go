@@ -47,7 +47,13 @@ func (s *Server) search(ctx context.Context, x *exchange, q *search.Query, curso
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{released: released, form: formSearchset, status: http.StatusOK, self: q.Self, at: at}, nil
+	return answer{released: released, form: formSearchset, status: http.StatusOK, self: q.Self, at: at, whole: wholly(q, cursor)}, nil
+}
+
+// wholly reports whether a page that has no next one is the whole answer, whose
+// matches may be counted.
+func wholly(q *search.Query, cursor string) bool {
+	return cursor == "" && q.Total != search.TotalNone
 }
 
 // parseSearch understands the query and the form of a search. The form joins
@@ -85,8 +91,20 @@ func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query,
 
 // condition understands the query of a conditional write. It is never lenient:
 // a criterion that was overlooked would match too much (R4 http.html#cond-update).
+// Many clients write it as the address of a search, which it then must be of the
+// same type.
 func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, error) {
-	params, err := pairs(nil, strings.TrimPrefix(query, "?"))
+	if address, rest, ok := strings.Cut(query, "?"); ok && !strings.Contains(address, "=") {
+		address = strings.Trim(strings.TrimPrefix(address, s.cfg.BaseURL), "/")
+		if address != "" && address != string(t) {
+			return nil, wrong(fhir.Issue{
+				Severity: fhir.SeverityError, Code: fhir.CodeInvalid, Detail: "invalid",
+				Text: "A condition is the query of a search for " + string(t) + ", such as identifier=system|value.",
+			})
+		}
+		query = rest
+	}
+	params, err := pairs(nil, query)
 	if err != nil {
 		return nil, err
 	}

@@ -83,7 +83,11 @@ func (s *Server) appendOpening(dst []byte, a *answer, kind string) []byte {
 	dst = append(dst, `{"resourceType":"Bundle","type":"`...)
 	dst = append(dst, kind...)
 	dst = append(dst, '"')
-	if total := a.released.Total(); total >= 0 {
+	total := a.released.Total()
+	if total < 0 && a.whole && a.released.Next() == "" {
+		total = len(a.released.Items()) // it costs nothing to say, and clients look for it
+	}
+	if total >= 0 {
 		dst = append(dst, `,"total":`...)
 		dst = strconv.AppendInt(dst, int64(total), 10)
 	}

@@ -176,16 +176,31 @@ func (s *Server) routes() *gin.Engine {
 			e.Handle(row.method, Root+"/", s.serve(row))
 		}
 	}
-	unmatched, outside := s.serve(&interaction{name: "unmatched", handle: (*Server).unmatched}),
-		s.serve(&interaction{name: "outside", open: true, handle: (*Server).unmatched})
-	nowhere := func(c *gin.Context) {
-		if strings.HasPrefix(c.Request.URL.Path, Root) {
-			unmatched(c)
-			return
-		}
-		outside(c)
-	}
+	nowhere := s.nowhere(e)
 	e.NoRoute(nowhere)
 	e.NoMethod(nowhere)
 	return e
+}
+
+// nowhere serves what fits no row: a slash at the end is overlooked, a browser
+// is told what it may ask, and the rest is refused.
+func (s *Server) nowhere(e *gin.Engine) gin.HandlerFunc {
+	unmatched := s.serve(&interaction{name: "unmatched", handle: (*Server).unmatched})
+	outside := s.serve(&interaction{name: "outside", open: true, beside: true, handle: (*Server).unmatched})
+	preflight := s.serve(&interaction{name: "preflight", open: true, handle: (*Server).preflight})
+	return func(c *gin.Context) {
+		path := c.Request.URL.Path
+		bare, slashed := strings.CutSuffix(path, "/")
+		switch {
+		case !strings.HasPrefix(path, Root+"/") && path != Root:
+			outside(c)
+		case c.Request.Method == http.MethodOptions:
+			preflight(c)
+		case slashed && len(bare) > len(Root) && !strings.HasSuffix(bare, "/"):
+			c.Request.URL.Path = bare
+			e.HandleContext(c)
+		default:
+			unmatched(c)
+		}
+	}
 }

@@ -15,7 +15,7 @@ const condition = `{"resourceType":"Condition","subject":{"reference":"Patient/q
 func TestCreateReadUpdateDelete(t *testing.T) {
 	h := build(t)
 	h.furnish()
-	created := h.want("clinic", "POST", "Condition", condition, 201)
+	created := h.want("clinic", "POST", "Condition", condition, 201, "Prefer", "return=minimal")
 	location := created.Header().Get("Location")
 	path, ok := strings.CutPrefix(location, base+"/")
 	id, version, _ := strings.Cut(strings.TrimPrefix(path, "Condition/"), "/_history/")

@@ -154,6 +154,7 @@ func (s *Server) answered(item *gate.Item, e *gate.Entry) *answer {
 	switch e.Interaction.Code {
 	case "search-type":
 		out.form, out.at, out.self = formSearchset, string(e.Type), e.Query.Self
+		out.whole = wholly(e.Query, "")
 	case "history-instance":
 		out.form, out.at = formHistory, string(e.Type)+"/"+e.ID+"/_history"
 	}

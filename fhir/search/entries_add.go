@@ -1,6 +1,7 @@
 package search
 
 import (
+	"bytes"
 	"time"
 
 	"vitrine/fhir"
@@ -116,6 +117,11 @@ func (e *Entries) addWords(p Param, s []byte) {
 // AppendCommon adds the entries of _id and _lastUpdated.
 func AppendCommon(e *Entries, id string, updated time.Time) {
 	e.Add(ParamID, []byte{tagCode}, []byte(id))
+	AppendUpdated(e, updated)
+}
+
+// AppendUpdated adds the entry of _lastUpdated alone.
+func AppendUpdated(e *Entries, updated time.Time) {
 	low := momentKey(updated.Truncate(time.Millisecond).UnixMicro())
 	e.addRange(ParamLastUpdated, tagMoment, nil, low, low+999, dayWidth)
 }
@@ -130,4 +136,47 @@ func AppendContributor(e *Entries, organization string) {
 // waits for.
 func AppendAwaits(e *Entries, identifier fhir.Identifier) {
 	e.Add(Param(r4.ParamAwaits), []byte{tagSystemCode}, appendSystemCode(nil, []byte(identifier.System), []byte(identifier.Value)))
+}
+
+// AppendReference adds a reference to a resource of this server, as a literal
+// reference without a version does.
+func AppendReference(e *Entries, p Param, reference string) {
+	at := e.begin(tagReference)
+	if len(reference) <= maxValue {
+		e.buf = append(e.buf, reference...)
+	} else {
+		e.buf = appendPart(e.buf, []byte(reference))
+	}
+	e.commit(p, at)
+}
+
+// AppendInstant adds an instant of milliseconds.
+func AppendInstant(e *Entries, p Param, at time.Time) {
+	point := momentKey(at.Truncate(time.Millisecond).UnixMicro())
+	e.addRange(p, tagMoment, nil, point, point, dayWidth)
+}
+
+// IsLiteral reports whether the value of a reference is a literal one, and not
+// an identifier.
+func IsLiteral(value []byte) bool { return len(value) > 0 && value[0] == tagReference }
+
+// CodeOf is the code in the value of a token. twin says that the code has upper
+// case and the entries hold the same token folded, which is the form that
+// queries of clients ask for.
+func CodeOf(value []byte) (code []byte, twin bool) {
+	if len(value) == 0 {
+		return nil, false
+	}
+	code = value[1:]
+	switch value[0] {
+	case tagCode:
+		return code, codeFolds(code)
+	case tagSystemCode:
+		code = code[bytes.IndexByte(code, 0)+1:]
+		return code, codeFolds(code)
+	case tagFoldedSystem:
+		return code[bytes.IndexByte(code, 0)+1:], false
+	default:
+		return code, false
+	}
 }

@@ -1,5 +1,7 @@
 package search
 
+import "strings"
+
 // prefix is how a value is compared (R4 search.html#prefix).
 type prefix uint8
 
@@ -108,6 +110,7 @@ func (r *reading) date(param Param, v string) ([]Match, *fault) {
 	if f != nil {
 		return nil, f
 	}
+	rest = strings.Replace(rest, " ", "+", 1) // the plus of a zone that was not escaped
 	m, ok := parseMoment([]byte(rest), r.zone)
 	if !ok {
 		return nil, bad("must be a date or time such as 2026, 2026-11, 2026-11-22 or 2026-11-22T08:30:00+08:00, perhaps after a prefix")

@@ -1,0 +1,56 @@
+package rest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"vitrine/fhir/rest"
+)
+
+// An app in a browser asks before it sends its token, and must be let see the
+// answer, errors included.
+func TestBrowsers(t *testing.T) {
+	s := doorless(t, rest.Config{}).Handler()
+	for _, path := range []string{"", "/", "/metadata", "/Patient", "/Patient/", "/Patient/p", "/Patient/p/_history/1", "/Patient/_search", "/Patient/p/$everything", "/Nonsense/x", "/AuditEvent", "/.well-known/smart-configuration"} {
+		w := call(s, "OPTIONS", "/fhir"+path, "", "Origin", "https://app.example",
+			"Access-Control-Request-Method", "PUT", "Access-Control-Request-Headers", "authorization, content-type, if-match")
+		h := w.Header()
+		allowed := strings.ToLower(h.Get("Access-Control-Allow-Headers"))
+		if w.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") {
+			t.Errorf("OPTIONS %q: %d %v", path, w.Code, h)
+		}
+		for _, name := range []string{"authorization", "content-type", "if-match", "if-none-exist", "prefer"} {
+			if !strings.Contains(allowed, name) {
+				t.Errorf("OPTIONS %q does not allow %s: %s", path, name, allowed)
+			}
+		}
+		if h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("OPTIONS %q: cookies are not for this server", path)
+		}
+	}
+	for _, path := range []string{"/fhir/Patient/p", "/fhir/metadata", "/fhir/Nonsense", "/fhir/.well-known/smart-configuration"} {
+		h := call(s, "GET", path, "", "Origin", "https://app.example").Header()
+		if h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Expose-Headers"), "ETag") {
+			t.Errorf("GET %s: a page may not read the answer: %v", path, h)
+		}
+	}
+	if h := call(s, "GET", "/fhir/Patient/p", "").Header(); h.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("without Origin: %v", h)
+	}
+	for _, path := range []string{"/", "/healthz", "/metrics", "/fhirx"} {
+		if h := call(s, "OPTIONS", path, "", "Origin", "https://app.example").Header(); h.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("OPTIONS %s: %v", path, h)
+		}
+	}
+}
+
+// There is no authorization server here, and no document that pretends so. Who
+// asks has no token yet.
+func TestNoSMARTConfiguration(t *testing.T) {
+	s := doorless(t, rest.Config{}).Handler()
+	w := call(s, "GET", "/fhir/.well-known/smart-configuration", "", "Accept", "application/json")
+	if code, _ := outcome(t, w); w.Code != http.StatusNotFound || code != "not-supported" {
+		t.Errorf("%d %s, want 404 not-supported", w.Code, code)
+	}
+}

@@ -1,0 +1,142 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What clients in the field count on (fhir.js, fhirpy, HAPI's client and others).
+
+func TestAWriteComesBackUnlessTheClientSaysOtherwise(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	created := h.want("clinic", "POST", "Condition", condition, 201)
+	var r struct {
+		ResourceType, ID string
+		Meta             struct{ VersionID string }
+	}
+	if err := json.Unmarshal(created.Body.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	version := base + "/Condition/" + r.ID + "/_history/1"
+	if r.ResourceType != "Condition" || r.Meta.VersionID != "1" || created.Header().Get("Location") != version || created.Header().Get("Content-Location") != version {
+		t.Errorf("%v %s", created.Header(), created.Body)
+	}
+	edited := strings.Replace(condition, `{`, `{"id":"`+r.ID+`",`, 1)
+	if w := h.want("clinic", "PUT", "Condition/"+r.ID, edited, 200, "Prefer", "return=minimal"); w.Body.Len() != 0 ||
+		w.Header().Get("Content-Location") != base+"/Condition/"+r.ID+"/_history/2" || w.Header().Get("Location") != "" {
+		t.Errorf("minimal: %v %s", w.Header(), w.Body)
+	}
+	if w := h.want("clinic", "PUT", "Condition/"+r.ID, edited, 200); !strings.Contains(w.Body.String(), `"versionId":"3"`) {
+		t.Errorf("update: %s", w.Body)
+	}
+	batch := h.want("clinic", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Condition"},"resource":`+condition+`}]}`, 200)
+	if strings.Contains(batch.Body.String(), "cough") {
+		t.Errorf("a batch that asks for nothing back: %s", batch.Body)
+	}
+}
+
+func TestTheAddressOfWhatWasThereAlready(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	numbered := strings.Replace(condition, `{`, `{"identifier":[{"system":"urn:x","value":"1"}],`, 1)
+	first := h.want("clinic", "POST", "Condition", numbered, 201, "If-None-Exist", "identifier=urn:x|1").Header().Get("Location")
+	for _, condition := range []string{
+		"identifier=urn:x|1", "?identifier=urn:x|1", "Condition?identifier=urn:x|1", "/Condition?identifier=urn:x%7C1", base + "/Condition?identifier=urn:x|1",
+	} {
+		w := h.want("clinic", "POST", "Condition", numbered, 200, "If-None-Exist", condition)
+		if w.Header().Get("Location") != first || !strings.Contains(w.Body.String(), "cough") {
+			t.Errorf("%s: %v %s", condition, w.Header(), w.Body)
+		}
+		b := bundleOf(t, h.want("clinic", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Condition","ifNoneExist":"`+
+			condition+`"},"resource":`+numbered+`}]}`, 200))
+		if got := b.Entry[0].Response; got.Status != "200 OK" || got.Location != first {
+			t.Errorf("%s in a transaction: %+v", condition, got)
+		}
+	}
+	h.want("clinic", "POST", "Condition", numbered, 400, "If-None-Exist", "Observation?identifier=urn:x|1")
+}
+
+func TestASlashAtTheEndIsOverlooked(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	if got := h.want("doctor", "GET", "Patient/q/", "", 200).Body.String(); got != h.want("doctor", "GET", "Patient/q", "", 200).Body.String() {
+		t.Errorf("%s", got)
+	}
+	if b := bundleOf(t, h.want("doctor", "GET", "Condition/?patient=q", "", 200)); b.link("self") != base+"/Condition?patient=q" {
+		t.Errorf("self is %s", b.link("self"))
+	}
+	h.want("clinic", "POST", "Condition/", condition, 201)
+	h.want("doctor", "GET", "Condition/c-p/", "", http.StatusNotFound)
+	if call(h, "GET", "/fhir/Patient/q/", "").Code != http.StatusUnauthorized {
+		t.Error("a slash at the end gets past the token")
+	}
+}
+
+func TestAWholeAnswerIsCounted(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	for range 3 {
+		h.want("clinic", "POST", "Condition", condition, 201)
+	}
+	for query, want := range map[string]int{"": 3, "?_count=3": 3, "?code=none": 0, "?_count=2": -1, "?_total=none": -1, "?_count=2&_total=accurate": 3} {
+		b := bundleOf(t, h.want("doctor", "GET", "Condition"+query, "", 200))
+		got := -1
+		if b.Total != nil {
+			got = *b.Total
+		}
+		if got != want {
+			t.Errorf("Condition%s: total %d, want %d", query, got, want)
+		}
+		if next := b.link("next"); next != "" {
+			b = bundleOf(t, h.want("doctor", "GET", strings.TrimPrefix(next, base+"/"), "", 200))
+			if b.Total != nil {
+				t.Errorf("Condition%s: the last page has a total", query)
+			}
+		}
+	}
+}
+
+func TestEverythingByPost(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	h.want("clinic", "POST", "Condition", condition, 201)
+	all := bundleOf(t, h.want("doctor", "GET", "Patient/q/$everything", "", 200))
+	if len(all.Entry) != 3 || all.Total == nil || *all.Total != 3 {
+		t.Errorf("%+v", all)
+	}
+	for _, body := range []string{"", `{"resourceType":"Parameters"}`, `{"resourceType":"Parameters","parameter":[{"name":"_since","valueInstant":"2026-09-01T18:00:00+08:00"}]}`} {
+		if b := bundleOf(t, h.want("doctor", "POST", "Patient/q/$everything", body, 200)); len(b.Entry) != 3 {
+			t.Errorf("%s: %d entries", body, len(b.Entry))
+		}
+	}
+	first := bundleOf(t, h.want("doctor", "POST", "Patient/q/$everything", `{"resourceType":"Parameters","parameter":[
+		{"name":"_type","valueCode":"Patient"},{"name":"_type","valueCode":"Condition"},{"name":"_count","valueInteger":1}]}`, 200))
+	if len(first.Entry) != 1 || first.Entry[0].Resource.ResourceType != "Patient" || first.Total != nil {
+		t.Errorf("%+v", first)
+	}
+	second := bundleOf(t, h.want("doctor", "GET", strings.TrimPrefix(first.link("next"), base+"/"), "", 200))
+	if len(second.Entry) != 1 || second.Entry[0].Resource.ResourceType != "Condition" {
+		t.Errorf("%+v", second)
+	}
+	for query, want := range map[string]int{"_since=2026-09-01T10:00:00Z": 3, "_since=2026-09-01T18:00:00+08:00": 3, "_since=2026-09-01T10:00:01Z": 0, "_type=Condition": 1, "_type=Condition&_since=2027-01-01T00:00:00Z": 0} {
+		if b := bundleOf(t, h.want("doctor", "GET", "Patient/q/$everything?"+query, "", 200)); len(b.Entry) != want {
+			t.Errorf("%s: %d entries, want %d", query, len(b.Entry), want)
+		}
+	}
+	h.want("doctor", "GET", "Patient/q/$everything?_since=yesterday", "", 400)
+	h.want("doctor", "POST", "Patient/q/$everything", `{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2020"}]}`, 400)
+	h.want("doctor", "POST", "Patient/q/$everything", `{"resourceType":"Patient"}`, 400)
+	h.want("doctor", "POST", "Patient/none/$everything", "", 404)
+}
+
+func TestABatchMayAskForTheCapabilities(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	b := bundleOf(t, h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"metadata"}},{"request":{"method":"GET","url":"/Patient/q/"}}]}`, 200))
+	if b.Entry[0].Resource.ResourceType != "CapabilityStatement" || b.Entry[1].Resource.ID != "q" {
+		t.Errorf("%+v", b)
+	}
+}
