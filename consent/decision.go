@@ -57,6 +57,26 @@ func (d Decision) Edition(t fhir.ResourceType, labels []string) Edition {
 	}
 }
 
+// Excludes reports that no resource of the type exists in the edition under
+// this decision, whatever its labels, so that a walk may pass all of them by
+// unread. When it does not, there may still be none.
+func (d Decision) Excludes(t fhir.ResourceType, e Edition) bool {
+	if d.Edition(t, nil) == e {
+		return false
+	}
+	if d.Level == None || d.Level == Self || !slices.ContainsFunc(d.rules, labelling) {
+		return true
+	}
+	return t == "" || t == "Consent" || t == "AuditEvent" || (e == EditionBasic && !basicType(t))
+}
+
+// labelling reports whether some rule of the restriction is about labels.
+func labelling(r Restriction) bool { return slices.ContainsFunc(r.Rules, labelled) }
+
+func labelled(u Rule) bool {
+	return len(u.Labels) > 0 || slices.ContainsFunc(u.Except, labelled)
+}
+
 // levelOf is the level for one resource: what the restrictions say of its type
 // and labels, and never below Basic.
 func (d *Decision) levelOf(s subject) Level {

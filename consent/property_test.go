@@ -178,6 +178,42 @@ func TestWithoutARegistrationNothingExists(t *testing.T) {
 	})
 }
 
+// TestExcludesIsNeverWrong: what is passed by unread would not have been shown,
+// and where no rule is about labels nothing else is read.
+func TestExcludesIsNeverWrong(t *testing.T) {
+	labels := [][]string{nil, {"s|HIV"}, {"s|PSY"}, {"s|PSY", "s|HIV"}, {consent.LabelOversight}}
+	rapid.Check(t, func(t *rapid.T) {
+		c, f := drawCaller(t), drawFacts(t)
+		d := consent.Decide(consent.Policy{RelationWaived: rapid.Bool().Draw(t, "waived")}, c, f, noon)
+		if rapid.IntRange(0, 4).Draw(t, "self") == 0 {
+			d = consent.Decision{Level: consent.Self}
+		}
+		for _, typ := range append(everyType(), "") {
+			for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
+				shown := slices.ContainsFunc(labels, func(l []string) bool { return d.Edition(typ, l) == e })
+				if shown && d.Excludes(typ, e) {
+					t.Fatalf("%s in edition %d is shown and excluded at level %d", typ, e, d.Level)
+				}
+			}
+		}
+	})
+	ward := &consent.Caller{Kind: consent.Practitioner, Purpose: consent.Treatment, Organization: "a", Practitioner: "Practitioner/x"}
+	byType := []consent.Rule{{Effect: consent.Permit, Types: []fhir.ResourceType{"Observation"}}}
+	byLabel := []consent.Rule{{Effect: consent.Permit, Except: []consent.Rule{{Labels: []string{"s|HIV"}}}}}
+	for name, c := range map[string]struct {
+		rules              []consent.Rule
+		observation, other bool // the full edition is excluded
+	}{"closed": {nil, true, true}, "by type": {byType, false, true}, "by label": {byLabel, false, false}} {
+		d := consent.Decide(consent.Policy{RelationWaived: true}, ward, &consent.Facts{
+			Patient: "p", Exists: true, Restrictions: []consent.Restriction{{Rules: c.rules}},
+		}, noon)
+		full := consent.EditionFull
+		if o, other := d.Excludes("Observation", full), d.Excludes("Condition", full); o != c.observation || other != c.other || !d.Excludes("AuditEvent", full) {
+			t.Errorf("%s: excludes Observation %v, Condition %v, want %v, %v", name, o, other, c.observation, c.other)
+		}
+	}
+}
+
 // TestAGrantOpensOnePatient: filed with the facts of another, it opens nothing.
 func TestAGrantOpensOnePatient(t *testing.T) {
 	c := &consent.Caller{Kind: consent.Practitioner, Purpose: consent.Treatment, Client: "emr", Organization: "a", Practitioner: "Practitioner/x"}

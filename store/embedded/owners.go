@@ -1,12 +1,14 @@
 package embedded
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
+	"vitrine/fhir"
 	"vitrine/fhir/search"
 )
 
@@ -25,10 +27,15 @@ const (
 	ownersEverything                   // quarantine, too
 )
 
-// ownersOf works out the ordinals of a universe.
-func (v *view) ownersOf(u *consent.Universe) (*owners, error) {
+// ownersOf works out the ordinals of a universe. Patients who are listed, and of
+// whom nothing of the type exists in the edition, are not among them: what is
+// hidden of them costs nothing at all.
+func (v *view) ownersOf(ctx context.Context, u *consent.Universe, t fhir.ResourceType, e consent.Edition) (*owners, error) {
 	if ids, ok := u.Patients(); ok {
-		return v.listed(ids)
+		return v.listed(ids, func(patient string) bool {
+			d, err := u.Decide(ctx, patient)
+			return err == nil && d.Excludes(t, e) // an error is met again when it matters
+		})
 	}
 	if links, ok := u.Links(); ok {
 		s, err := v.linked(links)
@@ -41,9 +48,12 @@ func (v *view) ownersOf(u *consent.Universe) (*owners, error) {
 	return o, nil
 }
 
-func (v *view) listed(ids []string) (*owners, error) {
+func (v *view) listed(ids []string, excluded func(string) bool) (*owners, error) {
 	var firsts []number
 	for _, id := range ids {
+		if excluded(id) {
+			continue
+		}
 		o, ok, err := readOrdinal(v.src, id)
 		if err != nil {
 			return nil, err

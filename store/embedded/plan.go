@@ -17,10 +17,10 @@ const (
 	probed = 64
 	// maxUnion is the most alternatives of a clause that are walked together.
 	maxUnion = 64
-	// gatherFew and gatherMany bound what is read of a list of postings that is
-	// not in the order of numbers, in universes of some and of all patients.
-	gatherFew  = 1 << 10
-	gatherMany = 1 << 16
+	// gatherMost bounds what is read of a list of postings that is not in the
+	// order of numbers. Only universes of all patients read such lists: how long
+	// one is depends on patients whom another universe does not hold.
+	gatherMost = 1 << 16
 	noLimit    = math.MaxInt
 )
 
@@ -31,7 +31,7 @@ var errMany = errors.New("too many postings to gather")
 // hits among many patients; or the rows themselves, given as nil. Whatever leads,
 // every clause is checked on each row.
 func (v *view) driver(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, own *owners) (stream, error) {
-	clauses, err := v.clauseStreams(e, t, u, q)
+	clauses, err := v.clauseStreams(e, t, u, q, own)
 	if err != nil || len(clauses) == 0 {
 		return nil, err
 	}
@@ -49,11 +49,16 @@ func (v *view) driver(e consent.Edition, t typeNumber, u *consent.Universe, q *s
 	if _, listed := u.Patients(); listed {
 		return nil, closeAll(clauses)
 	}
+	if own.kind == ownersListed {
+		for i, s := range clauses {
+			clauses[i] = confined{s, own}
+		}
+	}
 	return both(clauses), nil
 }
 
 // clauseStreams are the streams of the clauses that have one.
-func (v *view) clauseStreams(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query) ([]stream, error) {
+func (v *view) clauseStreams(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, own *owners) ([]stream, error) {
 	var all []stream
 	if org, ok := u.Contributor(); ok {
 		s, err := newKeys(v.src, prefixValue(nil, e, paramContributor, t, []byte(org)))
@@ -62,11 +67,8 @@ func (v *view) clauseStreams(e consent.Edition, t typeNumber, u *consent.Univers
 		}
 		all = append(all, s)
 	}
-	limit := gatherMany
-	if _, ok := u.Links(); ok {
-		limit = gatherFew
-	}
-	if _, ok := u.Patients(); ok {
+	limit := gatherMost
+	if own.kind == ownersListed {
 		limit = 0
 	}
 	for _, c := range q.Clauses {

@@ -58,7 +58,7 @@ func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
 	if s.after.set {
 		start = s.after.n + 1
 	}
-	m, err := s.view.newWalks(s.t, s.u, s.q, start, &s.budget)
+	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, start, &s.budget)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *searching) ended(page *store.Page) error {
 // count counts all matches, whatever the page.
 func (s *searching) count(ctx context.Context) (int, error) {
 	budget := s.view.db.opt.ScanBudget
-	m, err := s.view.newWalks(s.t, s.u, s.q, 0, &budget)
+	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &budget)
 	if err != nil {
 		return 0, err
 	}

@@ -71,7 +71,7 @@ func (t *top) compare(a, b position) int {
 
 // bySort looks at every match and keeps those of the page.
 func (s *searching) bySort(ctx context.Context, page *store.Page) error {
-	m, err := s.view.newWalks(s.t, s.u, s.q, 0, &s.budget)
+	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &s.budget)
 	if err != nil {
 		return err
 	}

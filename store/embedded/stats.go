@@ -6,6 +6,8 @@ import "sync/atomic"
 // ids.
 type Stats struct {
 	Writes, Records, Snapshots, Searches uint64
+	// Examined rows were asked for by walks, whether they were admitted or not.
+	Examined uint64
 	// Shelved audit records can be found as AuditEvents; Backlog ones not yet;
 	// Unreadable ones never.
 	Shelved, Backlog, Unreadable uint64
@@ -20,7 +22,7 @@ type Stats struct {
 }
 
 type figures struct {
-	writes, records, snapshots, searches, shelved, unreadable atomic.Uint64
+	writes, records, snapshots, searches, examined, shelved, unreadable atomic.Uint64
 }
 
 // Stats returns the present figures.
@@ -28,6 +30,7 @@ func (db *DB) Stats() Stats {
 	f := &db.figures
 	s := Stats{
 		Writes: f.writes.Load(), Records: f.records.Load(), Snapshots: f.snapshots.Load(), Searches: f.searches.Load(),
+		Examined: f.examined.Load(),
 		Shelved: f.shelved.Load(), Unreadable: f.unreadable.Load(),
 	}
 	if settled, at := db.log.settled(), db.shelf.at.Load(); settled > at {

@@ -102,6 +102,31 @@ func (b both) seek(n number) (number, bool) {
 
 func (b both) close() error { return closeAll(b) }
 
+// confined streams what a stream has of the owners, so that several streams meet
+// nowhere else: their way from one owner to the next is as long whatever others
+// have.
+type confined struct {
+	stream
+	own *owners
+}
+
+func (c confined) seek(n number) (number, bool) {
+	for {
+		at, ok := c.stream.seek(n)
+		if !ok {
+			return 0, false
+		}
+		o, ok := c.own.next(at.ordinal())
+		if !ok {
+			return 0, false
+		}
+		if o == at.ordinal() {
+			return at, true
+		}
+		n = o.first()
+	}
+}
+
 func closeAll(streams []stream) error {
 	var err error
 	for _, s := range streams {

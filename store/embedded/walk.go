@@ -36,19 +36,23 @@ type walk struct {
 	entries search.Encoded
 }
 
-func (v *view) newWalk(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, budget *int) (*walk, error) {
+func (v *view) newWalk(ctx context.Context, e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, budget *int) (*walk, error) {
 	w := &walk{view: v, u: u, q: q, edition: e, t: t, budget: budget, known: names{}}
 	var err error
-	if w.own, err = v.ownersOf(u); err != nil {
+	if w.own, err = v.ownersOf(ctx, u, q.Type, e); err != nil {
 		return nil, err
 	}
 	if w.rows, err = newKeys(v.src, prefixRows(nil, e, t)); err != nil {
 		return nil, errors.Join(err, w.own.patient.close())
 	}
-	if w.driver, err = v.driver(e, t, u, q, w.own); err != nil {
-		return nil, errors.Join(err, w.own.patient.close(), w.rows.close())
-	}
 	return w, nil
+}
+
+// plan chooses what leads.
+func (w *walk) plan() error {
+	var err error
+	w.driver, err = w.view.driver(w.edition, w.t, w.u, w.q, w.own)
+	return err
 }
 
 func (w *walk) close() error {
@@ -109,8 +113,9 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 	if w.head.deleted || !w.own.emits(&w.head, n) {
 		return false, nil
 	}
+	w.view.db.figures.examined.Add(1)
 	e, err := w.u.Admit(ctx, w.head.row)
-	if err == nil && e == 0 {
+	if err == nil && e != w.edition {
 		err = w.leap(ctx, n)
 	}
 	if err != nil || e != w.edition {
@@ -124,7 +129,7 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 }
 
 // leap passes by the patient of a hidden row when nothing of that patient exists
-// in the universe, so that the rest of the record is not read.
+// in this edition of the type, so that the rest of the record is not read.
 func (w *walk) leap(ctx context.Context, n number) error {
 	if w.own.kind == ownersEverything || n.ordinal() == ordinalMax {
 		return nil
@@ -134,7 +139,7 @@ func (w *walk) leap(ctx context.Context, n number) error {
 		return nil
 	}
 	d, err := w.u.Decide(ctx, w.head.row.Patients[i])
-	if err == nil && d.Level == consent.None {
+	if err == nil && d.Excludes(w.q.Type, w.edition) {
 		w.at = (n.ordinal() + 1).first()
 	}
 	return err
@@ -151,7 +156,19 @@ type walks struct {
 
 // newWalks starts the walks at a number. Universes that know no basic editions
 // and types that have none walk one.
-func (v *view) newWalks(t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
+func (v *view) newWalks(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
+	m, err := v.unplanned(ctx, t, u, q, at, budget)
+	for i := 0; err == nil && i < len(m.parts); i++ {
+		err = m.parts[i].plan()
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.close())
+	}
+	return m, nil
+}
+
+// unplanned are the walks led by the rows alone.
+func (v *view) unplanned(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
 	m := &walks{}
 	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
 		if e == consent.EditionBasic && !basicToo(u) {
@@ -160,15 +177,15 @@ func (v *view) newWalks(t typeNumber, u *consent.Universe, q *search.Query, at n
 		if e == consent.EditionBasic {
 			some, err := v.some(prefixRows(nil, e, t))
 			if err != nil {
-				return nil, errors.Join(err, m.close())
+				return m, err
 			}
 			if !some {
 				break
 			}
 		}
-		w, err := v.newWalk(e, t, u, q, budget)
+		w, err := v.newWalk(ctx, e, t, u, q, budget)
 		if err != nil {
-			return nil, errors.Join(err, m.close())
+			return m, err
 		}
 		w.at = at
 		m.parts = append(m.parts, w)
