@@ -118,7 +118,9 @@ func (g *worldMaker) hidden() []object {
 	out = append(out, orphan)
 	for _, p := range g.patients { // someone chosen, someone told: not for providers
 		if p.posture == optedOut {
-			out = append(out, g.provenance(g.ids[len(g.ids)-3]))
+			former := g.restriction(p)
+			former["id"], former["status"] = g.next("Consent"), "inactive"
+			out = append(out, g.provenance(g.ids[len(g.ids)-3]), former)
 		}
 	}
 	return out

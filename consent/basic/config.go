@@ -34,9 +34,13 @@ type Config struct {
 func Default() Config {
 	return Config{
 		Name: "nehr-basic", Version: "1",
-		IdentifierSystems: []string{"https://fhir.synapxe.sg/NamingSystem/nric", consent.Canon + "/NamingSystem/nric"},
+		IdentifierSystems: []string{ // the spellings that are seen, DOSSIER §6.1
+			"https://fhir.synapxe.sg/NamingSystem/nric", "https://fhir.synapxe.sg/NamingSystem/fin", "https://fhir.synapxe.sg/identifier/nric-fin",
+			"http://synapxe.sg/fhir/identifier/nric", consent.Canon + "/NamingSystem/nric",
+		},
 		RaceExtensions: []string{
 			"http://hl7.org/fhir/us/core/StructureDefinition/us-core-race",
+			"https://fhir.synapxe.sg/StructureDefinition/ext-ethnicity",
 			consent.Canon + "/StructureDefinition/race",
 		},
 		Elements: map[fhir.ResourceType][]string{
