@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash"
+	"slices"
 
 	"vitrine/fhir"
 	"vitrine/store"
@@ -20,6 +21,7 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 	question := v.question("history", func(h hash.Hash) {
 		writePart(h, string(t))
 		writePart(h, id)
+		writePart(h, page.Since.UTC().String())
 	})
 	after, err := v.unsealed(page.Cursor, question)
 	if err != nil {
@@ -36,11 +38,20 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 	case err != nil:
 		return Released{}, g.failed(ctx, err)
 	}
-	out := Released{items: make([]Item, len(versions)), total: total, next: v.sealed(next, question)}
 	var patients []string
 	for i := range versions {
-		out.items[i] = Item{Resource: versions[i].Resource}
 		patients = merge(patients, versions[i].Patients)
+	}
+	if !page.Since.IsZero() {
+		total = -1
+		older := func(f store.Found) bool { return f.Resource.Updated.Before(page.Since) }
+		if n := slices.IndexFunc(versions, older); n >= 0 { // they come newest first
+			versions, next = versions[:n], nil
+		}
+	}
+	out := Released{items: make([]Item, len(versions)), total: total, next: v.sealed(next, question)}
+	for i := range versions {
+		out.items[i] = Item{Resource: versions[i].Resource}
 	}
 	v.notes.entities = []string{string(t) + "/" + id}
 	events, err := v.concerning(ctx, u, patients)

@@ -73,6 +73,8 @@ type HistoryPage struct {
 	Count int
 	// Cursor is the Next of the page before.
 	Cursor string
+	// Since leaves out what is older; the zero time leaves out nothing.
+	Since time.Time
 }
 
 // EverythingPage says which part of a record is wanted.

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -15,6 +16,11 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	var cond *search.Query
+	if x.conditions.ifNoneExist == "" {
+		// Some clients put the condition into the address. To overlook it would
+		// make the duplicate they want to avoid.
+		x.conditions.ifNoneExist = conditionOf(x.query)
+	}
 	if x.conditions.ifNoneExist != "" {
 		var err error
 		if cond, err = s.condition(x.request.Type, x.conditions.ifNoneExist); err != nil {
@@ -26,6 +32,20 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	return written(released, x), nil
+}
+
+// conditionOf is a query without the parameters that are about the form of the
+// answer.
+func conditionOf(query string) string {
+	var kept []string
+	for one := range strings.SplitSeq(query, "&") {
+		p, err := pair(one)
+		if err == nil && (p.Name == "" || p.Name == "_format" || p.Name == "_pretty") {
+			continue
+		}
+		kept = append(kept, one)
+	}
+	return strings.Join(kept, "&")
 }
 
 // sameType refuses a body of another type than the address names.

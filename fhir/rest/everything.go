@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
 )
 
 // everything is R4 patient-operation-everything.html: one patient's record, as
@@ -14,8 +16,15 @@ func (s *Server) everything(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	released, err := s.gate.Everything(ctx, &x.request, x.target.id,
-		gate.EverythingPage{Count: p.count, Cursor: p.cursor, Types: p.types, Clauses: p.since})
+	page := gate.EverythingPage{Count: p.count, Cursor: p.cursor, Types: p.types}
+	if !p.since.IsZero() {
+		q, refusal := s.tools.Parser.Parse("Patient", []search.Pair{{Name: "_lastUpdated", Value: "ge" + fhir.FormatInstant(p.since)}}, false)
+		if refusal != nil {
+			return answer{}, refusal
+		}
+		page.Clauses = q.Clauses
+	}
+	released, err := s.gate.Everything(ctx, &x.request, x.target.id, page)
 	if err != nil {
 		return answer{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -13,16 +14,16 @@ import (
 
 // history is R4 http.html#history of one resource.
 func (s *Server) history(ctx context.Context, x *exchange) (answer, error) {
-	p, err := s.paging(x, "_count")
+	p, err := s.paging(x, "_count", "_since")
 	if err != nil {
 		return answer{}, err
 	}
 	released, err := s.gate.History(ctx, &x.request, x.request.Type, x.target.id,
-		gate.HistoryPage{Count: p.count, Cursor: p.cursor})
+		gate.HistoryPage{Count: p.count, Cursor: p.cursor, Since: p.since})
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{released: released, form: formHistory, status: http.StatusOK, self: p.self, at: x.path}, nil
+	return answer{released: released, form: formHistory, status: http.StatusOK, self: p.self, at: x.path, whole: p.cursor == ""}, nil
 }
 
 // paged are the parameters of an answer that comes in pages and is no search.
@@ -30,8 +31,9 @@ type paged struct {
 	count  int
 	cursor string
 	types  []fhir.ResourceType
-	// since are the clauses of _since.
-	since []search.Clause
+	// since is _since: of everything, what changed then or later is meant
+	// (R4 http.html#history, patient-operation-everything.html).
+	since time.Time
 	// self is the query as it was understood, without the cursor.
 	self string
 }
@@ -68,28 +70,15 @@ func (s *Server) paging(x *exchange, known ...string) (paged, error) {
 				return p, err
 			}
 		case one.Name == "_since":
-			if p.since, err = s.since(one.Value); err != nil {
-				return p, err
+			// A plus that was not escaped has become a space.
+			if p.since, err = fhir.ParseInstant(strings.Replace(one.Value, " ", "+", 1)); err != nil {
+				return p, wrongParameter(one.Name, "it must be an instant, such as 2026-11-22T08:30:00+08:00")
 			}
 		}
 		self = append(self, one.Name+"="+escape(one.Value))
 	}
 	p.self = strings.Join(self, "&")
 	return p, nil
-}
-
-// since understands _since, of which everything changed then or later is meant
-// (R4 patient-operation-everything.html).
-func (s *Server) since(value string) ([]search.Clause, error) {
-	value = strings.Replace(value, " ", "+", 1) // a plus that was not escaped
-	if _, err := fhir.ParseInstant(value); err != nil {
-		return nil, wrongParameter("_since", "it must be an instant, such as 2026-11-22T08:30:00+08:00")
-	}
-	q, refusal := s.tools.Parser.Parse("Patient", []search.Pair{{Name: "_lastUpdated", Value: "ge" + value}}, false)
-	if refusal != nil {
-		return nil, refusal
-	}
-	return q.Clauses, nil
 }
 
 // types reads a list of resource types.

@@ -67,6 +67,7 @@ func interactions() []interaction {
 		{name: "delete", method: http.MethodDelete, pattern: onInstance, letter: 'd', audit: "delete", write: true, handle: (*Server).remove},
 		{name: "delete", method: http.MethodDelete, pattern: onType, letter: 'd', audit: "delete", write: true, handle: (*Server).removeWhere},
 		{name: "search-type", method: http.MethodGet, pattern: onType, letter: 's', audit: "search-type", handle: (*Server).searchType},
+		{name: "search-type", method: http.MethodGet, pattern: onType + "/_search", letter: 's', audit: "search-type", handle: (*Server).searchType},
 		{name: "search-type", method: http.MethodPost, pattern: onType + "/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchType},
 		{name: "search-compartment", method: http.MethodGet, pattern: onInstance + "/:of", letter: 's', audit: "search-type", handle: (*Server).searchCompartment},
 		{name: "search-compartment", method: http.MethodPost, pattern: onInstance + "/:of/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchCompartment},

@@ -65,8 +65,10 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 	r := c.Request
 	x := &exchange{row: row, method: r.Method, query: r.URL.RawQuery}
 	x.path = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, Root), "/")
-	for _, p := range c.Params {
-		x.target.set(p.Key, p.Value)
+	if row.pattern != "" { // else they are of a route that did not fit
+		for _, p := range c.Params {
+			x.target.set(p.Key, p.Value)
+		}
 	}
 	x.request = gate.Request{
 		Now:         s.cfg.Now(),
@@ -173,6 +175,8 @@ func (s *Server) unmatchedError(x *exchange) error {
 	switch {
 	case !known:
 		return refuse(problemUnknownPath)
+	case t.reserved():
+		return refuse(problemUnknownOperation)
 	case t.kind != "" && s.tools.Definitions.Resource(t.kind) == nil:
 		return refuse(problemUnknownType)
 	case row != nil: // an id where a word of the interface stands
