@@ -82,13 +82,13 @@ func appendTime(dst []byte, t time.Time) []byte {
 // Decode reads what AppendBinary wrote, and nothing else.
 func Decode(b []byte) (Event, error) {
 	var e Event
-	d := decoder{rest: b}
+	d := decoder{rest: string(b)} // its texts share one copy of the record
 	if v := d.byte(); v != version {
 		return Event{}, fmt.Errorf("%w: version %d", ErrRecord, v)
 	}
 	flags := d.byte()
 	d.bad = d.bad || flags&^flagGlass != 0
-	copy(e.ID[:], d.bytes(len(e.ID)))
+	copy(e.ID[:], d.text(len(e.ID)))
 	e.Recorded = d.time()
 	e.Kind, e.Action, e.Outcome = Kind(d.byte()), Action(d.byte()), Outcome(d.byte())
 	e.Level = consent.Level(d.byte())
@@ -124,29 +124,34 @@ func Decode(b []byte) (Event, error) {
 
 // decoder takes a record apart. Once bad, it yields zeros.
 type decoder struct {
-	rest []byte
+	rest string
 	bad  bool
 }
 
-func (d *decoder) bytes(n int) []byte {
+func (d *decoder) text(n int) string {
 	if d.bad || n < 0 || n > len(d.rest) {
 		d.bad = true
-		return nil
+		return ""
 	}
-	b := d.rest[:n]
+	s := d.rest[:n]
 	d.rest = d.rest[n:]
-	return b
+	return s
 }
 
 func (d *decoder) byte() byte {
-	if b := d.bytes(1); b != nil {
-		return b[0]
+	if s := d.text(1); s != "" {
+		return s[0]
 	}
 	return 0
 }
 
+// number are the bytes a number may take.
+func (d *decoder) number() []byte {
+	return []byte(d.rest[:min(len(d.rest), binary.MaxVarintLen64)])
+}
+
 func (d *decoder) uvarint() uint64 {
-	v, n := binary.Uvarint(d.rest)
+	v, n := binary.Uvarint(d.number())
 	if n <= 0 || d.bad {
 		d.bad = true
 		return 0
@@ -168,11 +173,11 @@ func (d *decoder) count(size int) int {
 
 func (d *decoder) string() string {
 	n := d.count(1)
-	return string(d.bytes(n))
+	return d.text(n)
 }
 
 func (d *decoder) time() time.Time {
-	ms, n := binary.Varint(d.rest)
+	ms, n := binary.Varint(d.number())
 	if n <= 0 || d.bad {
 		d.bad = true
 		return time.Time{}

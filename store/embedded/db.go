@@ -30,7 +30,8 @@ type DB struct {
 	epochs   epochs
 	log      auditLog
 	shelf    shelf
-	salt     []byte // for drawOrdinal
+	events   *eventIndex // nil without an indexer
+	salt     []byte      // for drawOrdinal
 	figures  figures
 
 	stop context.CancelFunc
@@ -74,6 +75,11 @@ func (db *DB) prepare() error {
 		return err
 	}
 	db.types.Store(&types)
+	if db.opt.Indexer != nil {
+		if db.events, err = newEventIndex(db.opt.Indexer, db.opt.Definitions); err != nil {
+			return err
+		}
+	}
 	if err := db.log.open(db); err != nil {
 		return err
 	}

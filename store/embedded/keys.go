@@ -48,7 +48,7 @@ const (
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 2"
+const schema = "vitrine embedded 3"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64

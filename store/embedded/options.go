@@ -13,10 +13,10 @@ import (
 
 // Options are what a deployment chooses; zero values mean the defaults.
 type Options struct {
-	// Indexer makes the index entries of AuditEvents. Without one the records
-	// stay in the log and are found by no search.
-	Indexer *search.Indexer
-	// Definitions tell which search parameters are ranges.
+	// Indexer makes the index entries of AuditEvents, whose search parameters
+	// Definitions name. Without one the records stay in the log and are found by
+	// no search.
+	Indexer     *search.Indexer
 	Definitions *r4.Definitions
 	// CacheSize is the size of the block cache in bytes; default 256 MiB.
 	CacheSize int64

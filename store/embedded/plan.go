@@ -92,8 +92,12 @@ func (v *view) clauseStream(e consent.Edition, t typeNumber, c search.Clause, li
 		return nil, errMany
 	}
 	var all union
+	stream := v.matchStream
+	if n, ok := v.typeNumber(typeAuditEvent); ok && n == t {
+		stream = v.eventStream
+	}
 	for _, m := range c.Any {
-		s, err := v.matchStream(e, t, m, limit)
+		s, err := stream(e, t, m, limit)
 		if err != nil {
 			return nil, errors.Join(err, all.close())
 		}

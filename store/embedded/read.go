@@ -83,6 +83,9 @@ func (v *view) locate(t fhir.ResourceType, id string) (place, error) {
 func (v *view) current(e consent.Edition, t fhir.ResourceType, tn typeNumber, n number) (place, error) {
 	p := place{t: tn, n: n, edition: e}
 	raw, closer, err := v.src.Get(keyCurrent(make([]byte, 0, 16), e, tn, n))
+	if errors.Is(err, pebble.ErrNotFound) && t == typeAuditEvent {
+		raw, closer, err = v.src.Get(keyRow(nil, e, tn, n)) // the row is all there is of an event
+	}
 	if errors.Is(err, pebble.ErrNotFound) {
 		return place{}, store.ErrNotFound
 	}

@@ -161,7 +161,7 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 		b.parts[e] = k
 	}
 	if at, ok := k.seek(primary); !ok || at != primary {
-		return store.Found{}, errHeader
+		return b.event(e, primary, t)
 	}
 	value, err := k.it.ValueAndErr()
 	if err != nil {
@@ -172,6 +172,19 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 		return store.Found{}, err
 	}
 	return b.view.found(&b.head, e, body)
+}
+
+// event reads an AuditEvent, of which there is no more than the row.
+func (b *bodies) event(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
+	p, err := b.view.current(e, t, b.t, primary)
+	if err != nil {
+		return store.Found{}, err
+	}
+	defer p.closer.Close()
+	if p.head.record == 0 {
+		return store.Found{}, errHeader
+	}
+	return b.view.found(&p.head, e, nil)
 }
 
 func (b *bodies) close() error {

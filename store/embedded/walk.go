@@ -26,6 +26,7 @@ type walk struct {
 	rows    *keys
 	own     *owners
 	known   names
+	events  *eventPostings // makes the entries of events, once it is asked to
 	budget  *int
 	steps   int
 
@@ -125,6 +126,11 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, store.ErrTooCostly
 	}
 	w.n, w.entries = n, rest
+	if w.head.record != 0 && len(w.q.Clauses)+len(w.q.Sort) > 0 {
+		if w.entries, err = w.view.entriesOfEvent(&w.events, w.head.record, w.head.id, w.edition); err != nil {
+			return false, err
+		}
+	}
 	return w.q.Matches(w.entries), nil
 }
 
