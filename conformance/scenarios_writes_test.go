@@ -116,8 +116,8 @@ func TestScenario72ConditionalCreateIsNoOracle(t *testing.T) {
 	c := newCast(t)
 	c.post(t, c.systemB, identified(condition("p", ""), "taken")).want(t, http.StatusCreated)
 	w := pair{since: instantLongAgo}
-	foreign := c.do(t, c.systemA, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "taken"))).with("If-None-Exist", mine+"taken")).want(t, http.StatusCreated)
-	fresh := c.do(t, c.systemA, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "fresh"))).with("If-None-Exist", mine+"fresh")).want(t, http.StatusCreated)
+	foreign := c.do(t, c.systemA, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "taken"))).with("If-None-Exist", mine+"taken").with("Prefer", "return=minimal")).want(t, http.StatusCreated)
+	fresh := c.do(t, c.systemA, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "fresh"))).with("If-None-Exist", mine+"fresh").with("Prefer", "return=minimal")).want(t, http.StatusCreated)
 	if w.fresh(foreign) != w.fresh(fresh) {
 		t.Errorf("the answers differ:\n%s\n%s", w.fresh(foreign), w.fresh(fresh))
 	}

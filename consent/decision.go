@@ -2,6 +2,7 @@ package consent
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"vitrine/fhir"
@@ -42,7 +43,11 @@ func (d Decision) Edition(t fhir.ResourceType, labels []string) Edition {
 	if t == "" || t == "Consent" || t == "AuditEvent" || slices.Contains(labels, LabelOversight) {
 		return 0
 	}
-	switch d.levelOf(subject{t, labels}) {
+	level := d.levelOf(subject{t, labels})
+	if level == Full {
+		level = d.levelWithin(labels)
+	}
+	switch level {
 	case Full:
 		return EditionFull
 	case Basic:
@@ -65,7 +70,7 @@ func (d Decision) Excludes(t fhir.ResourceType, e Edition) bool {
 		return false
 	}
 	if d.Level == None || d.Level == Self || !slices.ContainsFunc(d.rules, labelling) {
-		return true
+		return d.rules == nil || e != EditionBasic || !basicType(t) // what is held within may take one to Basic
 	}
 	return t == "" || t == "Consent" || t == "AuditEvent" || (e == EditionBasic && !basicType(t))
 }
@@ -87,6 +92,27 @@ func (d *Decision) levelOf(s subject) Level {
 		return Basic
 	}
 	return meet(d.rules, d.caller, s, d.at)
+}
+
+// withinPrefix starts the labels that Within makes.
+const withinPrefix = Canon + "/CodeSystem/within|"
+
+// Within is the label of a row that holds, or goes with, a resource of the type:
+// what a rule says about the type concerns the row too.
+func Within(t fhir.ResourceType) string { return withinPrefix + string(t) }
+
+// levelWithin is Full unless the restrictions hide something of what the labels
+// say is held within.
+func (d *Decision) levelWithin(labels []string) Level {
+	if d.rules == nil {
+		return Full
+	}
+	for _, l := range labels {
+		if typ, ok := strings.CutPrefix(l, withinPrefix); ok && d.levelOf(subject{fhir.ResourceType(typ), labels}) != Full {
+			return Basic
+		}
+	}
+	return Full
 }
 
 // basicType reports whether the type is of the basic set.

@@ -24,17 +24,65 @@ func (v *visit) partition() *consent.Universe {
 // only is the one resource of the caller's own that the condition matches;
 // ErrMultiple when there are more.
 func (w *writing) only(ctx context.Context, cond *search.Query) (f store.Found, ok bool, err error) {
-	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
-	page, err := w.tx.Search(ctx, w.partition(), &q, store.PageRequest{Limit: 2})
+	found, err := w.matching(ctx, w.partition(), cond)
 	switch {
 	case err != nil:
 		return f, false, err
-	case len(page.Found) > 1:
+	case len(found) > 1:
 		return f, false, ErrMultiple
-	case len(page.Found) == 0:
+	case len(found) == 0:
 		return f, false, nil
 	}
-	return page.Found[0], true, nil
+	return found[0], true, nil
+}
+
+// matching are the resources of a universe that the condition matches; of many,
+// two or more.
+func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.Query) (found []store.Found, err error) {
+	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
+	var after []byte
+	for {
+		page, err := v.reader.Search(ctx, u, &q, store.PageRequest{Limit: conditionPage, After: after})
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range page.Found {
+			ok, err := v.says(f, &q)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				found = append(found, f)
+			}
+		}
+		if len(found) > 1 || len(page.Next) == 0 {
+			return found, nil
+		}
+		after = page.Next
+	}
+}
+
+// conditionPage is how many matches of a condition are looked at together.
+const conditionPage = 8
+
+// says reports whether a condition matches by what the resource itself says. To
+// which patient the server linked it inside is not the contributor's to ask: it
+// would tell who is on file, and under which id.
+func (v *visit) says(f store.Found, q *search.Query) (ok bool, err error) {
+	if v.caller.Kind == consent.Custodian || f.Home == consent.HomeShared {
+		return true, nil
+	}
+	err = v.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
+		var e search.Entries
+		if err := v.g.tools.Indexer.Index(&e, t); err != nil {
+			return err
+		}
+		search.AppendCommon(&e, f.ID, f.Updated)
+		e.Sort()
+		ok = q.Matches(e.Encode(nil))
+		return nil
+	})
+	return ok, err
 }
 
 // UpdateWhere answers R4 http.html#cond-update.
@@ -152,13 +200,17 @@ func (w *writing) remove(ctx context.Context, t fhir.ResourceType, id, ifMatch s
 	if err := w.tx.Delete(t, id, out.Resource.Version, basic, w.now); err != nil {
 		return Item{}, err
 	}
-	return out, w.removed(prior, out.Resource)
+	return out, w.removed(ctx, prior, out.Resource)
 }
 
 // removed touches and notes what a deletion bears on.
-func (w *writing) removed(prior *store.Found, r fhir.Resource) error {
-	w.touch(r.Type, prior.Patients, nil, prior.Labels, nil)
-	err := w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
+func (w *writing) removed(ctx context.Context, prior *store.Found, r fhir.Resource) error {
+	named, err := w.named(ctx, prior)
+	if err != nil {
+		return err
+	}
+	w.touch(r.Type, named, nil, prior.Labels, nil)
+	err = w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
 		if r.Type == "Patient" {
 			for _, id := range w.g.links(t) {
 				w.tx.Touch(keyPatient(id))

@@ -80,13 +80,42 @@ func (g *Gate) understand(t fhir.ResourceType, tape *fhir.Tape) *draft {
 	return &draft{typ: t, tape: tape, owners: g.tools.Compartments.Of(tape, g.cfg.BaseURL), labels: labels(tape)}
 }
 
-// labels are the security labels of a resource, "system|code".
+// labels are the security labels of a resource and of all that it holds,
+// "system|code", with one for each type that it holds: a rule about what is
+// within concerns the whole.
 func labels(t *fhir.Tape) []string {
-	var out []string
-	elements(t, t.Field(t.Root(), "meta"), "security", func(n fhir.Node) {
-		out = append(out, t.Text(t.Field(n, "system"))+"|"+t.Text(t.Field(n, "code")))
+	out := labelsOf(nil, t, t.Root())
+	switch t.Text(t.Field(t.Root(), "resourceType")) {
+	case "Bundle", "Parameters":
+		return labelsWithin(out, t, t.Root())
+	default:
+		if held := t.Field(t.Root(), "contained"); held != fhir.None {
+			return labelsWithin(out, t, held)
+		}
+		return out
+	}
+}
+
+// labelsOf appends the labels of one resource.
+func labelsOf(dst []string, t *fhir.Tape, resource fhir.Node) []string {
+	elements(t, t.Field(resource, "meta"), "security", func(n fhir.Node) {
+		dst = append(dst, t.Text(t.Field(n, "system"))+"|"+t.Text(t.Field(n, "code")))
 	})
-	return out
+	return dst
+}
+
+// labelsWithin appends those of the resources below n.
+func labelsWithin(dst []string, t *fhir.Tape, n fhir.Node) []string {
+	for c := t.First(n); c != fhir.None; c = t.Next(c) {
+		if k := t.Kind(c); k != fhir.Object && k != fhir.Array {
+			continue
+		}
+		if name := t.Text(t.Field(c, "resourceType")); name != "" {
+			dst = merge(dst, append(labelsOf(nil, t, c), consent.Within(fhir.ResourceType(name))))
+		}
+		dst = labelsWithin(dst, t, c)
+	}
+	return dst
 }
 
 // contributor is the partition into which the caller writes (ACCESS §4).

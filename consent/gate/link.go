@@ -15,14 +15,18 @@ import (
 type homing struct {
 	home     consent.Home
 	patients []string
-	links    []search.Link
-	awaits   []fhir.Identifier
+	// named are the patients it names, also when it has found no home.
+	named  []string
+	links  []search.Link
+	awaits []fhir.Identifier
+	// labels are its own, and those of what it goes with.
+	labels []string
 }
 
 // home works out to whom the draft belongs. Logical references are linked here,
 // inside the server; what cannot be linked is kept in quarantine (ACCESS §4).
 func (w *writing) home(ctx context.Context, d *draft) (homing, error) {
-	h := homing{patients: slices.Clone(d.owners.Patients)}
+	h := homing{patients: slices.Clone(d.owners.Patients), labels: d.labels}
 	if d.typ == "Patient" {
 		h.patients = merge(h.patients, []string{d.id})
 	}
@@ -43,6 +47,7 @@ func (w *writing) home(ctx context.Context, d *draft) (homing, error) {
 		return h, err
 	}
 	slices.Sort(h.patients)
+	h.named = h.patients
 	switch {
 	case len(h.awaits) > 0 || !known:
 		h.home = consent.HomeQuarantine
@@ -57,8 +62,24 @@ func (w *writing) home(ctx context.Context, d *draft) (homing, error) {
 	return h, nil
 }
 
-// inherit takes over the patients of the resources whose owners the draft
-// shares. known is false when one of them has no home of its own; shared is
+// named are the patients a row on file names. One without a home of its own may
+// yet bear on what is known of them: a restriction holds wherever it is kept.
+func (w *writing) named(ctx context.Context, f *store.Found) (patients []string, err error) {
+	if f.Deleted || f.Home != consent.HomeQuarantine || !bearsOnFacts(f.Resource.Type) {
+		return f.Patients, nil
+	}
+	err = w.g.parsed(*f, func(f store.Found, t *fhir.Tape) error {
+		d := w.g.understand(f.Resource.Type, t)
+		d.id, d.contributor = f.ID, f.Contributor
+		h, err := w.home(ctx, d)
+		patients = h.named
+		return err
+	})
+	return patients, err
+}
+
+// inherit takes over the patients and the labels of the resources whose owners
+// the draft shares. known is false when one of them has no home of its own; shared is
 // true when there are some and all are shared.
 func (w *writing) inherit(ctx context.Context, d *draft, h *homing) (shared, known bool, err error) {
 	shared = len(d.owners.Inherits) > 0
@@ -72,6 +93,8 @@ func (w *writing) inherit(ctx context.Context, d *draft, h *homing) (shared, kno
 		}
 		shared = shared && row.Home == consent.HomeShared
 		h.patients = merge(h.patients, row.Patients)
+		// What a rule hides must not come out through what goes with it.
+		h.labels = merge(slices.Clone(h.labels), append(slices.Clone(row.Labels), consent.Within(row.Type)))
 	}
 	return shared, true, nil
 }
@@ -92,12 +115,13 @@ func (w *writing) rowOf(ctx context.Context, ref fhir.Reference) (row consent.Ro
 }
 
 // patientOf is the Patient an identifier stands for: the custodian's own, else
-// the contributor's own, else the only one there is. In doubt it is nobody.
+// the contributor's own. In doubt it is nobody, and never a Patient of another
+// contributor, who could make one up to draw to it what is somebody else's.
 func (w *writing) patientOf(ctx context.Context, id fhir.Identifier, contributor string) (patient string, ok bool, err error) {
 	if id.Value == "" {
 		return "", false, nil
 	}
-	var master, own, others []string
+	var master, own []string
 	clauses := []search.Clause{w.g.coded("Patient", "identifier", fhir.Coding{System: id.System, Code: id.Value})}
 	err = w.each(ctx, "Patient", clauses, func(f store.Found, _ *fhir.Tape) error {
 		switch f.Contributor {
@@ -105,15 +129,13 @@ func (w *writing) patientOf(ctx context.Context, id fhir.Identifier, contributor
 			master = append(master, f.ID)
 		case contributor:
 			own = append(own, f.ID)
-		default:
-			others = append(others, f.ID)
 		}
 		return nil
 	})
 	if err != nil {
 		return "", false, err
 	}
-	for _, ids := range [][]string{master, own, others} {
+	for _, ids := range [][]string{master, own} {
 		if len(ids) > 0 {
 			return ids[0], len(ids) == 1, nil
 		}

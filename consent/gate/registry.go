@@ -146,11 +146,13 @@ func (v *view) organization(ctx context.Context, id string) (active bool, parent
 	return active, parent, ok, err
 }
 
-// roles are those in which the user may act for the organisation.
+// roles are those in which the user may act for the organisation. Only the
+// custodian's count: an organisation does not say for itself who of its staff
+// takes part in care.
 func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
 	var roles []role
 	keep := func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" && f.Contributor != c.Organization {
+		if f.Contributor != "" {
 			return nil
 		}
 		r, err := v.role(ctx, f.ID, t)
@@ -222,14 +224,14 @@ func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) 
 }
 
 // workplaces are the ids of the organisations a Practitioner or a
-// PractitionerRole works for now.
+// PractitionerRole works for now, as the custodian has it: whoever could claim
+// somebody's doctor for itself would be registered with all who name the doctor.
 func (v *view) workplaces(ctx context.Context, b *basis, ref string) ([]string, error) {
 	b.on(v.snap, keyDirectory)
 	var ids []string
 	keep := func(f store.Found, t *fhir.Tape) error {
 		o := v.g.reference(t, t.Field(t.Root(), "organization"))
-		if o.Type != "Organization" || (f.Contributor != "" && f.Contributor != o.ID) ||
-			!isActive(t, t.Root()) {
+		if f.Contributor != "" || o.Type != "Organization" || !isActive(t, t.Root()) {
 			return nil
 		}
 		p := period(t, t.Field(t.Root(), "period"))

@@ -11,7 +11,6 @@ import (
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
-	"vitrine/store"
 )
 
 // name makes the entry's fullUrl stand for the resource, in every form in which
@@ -119,12 +118,12 @@ func (r *rewriter) conditional(ctx context.Context, s string) (string, error) {
 	}
 	ids := map[string]bool{}
 	for _, u := range r.referable() {
-		page, err := r.reader.Search(ctx, u, q, store.PageRequest{Limit: 2})
+		found, err := r.matching(ctx, u, q)
 		if err != nil {
 			return "", err
 		}
-		for i := range page.Found {
-			ids[page.Found[i].ID] = true
+		for i := range found {
+			ids[found[i].ID] = true
 		}
 	}
 	if len(ids) != 1 {

@@ -245,7 +245,7 @@ func (w *writing) conditions(ctx context.Context, p *plan, items []Item) (now *p
 		}
 		if ok && s.entry.IfNoneExist != nil {
 			done[i] = true
-			items[i] = Item{Resource: f.Resource, Status: http.StatusOK}
+			items[i] = w.already(f)
 		}
 	}
 	if len(found) == 0 {

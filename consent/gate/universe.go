@@ -131,6 +131,9 @@ func (v *view) linksOf(ctx context.Context, organization string) ([]search.Match
 	doctors := []string{ref}
 	roles := []search.Clause{v.g.refers("PractitionerRole", "organization", ref)}
 	err := v.each(ctx, "PractitionerRole", roles, func(f store.Found, t *fhir.Tape) error {
+		if f.Contributor != "" {
+			return nil // as workplaces has it
+		}
 		doctors = append(doctors, "PractitionerRole/"+f.ID)
 		if p := v.g.reference(t, t.Field(t.Root(), "practitioner")); p.Type == "Practitioner" {
 			doctors = append(doctors, p.Local())

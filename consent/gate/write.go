@@ -43,11 +43,19 @@ func (w *writing) create(ctx context.Context, d *draft, cond *search.Query) (ite
 	if cond != nil {
 		f, ok, err := w.only(ctx, cond)
 		if err != nil || ok {
-			return Item{Resource: f.Resource, Status: http.StatusOK}, false, err
+			return w.already(f), false, err
 		}
 	}
 	r, err := w.put(ctx, d, nil)
 	return Item{Resource: r, Status: http.StatusCreated}, true, err
+}
+
+// already is the answer when a conditional create finds what it asked for: which
+// it is, and nothing of what is in it, since to write is no right to read.
+func (w *writing) already(f store.Found) Item {
+	w.note(f.Patients, versioned(f.Resource))
+	f.JSON = nil
+	return Item{Resource: f.Resource, Status: http.StatusOK}
 }
 
 // Update answers R4 http.html#update. ifMatch is the version required; empty
@@ -197,6 +205,9 @@ func (w *writing) following(ctx context.Context, d *draft, h homing, prior *stor
 	if prior != nil {
 		full, before = next(prior.Version), prior.Row
 		var err error
+		if before.Patients, err = w.named(ctx, prior); err != nil {
+			return nil, before, err
+		}
 		if kept, err = w.basicOf(ctx, prior); err != nil {
 			return nil, before, err
 		}
@@ -248,7 +259,7 @@ func (w *writing) basicOf(ctx context.Context, f *store.Found) (*store.Found, er
 
 // store puts the row. before is the row it replaces; zero when it is new.
 func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) error {
-	row := consent.Row{Type: d.typ, Home: h.home, Patients: h.patients, Contributor: d.contributor, Labels: d.labels}
+	row := consent.Row{Type: d.typ, Home: h.home, Patients: h.patients, Contributor: d.contributor, Labels: h.labels}
 	p := store.Put{Row: row, ID: d.id, Full: e.full}
 	if d.basic != nil && h.home == consent.HomePatients && len(h.patients) == 1 {
 		p.Basic = &e.basic
@@ -257,7 +268,7 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 		return err
 	}
 	w.rows[string(d.typ)+"/"+d.id] = row
-	w.touch(d.typ, row.Patients, before.Patients, before.Labels, row.Labels)
+	w.touch(d.typ, h.named, before.Patients, before.Labels, row.Labels)
 	if d.typ == "Patient" {
 		for _, id := range w.g.links(d.tape) {
 			w.tx.Touch(keyPatient(id))

@@ -75,7 +75,9 @@ func written(r gate.Released, x *exchange) answer {
 	}
 	switch x.prefer.returns {
 	case returnUnsaid, returnRepresentation:
-		a.form = formResource
+		if items := r.Items(); len(items) == 1 && len(items[0].Resource.JSON) > 0 { // a condition that matched gives nothing back
+			a.form = formResource
+		}
 	case returnOutcome:
 		a.form = formDone
 	case returnMinimal:

@@ -35,8 +35,8 @@ func (s *Server) searchCompartment(ctx context.Context, x *exchange) (answer, er
 	if err != nil {
 		return answer{}, err
 	}
-	if err := s.tools.Parser.Compartment(q, string(owner), x.target.id); err != nil {
-		return answer{}, err
+	if s.tools.Parser.Compartment(q, string(owner), x.target.id) != nil {
+		return answer{}, refuse(problemUnknownPath) // R4 has no such type in the compartment
 	}
 	return s.search(ctx, x, q, cursor, string(owner)+"/"+x.target.id+"/"+string(x.request.Type))
 }

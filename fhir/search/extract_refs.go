@@ -13,6 +13,7 @@ func (w *walker) reference(a *action, n fhir.Node) {
 	literal := w.field(n, "reference", 0)
 	if len(literal) > 0 && w.pointsTo(a, n, literal) {
 		w.literal(a.param, literal)
+		w.contained(a.param, literal)
 	}
 	identifier := w.tape.Field(n, "identifier")
 	if identifier == fhir.None {
@@ -26,11 +27,32 @@ func (w *walker) reference(a *action, n fhir.Node) {
 	if a.resolves != "" && a.resolves != "Patient" {
 		return
 	}
+	w.linked(a.param, system, value)
+}
+
+// linked adds the patient for whom an identifier stands.
+func (w *walker) linked(p Param, system, value []byte) {
 	for _, l := range w.links {
 		if l.Identifier.System == string(system) && l.Identifier.Value == string(value) {
 			at := w.out.begin(tagReference)
 			w.out.buf = append(append(w.out.buf, "Patient/"...), l.Patient...)
-			w.out.commit(a.param, at)
+			w.out.commit(p, at)
+		}
+	}
+}
+
+// contained adds the patient for whom a contained Patient stands.
+func (w *walker) contained(p Param, literal []byte) {
+	if len(w.links) == 0 || len(literal) < 2 || literal[0] != '#' {
+		return
+	}
+	t := w.tape
+	for c := t.First(t.Field(t.Root(), "contained")); c != fhir.None; c = t.Next(c) {
+		if string(w.field(c, "resourceType", 1)) != "Patient" || string(w.field(c, "id", 1)) != string(literal[1:]) {
+			continue
+		}
+		for i := t.First(t.Field(c, "identifier")); i != fhir.None; i = t.Next(i) {
+			w.linked(p, w.field(i, "system", 2), w.field(i, "value", 3))
 		}
 	}
 }
