@@ -102,7 +102,9 @@ type PageRequest struct {
 	Count bool
 }
 
-// Page is one page of matches, in the order of the query.
+// Page is one page of matches, in the order of the query. What sorts alike, and
+// everything when the query does not sort, stands in an order that the store
+// gives once and for all and in which what is not in the universe has no part.
 type Page struct {
 	Found []Found
 	// Next continues after this page; empty when nothing follows. It is for

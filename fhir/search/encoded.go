@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
+	"strings"
 )
 
 // Encoded are the entries of a resource as Entries.AppendBinary writes them. A
@@ -121,14 +122,15 @@ func (q *Query) Matches(e Encoded) bool {
 
 // SortValue is the value by which a resource sorts, of equal length and order
 // for times and numbers: the least of its values when ascending, the greatest
-// when descending (R4 search.html#sort). ok is false when it has none.
+// when descending (R4 search.html#sort). A range sorts by its low bound and then
+// by its high one, which R4 leaves to the server. ok is false when it has none.
 func SortValue(e Encoded, k SortKey) (v []byte, ok bool) {
 	for c := e.cursor(); c.next() && c.param <= k.Param; {
 		if c.param != k.Param {
 			continue
 		}
-		value := sortable(c.value, k)
-		if value == nil {
+		value, sorts := k.Cut(c.value)
+		if !sorts {
 			continue
 		}
 		if order := bytes.Compare(value, v); !ok || (order < 0) != k.Descending && order != 0 {
@@ -138,29 +140,24 @@ func SortValue(e Encoded, k SortKey) (v []byte, ok bool) {
 	return v, ok
 }
 
-// sortable is the part of a value that sorts; nil for entries that repeat
-// another one in a form made for matching.
-func sortable(value []byte, k SortKey) []byte {
-	if len(value) == 0 {
-		return nil
-	}
+// Tags are the first bytes of the values that sort by the key.
+func (k SortKey) Tags() string {
 	if k.Range {
-		switch value[0] {
-		case tagMoment, tagMoment - wide, tagNumber, tagNumber - wide, tagValue, tagValue - wide:
-		default:
-			return nil
-		}
-		if len(value) != 17 {
-			return nil
-		}
-		if k.Descending {
-			return value[9:]
-		}
-		return value[1:9]
+		return rangeTags
 	}
-	switch value[0] {
-	case tagCode, tagText, tagReference, tagURI:
-		return value[1:]
+	return plainTags
+}
+
+const (
+	rangeTags = string(tagMoment-wide) + string(tagNumber-wide) + string(tagValue-wide) + string(tagMoment) + string(tagNumber) + string(tagValue)
+	plainTags = string(tagReference) + string(tagCode) + string(tagText) + string(tagURI)
+)
+
+// Cut is the part of a value that sorts, which is all behind its tag; ok is
+// false for entries that repeat another one in a form made for matching.
+func (k SortKey) Cut(value []byte) (part []byte, ok bool) {
+	if len(value) == 0 || strings.IndexByte(k.Tags(), value[0]) < 0 || (k.Range && len(value) != 17) {
+		return nil, false
 	}
-	return nil
+	return value[1:], true
 }

@@ -326,10 +326,10 @@ func TestSortValue(t *testing.T) {
 	}
 	number := func(s string) string {
 		n, _ := parseNumber([]byte(s))
-		low, _ := n.decimal().bounds()
-		return string(appendBounds(nil, low, 0)[:8])
+		low, high := n.decimal().bounds()
+		return string(appendBounds(nil, low, high))
 	}
-	want := []string{number("0.8"), number("7"), "r1", "", ""}
+	want := []string{number("0.8"), number("3")[:8] + number("7")[8:], "r1", "", ""}
 	for i, k := range q.Sort {
 		v, ok := SortValue(e, k)
 		if want[i] != "" && string(v) != want[i] {

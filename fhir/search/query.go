@@ -44,8 +44,8 @@ type Clause struct {
 // SortKey is one key of _sort.
 type SortKey struct {
 	Param Param
-	// Range says that entries of Param end in two bounds of eight bytes: the
-	// low one sorts ascending, the high one descending.
+	// Range says that entries of Param end in two bounds of eight bytes: they
+	// sort by the low one, and then by the high one.
 	Range      bool
 	Descending bool
 }

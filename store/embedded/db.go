@@ -25,7 +25,8 @@ type DB struct {
 	life life
 	// turn is held by the one writer.
 	turn     chan struct{}
-	counters counters // under turn
+	counters counters         // under turn
+	several  map[several]bool // known to be marked; under turn
 	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]
 	epochs   epochs
 	log      auditLog
@@ -48,7 +49,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1)}
+	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1), several: map[several]bool{}}
 	if err := db.prepare(); err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}

@@ -21,6 +21,7 @@ import (
 //	D edition, type, primary number         → header, JSON: the current version
 //	V sequence, edition, ^version count     → header, JSON: a former version
 //	X edition, parameter, type, value, number → nothing: a posting
+//	S edition, parameter, type              → nothing: some row has several ranges
 //	A number of the record                  → an audit record
 //
 // R holds header and entries together and is ordered by type and then patient,
@@ -36,6 +37,7 @@ const (
 	spaceCurrent  = 'D'
 	spaceVersion  = 'V'
 	spacePosting  = 'X'
+	spaceSeveral  = 'S'
 	spaceAuditLog = 'A'
 )
 
@@ -129,6 +131,20 @@ func keyVersion(dst []byte, sequence uint64, e consent.Edition, count uint64) []
 
 func keyAudit(dst []byte, record uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, spaceAuditLog), record)
+}
+
+// several is a parameter of which rows of a type may have several ranges, in an
+// edition.
+type several struct {
+	edition consent.Edition
+	param   search.Param
+	t       typeNumber
+}
+
+func (s several) key() []byte {
+	k := prefixPostings(nil, s.edition, s.param, s.t)
+	k[0] = spaceSeveral
+	return k
 }
 
 // prefixParam starts the postings of a parameter, all types.

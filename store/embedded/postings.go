@@ -46,6 +46,9 @@ func (x *tx) repost(c *change, e consent.Edition, old *was, h *header, entries s
 	if old.found {
 		s.old = entriesOf(s.old, e, &old.head, old.entries)
 	}
+	if err := x.noteSeveral(c.t, e, s.new); err != nil {
+		return err
+	}
 	if old.found && h != nil && slices.Equal(c.were, c.are) {
 		return x.repostChanged(c, e)
 	}
@@ -56,6 +59,31 @@ func (x *tx) repost(c *change, e consent.Edition, old *was, h *header, entries s
 	}
 	for _, entry := range s.new {
 		if err := x.post(c, e, entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteSeveral marks the parameters of which a row has more than one range. For
+// the others, the range by which a row sorts is the one that a query met.
+func (x *tx) noteSeveral(t typeNumber, e consent.Edition, all []entry) error {
+	last := several{edition: e, t: t}
+	some := false
+	for _, one := range all {
+		if _, sorts := (search.SortKey{Range: true}).Cut(one.value); !sorts {
+			continue
+		}
+		again := some && one.param == last.param
+		last.param, some = one.param, true
+		if !again || x.db.several[last] || x.several[last] {
+			continue
+		}
+		if x.several == nil {
+			x.several = map[several]bool{}
+		}
+		x.several[last] = true
+		if err := x.batch.Set(last.key(), nil, nil); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -42,7 +43,10 @@ func (t *top) Pop() any {
 }
 
 // compare orders by the sort keys, what has no value last in either direction,
-// and then by number.
+// and then by number, in the direction of the first key. It is the order of the
+// postings of one key, so that one page may be read from them and the next
+// gathered. A number is drawn from the patient's id and counts the rows that
+// came; what a caller cannot see has no part in the order of what he can.
 func (t *top) compare(a, b position) int {
 	for i, k := range t.order {
 		x, y := a.keys[i], b.keys[i]
@@ -59,18 +63,37 @@ func (t *top) compare(a, b position) int {
 			return c
 		}
 	}
-	switch {
-	case a.n < b.n:
-		return -1
-	case a.n > b.n:
-		return 1
-	default:
-		return 0
+	if len(t.order) > 0 && t.order[0].Descending && a.keys[0].has {
+		return cmp.Compare(b.n, a.n)
 	}
+	return cmp.Compare(a.n, b.n)
 }
 
-// bySort looks at every match and keeps those of the page.
+// bySort gives a page in the order of the query. Either way of finding it gives
+// the same page.
 func (s *searching) bySort(ctx context.Context, page *store.Page) error {
+	if !s.orderable() {
+		return s.gather(ctx, page)
+	}
+	ways := [2]func(context.Context, *store.Page) error{s.gather, s.follow}
+	many, err := s.many(ctx)
+	if err != nil {
+		return err
+	}
+	if many {
+		ways[0], ways[1] = ways[1], ways[0]
+	}
+	for _, way := range ways {
+		*page, s.budget = store.Page{Total: -1}, s.view.db.opt.ScanBudget
+		if err = way(ctx, page); !errors.Is(err, store.ErrTooCostly) {
+			break
+		}
+	}
+	return err
+}
+
+// gather looks at every match and keeps those of the page.
+func (s *searching) gather(ctx context.Context, page *store.Page) error {
 	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &s.budget)
 	if err != nil {
 		return err
@@ -84,14 +107,19 @@ func (s *searching) bySort(ctx context.Context, page *store.Page) error {
 		page.Total = total
 	}
 	slices.SortFunc(first.items, func(a, b item) int { return first.compare(a.position, b.position) })
-	more := len(first.items) > s.p.Limit
+	return s.turn(first.items, page)
+}
+
+// turn makes the page of its items and, when there is one, the item after it.
+func (s *searching) turn(items []item, page *store.Page) error {
+	more := len(items) > s.p.Limit
 	if more {
-		first.items = first.items[:s.p.Limit]
+		items = items[:s.p.Limit]
 	}
 	if more && s.p.Limit > 0 {
-		page.Next = first.items[s.p.Limit-1].append(nil)
+		page.Next = items[s.p.Limit-1].append(nil)
 	}
-	return s.read(first.items, page)
+	return s.read(items, page)
 }
 
 func (s *searching) collect(ctx context.Context, m *walks, first *top) (total int, err error) {

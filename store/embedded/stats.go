@@ -31,7 +31,7 @@ func (db *DB) Stats() Stats {
 	s := Stats{
 		Writes: f.writes.Load(), Records: f.records.Load(), Snapshots: f.snapshots.Load(), Searches: f.searches.Load(),
 		Examined: f.examined.Load(),
-		Shelved: f.shelved.Load(), Unreadable: f.unreadable.Load(),
+		Shelved:  f.shelved.Load(), Unreadable: f.unreadable.Load(),
 	}
 	if settled, at := db.log.settled(), db.shelf.at.Load(); settled > at {
 		s.Backlog = settled - at

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -75,6 +76,7 @@ type tx struct {
 	wrote    map[typeNumber]bool
 	counters counters
 	types    map[fhir.ResourceType]typeNumber // met for the first time
+	several  map[several]bool                 // marked for the first time
 	touched  []string
 	records  [][]byte
 	scratch  scratch
@@ -128,6 +130,7 @@ func (x *tx) commit() (*pebble.Batch, error) {
 	x.db.epochs.done(next)
 	x.db.counters = x.counters
 	x.db.addTypes(x.types)
+	maps.Copy(x.db.several, x.several)
 	if x.batch.Empty() {
 		return nil, nil //nolint:nilnil // no batch means nothing was written
 	}

@@ -30,7 +30,7 @@ func testSort(t *testing.T, st store.Store) {
 		want []string
 	}{
 		{"by low bound", []search.SortKey{byDate(false)}, []string{"o4", "o5", "o1", "o2", "o3"}},
-		{"by high bound, descending", []search.SortKey{byDate(true)}, []string{"o1", "o2", "o4", "o5", "o3"}},
+		{"by low bound, descending, and then by high bound", []search.SortKey{byDate(true)}, []string{"o2", "o4", "o1", "o5", "o3"}},
 		{"two keys", []search.SortKey{plain(false), byDate(false)}, []string{"o5", "o2", "o1", "o3", "o4"}},
 		{"two keys, mixed", []search.SortKey{plain(true), byDate(true)}, []string{"o4", "o1", "o3", "o2", "o5"}},
 	} {
