@@ -28,6 +28,7 @@ type House struct {
 	base    string // base URL, without /fhir
 	data    *dataDir
 	store   store.Store
+	gate    *gate.Gate
 	handler http.Handler
 	// closers undo what was opened; the last is called first.
 	closers []func() error
@@ -74,7 +75,7 @@ func build(cfg settings, base string, log *slog.Logger) (_ *House, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.handler = porch.Handler()
+	h.gate, h.handler = door, porch.Handler()
 	return h, nil
 }
 
@@ -177,6 +178,8 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 	}
 	stopAdmin := h.startAdmin(ctx)
 	defer stopAdmin()
+	stopSweep := h.startSweep(ctx)
+	defer stopSweep()
 	ended := make(chan error, 1)
 	go func() { ended <- h.accept(server, ln) }()
 	select {

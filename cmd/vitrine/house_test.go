@@ -33,13 +33,17 @@ type served struct {
 	end  func() error
 }
 
-func serve(t *testing.T, dir string) *served {
+func serve(t *testing.T, dir string) *served { return serveWith(t, dir, func(*settings) {}) }
+
+// serveWith serves with settings of its own.
+func serveWith(t *testing.T, dir string, change func(*settings)) *served {
 	t.Helper()
 	cfg, err := defaults(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.DrainFor = 5 * time.Second
+	change(&cfg)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +71,13 @@ func serve(t *testing.T, dir string) *served {
 // ask makes a request as the custodian and returns status and body.
 func (s *served) ask(t *testing.T, method, path, body string) (int, string) {
 	t.Helper()
-	token, err := s.mint(tokenRequest{Kind: smart.KindCustodian})
+	return s.askAs(t, tokenRequest{Kind: smart.KindCustodian}, method, path, body)
+}
+
+// askAs makes a request as whoever the token stands for.
+func (s *served) askAs(t *testing.T, who tokenRequest, method, path, body string) (int, string) {
+	t.Helper()
+	token, err := s.mint(who)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -230,26 +230,22 @@ func ended(t *fhir.Tape, at time.Time) []byte {
 // Sweep ends the grants that have expired by now and records their stops. The
 // level falls back by itself when a grant expires; this is for the record.
 func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
-	if err := g.store.Settle(ctx); err != nil {
-		return g.failed(ctx, err)
-	}
-	snap, err := g.store.Snapshot(ctx)
+	v, due, err := g.expired(ctx, now)
 	if err != nil {
 		return g.failed(ctx, err)
 	}
-	v := &visit{
-		view: view{g: g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "$break-glass-stop", Write: true}},
+	v.close()
+	if len(due) == 0 {
+		return nil
+	}
+	if err := g.store.Settle(ctx); err != nil { // their uses are about to be counted
+		return g.failed(ctx, err)
+	}
+	if v, due, err = g.expired(ctx, now); err != nil {
+		return g.failed(ctx, err)
 	}
 	defer v.close()
-	open, err := v.openGrants(ctx, "")
-	if err != nil {
-		return g.failed(ctx, err)
-	}
-	for _, k := range open {
-		if now.Before(k.Until) {
-			continue
-		}
+	for _, k := range due {
 		count, err := v.uses(ctx, k.Grant)
 		if err != nil {
 			return g.failed(ctx, err)
@@ -261,4 +257,23 @@ func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// expired are the grants that have run out by now and are not closed, in a visit
+// of the server itself, which the caller closes.
+func (g *Gate) expired(ctx context.Context, now time.Time) (*visit, []opened, error) {
+	snap, err := g.store.Snapshot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	v := &visit{
+		view: view{g: g, reader: snap, snap: snap, now: now},
+		req:  &Request{Now: now, Interaction: Interaction{Code: "$break-glass-stop", Write: true}},
+	}
+	due, err := v.openGrants(ctx, "")
+	if err != nil {
+		v.close()
+		return nil, nil, err
+	}
+	return v, slices.DeleteFunc(due, func(k opened) bool { return now.Before(k.Until) }), nil
 }
