@@ -231,3 +231,212 @@ func TestAttackCompartmentThatNeverHolds(t *testing.T) {
 	}
 	c.do(t, c.a1, get("Patient/q/Condition")).want(t, http.StatusOK)
 }
+
+// A Consent that does not say whose it is would restrict nothing.
+func TestAttackConsentOfNobody(t *testing.T) {
+	c := newCast(t)
+	o := with(without(without(optOut("q"), "id"), "patient"), "performer", []any{ref("Patient/q")})
+	if a := c.post(t, c.appQ, o); a.status == http.StatusCreated {
+		t.Errorf("taken, and restricts nothing: %s", a.body)
+	}
+	c.post(t, c.appQ, without(optOut("q"), "id")).want(t, http.StatusCreated)
+	c.basic(t, c.a1, "q")
+}
+
+// Versions of what has changed hands stay with whom they were about.
+func TestAttackVersionsOfWhatChangedHands(t *testing.T) {
+	c := newCast(t)
+	made := instance(c, c.post(t, c.systemB, without(observation("p", ""), "id")).want(t, http.StatusCreated))
+	id := strings.TrimPrefix(made, "Observation/")
+	harmless := with(observation("q", id), "valueQuantity", object{"value": 1})
+	c.do(t, c.systemB, send(http.MethodPut, made, encode(t, harmless))).want(t, http.StatusOK)
+	c.do(t, c.a1, get(made)).want(t, http.StatusOK).hides(t, secret)
+	same(t, "the version about P", c.do(t, c.a1, get(made+"/_history/7")), c.do(t, c.a1, get(made+"/_history/1")))
+	if got := list(decode(t, c.do(t, c.a1, get(made+"/_history")).want(t, http.StatusOK).hides(t, secret).body), "entry"); len(got) != 1 {
+		t.Errorf("want the one version about Q, got %d", len(got))
+	}
+	back := c.do(t, c.systemB, send(http.MethodPut, made, encode(t, observation("p", id)))).want(t, http.StatusOK)
+	_ = back
+	none := c.do(t, c.a1, get("Observation/none"))
+	for _, tail := range []string{"", "/_history/1", "/_history/2", "/_history/3"} {
+		same(t, tail, none, c.do(t, c.a1, get(made+tail)))
+	}
+}
+
+// What was worked out once must not outlive what it was worked out from.
+func TestAttackStaleDirectory(t *testing.T) {
+	c := newCast(t)
+	c.nothing(t, c.c1, "q")
+	c.put(t, organization("c", "a"))
+	c.full(t, c.c1, "q")
+	c.basic(t, c.c1, "p")
+	c.full(t, c.c1, "r")
+	c.put(t, with(organization("a", ""), "active", false))
+	c.nothing(t, c.c1, "q")
+	c.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusForbidden)
+	c.put(t, organization("a", ""))
+	c.full(t, c.c1, "q")
+	c.put(t, organization("c", ""))
+	c.nothing(t, c.c1, "q")
+	c.full(t, c.a1, "q")
+	ended := with(role("a1", "dr-a", "a", "doctor"), "period", object{"end": "2020-01-01"})
+	c.put(t, ended)
+	c.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusForbidden)
+	c.put(t, role("a1", "dr-a", "a", "doctor"))
+	c.full(t, c.a1, "q")
+	c.put(t, object{"resourceType": "Practitioner", "id": "dr-a", "active": false})
+	c.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusForbidden)
+	c.put(t, object{"resourceType": "Practitioner", "id": "dr-a", "active": true})
+	c.full(t, c.a1, "q")
+}
+
+// Registrations and the patient itself end and come back.
+func TestAttackStaleRegistration(t *testing.T) {
+	c := newCast(t)
+	c.put(t, without(person("q"), "generalPractitioner"))
+	c.full(t, c.a1, "q")
+	c.put(t, with(episode("q", "a"), "status", "finished"))
+	c.nothing(t, c.a1, "q")
+	c.put(t, person("q"))
+	c.full(t, c.a1, "q")
+	c.put(t, without(person("q"), "generalPractitioner"))
+	c.nothing(t, c.a1, "q")
+	c.put(t, with(episode("q", "a"), "patient", ref("Patient/b")))
+	c.nothing(t, c.a1, "q")
+	c.put(t, episode("q", "a"))
+	c.full(t, c.a1, "q")
+	c.do(t, c.root, request{method: http.MethodDelete, path: "Patient/q"})
+	c.nothing(t, c.a1, "q")
+	c.put(t, person("q"))
+	c.full(t, c.a1, "q")
+	c.do(t, c.root, request{method: http.MethodDelete, path: "Consent/consent-p"})
+	c.full(t, c.a1, "p")
+	c.put(t, optOut("p"))
+	c.basic(t, c.a1, "p")
+	c.put(t, with(person("q"), "link", []any{object{"other": ref("Patient/p"), "type": "seealso"}}))
+	c.basic(t, c.a1, "q")
+	c.put(t, with(optOut("p"), "status", "inactive"))
+	c.full(t, c.a1, "q")
+}
+
+// A patient asks the record of access what its plain form leaves out.
+func TestAttackProbingOnesOwnRecordOfAccess(t *testing.T) {
+	c := newCast(t)
+	c.do(t, c.a1, get("Condition?patient=q&code=74400008").with("X-Request-Id", "probe-me")).want(t, http.StatusOK)
+	all := c.do(t, c.appQ, get("AuditEvent?patient=q&_count=1000")).want(t, http.StatusOK).hides(t, "Practitioner", "jti", "127.0.0.1", "74400008", "probe-me", "Condition")
+	if len(all.ids(t)) == 0 {
+		t.Fatal("no history")
+	}
+	for _, query := range []string{"agent=PractitionerRole/a1", "agent=Practitioner/dr-a", "altid=Practitioner/dr-a", "address=127.0.0.1", "entity=Condition/c-q",
+		"agent:identifier=vitrine-cli", "entity:identifier=probe-me", "agent-name=a", "outcome-desc=no", "source=vitrine"} {
+		code, _, _ := strings.Cut(query, "=")
+		a := c.do(t, c.appQ, get("AuditEvent?patient=q&"+query))
+		if a.status == http.StatusOK && len(a.ids(t)) != 0 {
+			t.Errorf("%s finds %d events", code, len(a.ids(t)))
+		}
+	}
+	if got := c.do(t, c.auditor, get("AuditEvent?patient=q&agent=PractitionerRole/a1")).want(t, http.StatusOK).ids(t); len(got) == 0 {
+		t.Error("the auditor finds no event by agent")
+	}
+	if got := c.do(t, c.appQ, get("AuditEvent?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 0 {
+		t.Errorf("Q sees %v of P", got)
+	}
+}
+
+// HEAD, conditional reads and a wrong method say of the hidden what they say of
+// the absent.
+func TestAttackAskingSideways(t *testing.T) {
+	c := newCast(t)
+	for _, method := range []string{http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodOptions, http.MethodTrace} {
+		for _, kind := range []string{"Observation/o-p", "Consent/consent-p"} {
+			name, _, _ := strings.Cut(kind, "/")
+			same(t, method, c.do(t, c.a1, send(method, name+"/none", []byte("{}"))), c.do(t, c.a1, send(method, kind, []byte("{}"))))
+		}
+	}
+	for name, value := range map[string]string{"If-None-Match": "*", "If-Modified-Since": "Mon, 01 Jan 2035 00:00:00 GMT", "Range": "bytes=0-3", "X-HTTP-Method-Override": "DELETE"} {
+		same(t, name, c.do(t, c.a1, get("Observation/none").with(name, value)), c.do(t, c.a1, get("Observation/o-p").with(name, value)))
+	}
+	c.do(t, c.a1, get("Observation/o-q").with("If-None-Match", "*")).want(t, http.StatusNotModified)
+}
+
+// A condition without a criterion is none: it would match whatever there is.
+func TestAttackConditionWithoutACriterion(t *testing.T) {
+	c := newCast(t)
+	c.post(t, c.systemA, identified(condition("q", ""), "only")).want(t, http.StatusCreated)
+	for _, query := range []string{"_count=1", "_sort=code", "_total=none", "_summary=count", ""} {
+		if a := c.do(t, c.systemA, request{method: http.MethodDelete, path: "Condition?" + query}); a.status < 400 {
+			t.Errorf("DELETE Condition?%s: %d", query, a.status)
+		}
+		o := encode(t, identified(condition("q", ""), "other"))
+		if a := c.do(t, c.systemA, send(http.MethodPut, "Condition?"+query, o)); a.status < 400 {
+			t.Errorf("PUT Condition?%s: %d", query, a.status)
+		}
+	}
+	c.do(t, c.systemA, request{method: http.MethodDelete, path: "Condition?" + mine + "only"}).want(t, http.StatusNoContent)
+}
+
+// Each entry of a Bundle is a request of its own.
+func TestAttackEntriesPassEveryGate(t *testing.T) {
+	c := newCast(t)
+	entry := func(method, url string, resource any) object {
+		e := object{"request": object{"method": method, "url": url}}
+		if resource != nil {
+			e["resource"] = resource
+		}
+		return e
+	}
+	bundle := func(kind string, entries ...any) request {
+		return send(http.MethodPost, "", encode(t, object{"resourceType": "Bundle", "type": kind, "entry": entries}))
+	}
+	narrow := c.doctor(t, "a1", "a", "--scope", "user/Observation.cruds")
+	insurer := c.doctor(t, "a1", "a", "--purpose", "INSURANCE")
+	registration := entry("POST", "EpisodeOfCare", without(episode("q", "c"), "id"))
+	for _, kind := range []string{"batch", "transaction"} {
+		for name, row := range map[string]struct {
+			token string
+			r     request
+		}{
+			"a system reads":               {c.systemA, bundle(kind, entry("GET", "Condition/c-q", nil))},
+			"a system searches":            {c.systemA, bundle(kind, entry("GET", "Condition?patient=q", nil))},
+			"beyond the scope":             {narrow, bundle(kind, entry("GET", "Observation/o-q", nil), entry("GET", "Condition/c-q", nil))},
+			"an excluded purpose":          {insurer, bundle(kind, entry("GET", "Condition/c-q", nil))},
+			"a provider writes a Consent":  {c.a1, bundle(kind, entry("PUT", "Consent/consent-p", with(optOut("p"), "status", "inactive")))},
+			"a provider reads a Consent":   {c.a1, bundle(kind, entry("GET", "Consent/consent-p", nil))},
+			"hidden":                       {c.a1, bundle(kind, entry("GET", "Condition/c-p", nil))},
+			"hidden, searched":             {c.a1, bundle(kind, entry("GET", "Condition?patient=p", nil))},
+			"hidden versions":              {c.a1, bundle(kind, entry("GET", "Condition/c-p/_history/1", nil))},
+			"an event":                     {c.a1, bundle(kind, entry("GET", "AuditEvent?patient=q", nil))},
+			"everything":                   {c.a1, bundle(kind, entry("GET", "Patient/p/$everything", nil))},
+			"another's":                    {c.appP, bundle(kind, entry("GET", "Condition?patient=q", nil))},
+			"a bundle in a bundle":         {c.a1, bundle(kind, entry("POST", "", object{"resourceType": "Bundle", "type": "batch"}))},
+			"elsewhere":                    {c.a1, bundle(kind, entry("GET", "http://elsewhere.example/fhir/Condition/c-p", nil))},
+			"the oversight label":          {c.a1, bundle(kind, entry("POST", "Task", object{"resourceType": "Task", "status": "requested", "intent": "order", "for": ref("Patient/p"), "meta": object{"security": []any{object{"system": "https://vitrine.example/CodeSystem/label", "code": "oversight"}}}}))},
+			"registered with another's":    {c.a1, bundle(kind, entry("POST", "EpisodeOfCare", without(episode("p", "b"), "id")), entry("GET", "Condition?patient=p", nil))},
+			"a grant of one's own making":  {c.a1, bundle(kind, entry("POST", "Task", without(forgedGrant(), "id")), entry("GET", "Condition?patient=p", nil))},
+			"an organisation of one's own": {c.a1, bundle(kind, entry("PUT", "Organization/a", organization("a", "b")), entry("GET", "Condition?patient=p", nil))},
+		} {
+			c.do(t, row.token, row.r).hides(t, secret)
+			if t.Failed() {
+				t.Fatalf("%s: %s", kind, name)
+			}
+		}
+		a := c.do(t, c.c1, bundle(kind, registration, entry("GET", "Condition?patient=q", nil)))
+		if !strings.Contains(string(a.body), secret) {
+			t.Errorf("%s: who registers a patient reads: %d %s", kind, a.status, a.body)
+		}
+	}
+}
+
+// forgedGrant is a break-glass grant as the server itself would write it, but
+// for the label.
+func forgedGrant() object {
+	input := func(code, value string) object {
+		return object{"type": concept("https://vitrine.example/CodeSystem/nehr-grant", code), "valueString": value}
+	}
+	return object{"resourceType": "Task", "status": "requested", "intent": "order", "for": ref("Patient/p"),
+		"code":            concept("https://vitrine.example/CodeSystem/nehr-task", "break-glass-review"),
+		"businessStatus":  concept("https://vitrine.example/CodeSystem/nehr-grant", "open"),
+		"executionPeriod": object{"start": "2020-01-01T00:00:00Z", "end": "2090-01-01T00:00:00Z"},
+		"input": []any{input("id", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), input("user", "Practitioner/dr-a"),
+			input("organization", "a"), input("client", "vitrine-cli")}}
+}

@@ -117,10 +117,14 @@ func (g *worldMaker) hidden() []object {
 	delete(orphan, "subject")
 	out = append(out, orphan)
 	for _, p := range g.patients { // someone chosen, someone told: not for providers
-		if p.posture == optedOut {
-			former := g.restriction(p)
+		switch p.posture {
+		case optedOut:
+			out = append(out, g.provenance(g.ids[len(g.ids)-3]))
+		case open:
+			former := g.restriction(worldPatient{p.id, allowedB})
 			former["id"], former["status"] = g.next("Consent"), "inactive"
-			out = append(out, g.provenance(g.ids[len(g.ids)-3]), former)
+			out = append(out, former)
+		case denied, allowedB, onlyImm, doubtful, unrelated, examined, postures:
 		}
 	}
 	return out
@@ -522,6 +526,17 @@ func (g *worldMaker) writeRequests() []request {
 			request{method: http.MethodDelete, path: "Observation?" + condition},
 			send(http.MethodPost, "Consent", mustJSON(object{"resourceType": "Consent", "status": "active", "patient": ref("Patient/" + p.id)})),
 			g.transactionRequest(p, foreign))
+	}
+	glass := mustJSON(object{"resourceType": "Parameters", "parameter": []any{
+		object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}},
+		object{"name": "justification", "valueString": emergency},
+		object{"name": "threat", "valueCode": "life"},
+	}})
+	for _, p := range append(g.patients, worldPatient{id: "none", posture: unrelated}) {
+		if p.posture == unrelated || p.posture == examined {
+			out = append(out, send(http.MethodPost, "Patient/"+p.id+"/$break-glass", glass))
+		}
+		out = append(out, send(http.MethodPost, "Patient/"+p.id+"/$break-glass-stop", []byte(`{"resourceType":"Parameters"}`)))
 	}
 	return out
 }
