@@ -108,15 +108,15 @@ func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, er
 	if err != nil {
 		return nil, err
 	}
-	if len(params) == 0 {
+	q, refusal := s.tools.Parser.Parse(t, params, false)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if len(q.Clauses) == 0 { // nothing, or only how to answer: it would match all there is
 		return nil, wrong(fhir.Issue{
 			Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
 			Text: "A condition needs at least one search parameter, such as identifier.",
 		})
-	}
-	q, refusal := s.tools.Parser.Parse(t, params, false)
-	if refusal != nil {
-		return nil, refusal
 	}
 	return q, nil
 }
