@@ -33,8 +33,7 @@ func mutations() []mutation {
 		{"conditions look beyond the contributor's own", []edit{{"consent/gate/conditional.go", "return consent.OfContributor(v.contributor())", "return consent.Everything()"}}},
 		{"writes reach what others contributed", []edit{{"consent/gate/write.go", "return consent.OfContributor(w.caller.Organization)", "return consent.Everything()"}}},
 		{"providers see whom a patient chose", []edit{
-			{"consent/decision.go", `if t == "" || t == "Consent" || `, `if t == "" || `},
-			{"consent/decision.go", `return t == "" || t == "Consent" || `, `return t == "" || `},
+			{"consent/decision.go", `return t == "" || t == "Consent" || t == "AuditEvent"`, `return t == ""`},
 			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent"`, "return true"},
 		}},
 		{"a read does not ask for admission", []edit{{"store/embedded/read.go", "p.edition, err = u.Admit(ctx, p.head.row)", "p.edition, err = consent.EditionFull, nil"}}},

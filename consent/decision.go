@@ -38,9 +38,7 @@ func (d Decision) Edition(t fhir.ResourceType, labels []string) Edition {
 		}
 		return EditionFull
 	}
-	// What shows the patient's choices and who looked is never a provider's
-	// (ACCESS §3, §6).
-	if t == "" || t == "Consent" || t == "AuditEvent" || slices.Contains(labels, LabelOversight) {
+	if withheld(t) || slices.Contains(labels, LabelOversight) {
 		return 0
 	}
 	level := d.levelOf(subject{t, labels})
@@ -72,7 +70,7 @@ func (d Decision) Excludes(t fhir.ResourceType, e Edition) bool {
 	if d.Level == None || d.Level == Self || !slices.ContainsFunc(d.rules, labelling) {
 		return d.rules == nil || e != EditionBasic || !basicType(t) // what is held within may take one to Basic
 	}
-	return t == "" || t == "Consent" || t == "AuditEvent" || (e == EditionBasic && !basicType(t))
+	return withheld(t) || (e == EditionBasic && !basicType(t))
 }
 
 // labelling reports whether some rule of the restriction is about labels.
@@ -101,19 +99,25 @@ const withinPrefix = Canon + "/CodeSystem/within|"
 // what a rule says about the type concerns the row too.
 func Within(t fhir.ResourceType) string { return withinPrefix + string(t) }
 
-// levelWithin is Full unless the restrictions hide something of what the labels
-// say is held within.
+// levelWithin is Full unless what the labels say is held within is never a
+// provider's, or the restrictions hide something of it.
 func (d *Decision) levelWithin(labels []string) Level {
-	if d.rules == nil {
-		return Full
-	}
 	for _, l := range labels {
-		if typ, ok := strings.CutPrefix(l, withinPrefix); ok && d.levelOf(subject{fhir.ResourceType(typ), labels}) != Full {
+		typ, ok := strings.CutPrefix(l, withinPrefix)
+		if !ok {
+			continue
+		}
+		t := fhir.ResourceType(typ)
+		if withheld(t) || (d.rules != nil && d.levelOf(subject{t, labels}) != Full) {
 			return Basic
 		}
 	}
 	return Full
 }
+
+// withheld reports whether the type is kept from providers whatever the
+// decision: what shows the patient's choices and who looked (ACCESS §3, §6).
+func withheld(t fhir.ResourceType) bool { return t == "" || t == "Consent" || t == "AuditEvent" }
 
 // basicType reports whether the type is of the basic set.
 func basicType(t fhir.ResourceType) bool {
