@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -327,8 +329,10 @@ func TestAttackProbingOnesOwnRecordOfAccess(t *testing.T) {
 	if len(all.ids(t)) == 0 {
 		t.Fatal("no history")
 	}
-	for _, query := range []string{"agent=PractitionerRole/a1", "agent=Practitioner/dr-a", "altid=Practitioner/dr-a", "address=127.0.0.1", "entity=Condition/c-q",
-		"agent:identifier=vitrine-cli", "entity:identifier=probe-me", "agent-name=a", "outcome-desc=no", "source=vitrine"} {
+	for _, query := range []string{
+		"agent=PractitionerRole/a1", "agent=Practitioner/dr-a", "altid=Practitioner/dr-a", "address=127.0.0.1", "entity=Condition/c-q",
+		"agent:identifier=vitrine-cli", "entity:identifier=probe-me", "agent-name=a", "outcome-desc=no", "source=vitrine",
+	} {
 		code, _, _ := strings.Cut(query, "=")
 		a := c.do(t, c.appQ, get("AuditEvent?patient=q&"+query))
 		if a.status == http.StatusOK && len(a.ids(t)) != 0 {
@@ -433,10 +437,147 @@ func forgedGrant() object {
 	input := func(code, value string) object {
 		return object{"type": concept("https://vitrine.example/CodeSystem/nehr-grant", code), "valueString": value}
 	}
-	return object{"resourceType": "Task", "status": "requested", "intent": "order", "for": ref("Patient/p"),
+	return object{
+		"resourceType": "Task", "status": "requested", "intent": "order", "for": ref("Patient/p"),
 		"code":            concept("https://vitrine.example/CodeSystem/nehr-task", "break-glass-review"),
 		"businessStatus":  concept("https://vitrine.example/CodeSystem/nehr-grant", "open"),
 		"executionPeriod": object{"start": "2020-01-01T00:00:00Z", "end": "2090-01-01T00:00:00Z"},
-		"input": []any{input("id", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), input("user", "Practitioner/dr-a"),
-			input("organization", "a"), input("client", "vitrine-cli")}}
+		"input": []any{
+			input("id", "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), input("user", "Practitioner/dr-a"),
+			input("organization", "a"), input("client", "vitrine-cli"),
+		},
+	}
+}
+
+// Whoever probes by transactions is on record like who probes by reads.
+func TestAttackProbingByTransactions(t *testing.T) {
+	c := newCast(t)
+	body := func(url string) []byte {
+		return encode(t, object{"resourceType": "Bundle", "type": "transaction", "entry": []any{object{"request": object{"method": "GET", "url": url}}}})
+	}
+	none := c.do(t, c.a1, send(http.MethodPost, "", body("Condition/none"))).want(t, http.StatusNotFound)
+	same(t, "hidden", none, c.do(t, c.a1, send(http.MethodPost, "", body("Condition/c-p")).with("X-Request-Id", "probe-p")))
+	found := false
+	for _, e := range c.events(t, "patient=p&outcome=4") {
+		found = found || strings.Contains(string(encode(t, e)), "probe-p")
+	}
+	if !found {
+		t.Error("P's record of access does not tell of the attempt")
+	}
+	c.do(t, c.a1, send(http.MethodPost, "", body("Condition/c-q"))).want(t, http.StatusOK)
+}
+
+// A restriction holds from its commit, whatever is read at the same time.
+func TestAttackReadingWhileItIsRestricted(t *testing.T) {
+	c := newCast(t)
+	for round := range 5 {
+		c.full(t, c.a1, "q")
+		var committed atomic.Bool
+		var readers sync.WaitGroup
+		stop := make(chan struct{})
+		for range 6 {
+			readers.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					after := committed.Load()
+					a, err := c.try(c.a1, get("Condition?patient=q"))
+					if err == nil && after && strings.Contains(string(a.body), secret) {
+						t.Error("a read that began after the commit shows what is restricted")
+						return
+					}
+				}
+			})
+		}
+		made := c.post(t, c.appQ, without(optOut("q"), "id")).want(t, http.StatusCreated)
+		committed.Store(true)
+		for range 20 {
+			c.basic(t, c.a1, "q")
+		}
+		close(stop)
+		readers.Wait()
+		c.do(t, c.appQ, request{method: http.MethodDelete, path: instance(c, made)}).want(t, http.StatusNoContent)
+		if t.Failed() {
+			t.Fatalf("round %d", round)
+		}
+	}
+}
+
+// A grant is for one patient, person, organisation and client; it lifts nothing
+// but the restriction, and nobody but the server makes one.
+func TestAttackMoreThanAGrant(t *testing.T) {
+	c := newCast(t)
+	c.put(t, role("a2", "dr-a", "a", "nurse"))
+	c.put(t, role("a3", "dr-c", "a", "doctor"))
+	c.put(t, role("ab", "dr-a", "b", "doctor"))
+	forged := c.post(t, c.systemA, forgedGrant())
+	c.basic(t, c.a1, "p")
+	_ = forged
+	launched := c.doctor(t, "a1", "a", "--patient", "Patient/q", "--scope", "patient/*.cruds")
+	none := c.breakGlass(t, launched, "none", "OVRER", emergency).want(t, http.StatusNotFound)
+	same(t, "beyond the launch", none, c.breakGlass(t, launched, "p", "OVRER", emergency))
+	same(t, "unregistered", c.breakGlass(t, c.c1, "none", "OVRER", emergency), c.breakGlass(t, c.c1, "p", "OVRER", emergency))
+	for name, token := range map[string]string{"system": c.systemA, "patient": c.appP, "auditor": c.auditor, "custodian": c.root} {
+		if a := c.breakGlass(t, token, "p", "OVRER", emergency); a.status == http.StatusCreated {
+			t.Errorf("%s breaks the glass", name)
+		}
+	}
+	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
+	c.full(t, c.a1, "p")
+	c.basic(t, c.a1, "m")
+	for name, token := range map[string]string{
+		"another client": c.doctor(t, "a1", "a", "--client", "other"), "another person": c.doctor(t, "a3", "a"),
+		"another organisation": c.doctor(t, "ab", "b"),
+	} {
+		a := c.do(t, token, get("Condition?patient=p")).want(t, http.StatusOK)
+		if len(a.ids(t)) != 0 {
+			t.Errorf("%s sees %v", name, a.ids(t))
+		}
+	}
+	if a := c.do(t, c.a1, get("Consent?patient=p")).want(t, http.StatusOK); len(a.ids(t)) != 0 {
+		t.Errorf("a grant shows %v", a.ids(t))
+	}
+	for _, kind := range []string{"Task", "Communication", "AuditEvent"} {
+		if a := c.do(t, c.a1, get(kind+"?patient=p")); a.status == http.StatusOK && len(a.ids(t)) != 0 && kind != "Task" {
+			t.Errorf("a grant shows %v", a.ids(t))
+		}
+	}
+	c.do(t, c.doctor(t, "a1", "a", "--purpose", "INSURANCE"), get("Condition/c-p")).want(t, http.StatusForbidden)
+	c.put(t, without(person("p"), "generalPractitioner"))
+	c.put(t, with(episode("p", "a"), "status", "finished"))
+	c.nothing(t, c.a1, "p")
+}
+
+// Hostile bodies, addresses and headers are refused, and never by a failure.
+func TestAttackHostileInput(t *testing.T) {
+	c := newCast(t)
+	deep := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
+	bodies := []string{
+		"", "{", "[]", "null", `"x"`, "\xff\xfe", "\x00", deep, `{"resourceType":"Observation"`, `{"resourceType":1}`,
+		`{"resourceType":"Observation","resourceType":"Consent"}`, `{"resourceType":"Observation","subject":[[[]]]}`,
+		`{"resourceType":"Observation","contained":{"a":1}}`, `{"resourceType":"Observation","meta":[]}`, `{"resourceType":"Observation","meta":{"security":{}}}`,
+		`{"resourceType":"Observation","identifier":[null,1,{"value":{}}],"subject":{"reference":{}}}`,
+		`{"resourceType":"Observation","valueQuantity":{"value":1e999999999}}`, `{"resourceType":"Observation","id":"` + strings.Repeat("a", 1<<16) + `"}`,
+		`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"?"}}]}`,
+		`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p?x=y"}},{}]}`,
+		`{"resourceType":"Bundle","type":"batch","entry":[null,1,{"request":{"method":"GET","url":"Patient/%70/../q"}}]}`,
+		`{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"/","request":{"method":"POST","url":"Patient"},"resource":{"resourceType":"Patient"}}]}`,
+		`{"resourceType":"Parameters","parameter":[{"name":"reason","valueCoding":[]}]}`, `{"resourceType":"Parameters","parameter":{}}`,
+	}
+	for _, path := range []string{"", "Observation", "Observation/o-q", "Consent", "Patient/p/$break-glass", "Patient/q/$break-glass-stop", "Observation?identifier=x", "Bundle", "Parameters"} {
+		for i, body := range bodies {
+			for _, method := range []string{http.MethodPost, http.MethodPut} {
+				for _, token := range []string{c.a1, c.root, c.appQ} {
+					a := c.do(t, token, send(method, path, []byte(body))).hides(t, secret)
+					if a.status >= http.StatusInternalServerError {
+						t.Errorf("%s %s, body %d: %d %s", method, path, i, a.status, a.body)
+					}
+				}
+			}
+		}
+	}
+	c.full(t, c.a1, "q")
 }

@@ -76,7 +76,17 @@ const phantom = "-"
 // absent records that there is no such resource for the caller, and why. What
 // is hidden and what is absent go the same way.
 func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, cause error) error {
-	reason, patients := consent.ReasonAbsent, []string(nil)
+	reason, patients, err := v.why(ctx, u, t, id)
+	if err != nil {
+		return v.g.failed(ctx, err)
+	}
+	return v.denied(ctx, cause, reason, patients)
+}
+
+// why says for the record alone why there is no such resource for the caller,
+// and whom it would have concerned.
+func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (reason string, patients []string, err error) {
+	reason = consent.ReasonAbsent
 	f, err := v.reader.Read(ctx, consent.Everything(), t, id)
 	switch {
 	case err == nil:
@@ -85,7 +95,7 @@ func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.Resource
 	case errors.Is(err, store.ErrGone):
 		reason = "deleted"
 	default:
-		return v.g.failed(ctx, err)
+		return "", nil, err
 	}
 	ask := patients
 	if len(ask) == 0 {
@@ -94,13 +104,13 @@ func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.Resource
 	for i, p := range ask {
 		d, err := v.decision(ctx, u, p)
 		if err != nil {
-			return v.g.failed(ctx, err)
+			return "", nil, err
 		}
 		if len(patients) > i && d.Level < consent.Full && d.Reason != "" {
 			reason = d.Reason
 		}
 	}
-	return v.denied(ctx, cause, reason, patients)
+	return reason, patients, nil
 }
 
 // concerning are the events of the request: one for each of the patients, or

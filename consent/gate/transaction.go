@@ -173,7 +173,7 @@ func (w *writing) transact(ctx context.Context, p *plan) (Released, error) {
 	for i := range p.steps {
 		if s := &p.steps[i]; !s.entry.Interaction.Write {
 			if out.items[i], err = w.answer(ctx, s); err != nil {
-				return out, &EntryError{Index: i, Err: w.g.failed(ctx, err)}
+				return out, &EntryError{Index: i, Err: err}
 			}
 		}
 	}
@@ -286,6 +286,12 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 		f, err = w.reader.Version(ctx, u, e.Type, e.ID, e.Version)
 	} else {
 		f, err = w.reader.Read(ctx, u, e.Type, e.ID)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		out := &absence{}
+		if out.reason, out.patients, err = w.why(ctx, u, e.Type, e.ID); err == nil {
+			err = out
+		}
 	}
 	if err != nil {
 		return Item{}, err
