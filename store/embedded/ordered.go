@@ -52,7 +52,7 @@ func (s *searching) many(ctx context.Context) (bool, error) {
 	}
 	left := fewRows
 	for _, w := range m.parts {
-		if w.driver != nil {
+		if w.driver != nil && s.q.Type != typeAuditEvent { // the entries of an event are made anew
 			left = fewLed
 		}
 	}
@@ -127,7 +127,11 @@ func (s *searching) ordered(ctx context.Context) (*ordered, error) {
 		o.rest, start = true, s.after.n+1
 	}
 	var err error
-	if o.m, err = s.view.unplanned(ctx, s.t, s.u, s.q, start, &s.budget); err != nil || o.rest {
+	walks := s.view.newWalks
+	if met && len(s.q.Clauses) == 1 {
+		walks = s.view.unplanned // the spans are all there is to plan
+	}
+	if o.m, err = walks(ctx, s.t, s.u, s.q, start, &s.budget); err != nil || o.rest {
 		return o, o.failed(err)
 	}
 	for _, w := range o.m.parts {
@@ -160,7 +164,10 @@ func (o *ordered) failed(err error) error {
 }
 
 func (o *ordered) close() error {
-	err := o.m.close()
+	var err error
+	if o.m != nil {
+		err = o.m.close()
+	}
 	for _, r := range o.runs {
 		err = errors.Join(err, r.it.Close())
 	}
@@ -236,8 +243,7 @@ func (o *ordered) next(ctx context.Context) (item, bool, error) {
 		if r.w.steps++; r.w.steps&0xFF == 0 && ctx.Err() != nil {
 			return item{}, false, ctx.Err()
 		}
-		n := r.n
-		ok, err := r.w.examine(ctx, n)
+		ok, err := o.examine(ctx, r)
 		if err != nil {
 			return item{}, false, err
 		}
@@ -255,6 +261,16 @@ func (o *ordered) next(ctx context.Context) (item, bool, error) {
 		}
 	}
 	return o.valueless(ctx)
+}
+
+// examine looks at the row that a run stands on, unless the clauses rule it out.
+func (o *ordered) examine(ctx context.Context, r *run) (bool, error) {
+	if r.w.driver != nil {
+		if n, ok := r.w.driver.seek(r.n); !ok || n != r.n {
+			return false, nil
+		}
+	}
+	return r.w.examine(ctx, r.n)
 }
 
 // given reports whether the row was given at the same value of another tag.

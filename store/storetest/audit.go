@@ -2,9 +2,11 @@ package storetest
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"vitrine/consent"
@@ -101,4 +103,79 @@ func testAuditWithWrite(t *testing.T, st store.Store) {
 		t.Fatalf("settle: %v", err)
 	}
 	same(t, "recorded", labels(all(t, open(t, st), consent.Everything(), query("AuditEvent"))), []string{"AuditEvent/" + uuid(kept) + "/1"})
+}
+
+// testOwnEvents: whatever comes at the same time, a patient finds the edition of
+// the record of access that is for patients, of nobody else's, and never misses
+// what was there before.
+func testOwnEvents(t *testing.T, st store.Store) {
+	const writers, each = 3, 40
+	var wait sync.WaitGroup
+	var done atomic.Int64
+	for w := range writers {
+		wait.Go(func() {
+			defer done.Add(1)
+			for i := range each {
+				e := event(byte(i), []string{"p1", "p2", ""}[i%3])
+				e.ID[7] = byte(w + 1)
+				var err error
+				if w == 0 {
+					err = st.Write(context.Background(), func(tx store.Tx) error {
+						tx.Record(e.AppendBinary(nil))
+						return tx.Put(first(of("Observation", "p1"), "o"+number(i)))
+					})
+				} else {
+					_, err = st.Record(context.Background(), e.AppendBinary(nil))
+				}
+				if err == nil && i%8 == 0 {
+					err = st.Settle(context.Background())
+				}
+				if err != nil {
+					t.Errorf("record: %v", err)
+				}
+			}
+		})
+	}
+	sorted := query("AuditEvent")
+	sorted.Sort = []search.SortKey{{Param: search.ParamLastUpdated, Range: true, Descending: true}}
+	for _, q := range []*search.Query{query("AuditEvent"), sorted} {
+		wait.Go(func() {
+			least := 0
+			for last := false; ; {
+				least = ownEvents(t, st, q, least)
+				if last {
+					return
+				}
+				last = done.Load() == writers
+			}
+		})
+	}
+	wait.Wait()
+	if err := st.Settle(t.Context()); err != nil {
+		t.Fatalf("settle: %v", err)
+	}
+	if got := ownEvents(t, st, sorted, 0); got != writers*14 {
+		t.Errorf("%d events of one's own in the end, want %d", got, writers*14)
+	}
+}
+
+// ownEvents counts what p1 finds, all of which must be for patients.
+func ownEvents(t *testing.T, st store.Store, q *search.Query, least int) int {
+	s, err := st.Snapshot(context.Background())
+	if err != nil {
+		t.Errorf("snapshot: %v", err)
+		return least
+	}
+	defer s.Close()
+	u := levels{"p1": consent.Self, "p2": consent.Full}.to("p1")
+	page, err := s.Search(context.Background(), u, q, store.PageRequest{Limit: 1000, Count: true})
+	if err != nil || len(page.Found) < least || page.Total != len(page.Found) {
+		t.Errorf("%d events of %d found, %d before: %v", len(page.Found), page.Total, least, err)
+	}
+	for _, f := range page.Found {
+		if f.Edition != consent.EditionBasic || f.Version != "b1" || len(f.Patients) != 1 || f.Patients[0] != "p1" || bytes.Contains(f.JSON, []byte("secret-reason")) {
+			t.Errorf("edition %d, version %s of an event of %v: %s", f.Edition, f.Version, f.Patients, f.JSON)
+		}
+	}
+	return len(page.Found)
 }
