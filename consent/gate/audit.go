@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
@@ -27,7 +29,7 @@ func (v *visit) event() audit.Event {
 		Entities: v.notes.entities, Before: v.notes.before,
 		RequestID: req.ID, Site: v.g.cfg.Site, Observer: v.g.cfg.Site,
 	}
-	e.ID = newUUID()
+	e.ID = newEventID(req.Now)
 	if e.Action == audit.ActionExecute {
 		e.Query = v.query()
 	}
@@ -41,6 +43,17 @@ func (v *visit) query() string {
 		return v.req.Line
 	}
 	return v.req.Line + "\n" + v.req.Header
+}
+
+// newEventID is a UUID that begins with the time (RFC 9562 §5.7): ids of events
+// that follow each other lie side by side in a store.
+func newEventID(now time.Time) (id [16]byte) {
+	id = newUUID()
+	ms := uint64(now.UnixMilli()) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint16(id[:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(id[2:], uint32(ms)) //nolint:gosec // its lower half
+	id[6] = id[6]&0x0f | 0x70
+	return id
 }
 
 // newUUID is a random UUID (RFC 9562 §5.4).

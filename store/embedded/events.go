@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"time"
@@ -107,10 +108,17 @@ func (i *eventIndex) leads(e consent.Edition, m *search.Match) bool {
 	case search.OpRange:
 		return m.Param == i.date || m.Param == search.ParamLastUpdated
 	case search.OpPrefix:
-		return m.Param == i.policy
+		return false
 	default:
 		return false
 	}
+}
+
+// alone reports whether a posting is of a parameter whose order is followed, so
+// that it is not put together with others.
+func (i *eventIndex) alone(posting []byte) bool {
+	p := search.Param(binary.BigEndian.Uint16(posting[2:]))
+	return p == i.date || p == search.ParamLastUpdated
 }
 
 // nobody stands for the patient in a shape. It is no id, so nothing is indexed
@@ -248,10 +256,14 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 	case m.Param == i.entity && m.Op == search.OpEqual && unversioned(m.Key) && bytes.HasPrefix(m.Key[1:], []byte(toPatient)):
 		m.Param = i.patient
 	}
-	if !i.leads(e, &m) {
+	switch {
+	case !i.leads(e, &m):
 		return nil, errMany
+	case m.Op == search.OpEqual:
+		return newBlocks(v.src, prefixValue(nil, e, m.Param, t, m.Key))
+	default:
+		return v.matchStream(e, t, m, limit)
 	}
-	return v.matchStream(e, t, m, limit)
 }
 
 // identified streams the numbers of the row with an id.

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -164,5 +165,47 @@ func universeOf(e consent.Edition) *consent.Universe {
 	}
 	return consent.OfPatients([]string{"p1"}, nil, func(context.Context, string) (consent.Decision, error) {
 		return consent.Decision{Level: consent.Self}, nil
+	})
+}
+
+// TestBlocksAreThePostingsInThem: a stream of blocks gives what one of single
+// postings would, wherever it is asked to go.
+func TestBlocksAreThePostingsInThem(t *testing.T) {
+	db := openIn(t, filepath.Join(t.TempDir(), "store"), Options{})
+	runs := byte(0)
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		prefix := prefixValue(nil, consent.EditionFull, 7, 7, []byte{runs})
+		var all sorted
+		sequence := uint64(0)
+		for range rapid.IntRange(0, 5).Draw(t, "chunks") {
+			var rows shelfRows
+			for range rapid.IntRange(1, 12).Draw(t, "events") {
+				sequence += uint64(rapid.IntRange(1, 300).Draw(t, "step"))
+				n := makeNumber(ordinal(rapid.IntRange(2, 4).Draw(t, "patient")), sequence)
+				all = append(all, n)
+				p := rows.begin()
+				rows.arena = appendNumber(append(rows.arena, prefix...), n)
+				rows.end(rows.valued(p))
+			}
+			batch := db.eng.NewBatch()
+			if err := errors.Join(rows.set(batch, func([]byte) bool { return false }), batch.Commit(nil)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		all = newSorted(all)
+		got, err := newBlocks(db.eng, prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = got.close() }()
+		for range 30 {
+			n := makeNumber(ordinal(rapid.IntRange(1, 5).Draw(t, "at patient")), uint64(rapid.IntRange(0, 2000).Draw(t, "at")))
+			a, aok := all.seek(n)
+			b, bok := got.seek(n)
+			if a != b || aok != bok {
+				t.Fatalf("seek %x: got %x %v, want %x %v", n, b, bok, a, aok)
+			}
+		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 //	R edition, type, number                 → header, index entries: the row as a walk sees it
 //	D edition, type, primary number         → header, JSON: the current version
 //	V sequence, edition, ^version count     → header, JSON: a former version
-//	X edition, parameter, type, value, number → nothing: a posting
+//	X edition, parameter, type, value, number → nothing: a posting; of events, see blocks
 //	S edition, parameter, type              → nothing: some row has several ranges
 //	A number of the record                  → an audit record
 //

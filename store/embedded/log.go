@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -102,10 +103,13 @@ func (l *auditLog) signal() {
 	}
 }
 
-// run writes round after round until the log is shut and nothing waits.
+// run writes round after round until the log is shut and nothing waits. Before
+// it takes a round it lets everybody run who can: those about to record join in,
+// and one sync serves them all. When nobody is about, that costs nothing.
 func (l *auditLog) run() {
 	for range l.wake {
 		for {
+			runtime.Gosched()
 			l.mu.Lock()
 			r := l.filling
 			if len(r.records) == 0 {

@@ -24,11 +24,18 @@ import (
 const (
 	typeAuditEvent fhir.ResourceType = "AuditEvent"
 
-	// chunk is how many records are shelved in one write.
-	chunk = 256
-	// pause is how long the shelf waits between chunks while requests are under
-	// way, and between looks at an empty log.
+	// chunk is how many records are shelved in one write. It holds the writer's
+	// turn for a few milliseconds.
+	chunk = 512
+	// pause is how long the shelf waits between its turns while requests are
+	// under way, and between looks at an empty log.
 	pause = 50 * time.Millisecond
+	// leastShare is the share of its time that the shelf works while requests
+	// are under way. It grows with what waits, and is all of it at mostBacklog:
+	// who asks for AuditEvents waits until the rest is shelved, and that must
+	// stay well below a second.
+	leastShare  = 0.1
+	mostBacklog = 1 << 15
 )
 
 // shelf makes the records of the log findable as AuditEvents: it gives each a
@@ -66,8 +73,8 @@ func (s *shelf) open(db *DB) error {
 	return nil
 }
 
-// run shelves what comes, at full speed while nothing else is under way and a
-// chunk at a time otherwise.
+// run shelves what comes, at full speed while nothing else is under way, and for
+// its share of the time otherwise.
 func (s *shelf) run(ctx context.Context) {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
@@ -75,18 +82,30 @@ func (s *shelf) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
-		}
-		for s.at.Load() < s.db.log.settled() && ctx.Err() == nil {
-			if err := s.shelve(ctx, s.db.log.settled()); err != nil {
+		case began := <-tick.C:
+			if err := s.work(ctx, began); err != nil {
 				s.complain(ctx)
-				break
-			}
-			if !s.db.life.quiet() {
-				break
 			}
 		}
 	}
+}
+
+// work is one turn of the shelf.
+func (s *shelf) work(ctx context.Context, began time.Time) error {
+	for ctx.Err() == nil {
+		at, settled := s.at.Load(), s.db.log.settled()
+		if at >= settled {
+			return nil
+		}
+		if err := s.shelve(ctx, settled); err != nil {
+			return err
+		}
+		share := max(leastShare, float64(settled-at)/mostBacklog)
+		if time.Since(began) > time.Duration(share*float64(pause)) && !s.db.life.quiet() {
+			return nil
+		}
+	}
+	return nil
 }
 
 // complain says no more than that: the engine's words may hold keys, and keys
@@ -205,7 +224,7 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	s.rows.reset()
 	err := s.rows.fill(x, events)
 	if err == nil {
-		err = s.rows.set(x.batch)
+		err = s.rows.set(x.batch, s.postings.alone)
 	}
 	if err == nil {
 		err = x.batch.Set([]byte(metaAudited), binary.BigEndian.AppendUint64(nil, to), nil)
@@ -230,6 +249,7 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 type shelfRows struct {
 	arena []byte
 	pairs []pair
+	block []byte
 }
 
 // pair is a key, and how much of the arena behind it is its value.
@@ -303,19 +323,32 @@ func (r *shelfRows) row(t typeNumber, h *header, n number, e consent.Edition) {
 	r.end(p)
 }
 
-// set puts the pairs into a batch, in order.
-func (r *shelfRows) set(batch *pebble.Batch) error {
+// set puts the pairs into a batch, in order, and postings of one value and one
+// patient together.
+func (r *shelfRows) set(batch *pebble.Batch, alone func(posting []byte) bool) error {
 	slices.SortFunc(r.pairs, func(a, b pair) int {
-		return bytes.Compare(r.arena[a.at:a.at+a.key], r.arena[b.at:b.at+b.key])
+		return bytes.Compare(r.key(a), r.key(b))
 	})
-	for _, p := range r.pairs {
-		value := p.at + p.key
-		if err := batch.Set(r.arena[p.at:value], r.arena[value:value+p.value], nil); err != nil {
+	for i := 0; i < len(r.pairs); {
+		p := r.pairs[i]
+		i++
+		key, value := r.key(p), r.arena[p.at+p.key:p.at+p.key+p.value]
+		if key[0] == spacePosting && !alone(key) {
+			r.block = r.block[:0]
+			for last := p; i < len(r.pairs) && continues(key, r.key(r.pairs[i])); i++ {
+				r.block = appendStep(r.block, r.key(last), r.key(r.pairs[i]))
+				last = r.pairs[i]
+			}
+			value = r.block
+		}
+		if err := batch.Set(key, value, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+func (r *shelfRows) key(p pair) []byte { return r.arena[p.at : p.at+p.key] }
 
 // renderRecord makes the AuditEvent of a record.
 func (v *view) renderRecord(record uint64, id string, e consent.Edition) ([]byte, error) {
