@@ -581,3 +581,41 @@ func TestAttackHostileInput(t *testing.T) {
 	}
 	c.full(t, c.a1, "q")
 }
+
+// What goes with a document goes where the document goes.
+func TestAttackCompanionsOfWhatMoved(t *testing.T) {
+	c := newCast(t)
+	letter := object{"resourceType": "DocumentReference", "status": "current", "subject": ref("Patient/q"), "content": []any{object{"attachment": object{"title": "x"}}}}
+	document := instance(c, c.post(t, c.systemB, letter).want(t, http.StatusCreated))
+	scan := instance(c, c.post(t, c.systemB, object{"resourceType": "Binary", "contentType": "text/plain", "data": "Wnl4d3Z1dA==", "securityContext": ref(document)}).want(t, http.StatusCreated))
+	origin := instance(c, c.post(t, c.systemB, object{
+		"resourceType": "Provenance", "target": []any{ref(scan)}, "recorded": "2026-01-01T00:00:00Z",
+		"agent": []any{object{"who": ref("Organization/b")}},
+	}).want(t, http.StatusCreated))
+	move := func(o object) {
+		t.Helper()
+		c.do(t, c.systemB, send(http.MethodPut, document, encode(t, with(o, "id", strings.TrimPrefix(document, "DocumentReference/"))))).want(t, http.StatusOK)
+	}
+	see := func(what string, status int) {
+		t.Helper()
+		for _, path := range []string{document, scan, origin} {
+			if a := c.do(t, c.a1, get(path)); a.status != status {
+				t.Errorf("%s: %s answers %d, want %d", what, path, a.status, status)
+			}
+		}
+	}
+	see("of Q", http.StatusOK)
+	move(with(letter, "subject", ref("Patient/p")))
+	see("of P, who restricts", http.StatusNotFound)
+	move(letter)
+	see("of Q again", http.StatusOK)
+	c.put(t, consent("q", "OPTIN", "permit", with(provision("deny"), "securityLabel", []any{object{"system": actCode, "code": "PSY"}})))
+	see("not labelled", http.StatusOK)
+	move(with(letter, "meta", object{"security": []any{object{"system": actCode, "code": "PSY"}}}))
+	see("labelled, which Q restricts", http.StatusNotFound)
+	move(with(letter, "subject", object{"identifier": nricOf(unknownNRIC)[0]}))
+	see("of somebody who is not on file", http.StatusNotFound)
+	c.put(t, with(person("late"), "identifier", nricOf(unknownNRIC)))
+	c.put(t, episode("late", "a"))
+	see("of somebody who has come", http.StatusOK)
+}
