@@ -141,6 +141,42 @@ func TestImportSaysWhatWasRefused(t *testing.T) {
 	}
 }
 
+func TestImportGoesOnPastAFileThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	var zipped bytes.Buffer
+	w := gzip.NewWriter(&zipped)
+	_, _ = w.Write([]byte(`{"resourceType":"Patient","id":"cut"}`))
+	_ = w.Close()
+	for name, text := range map[string]string{
+		"a.json.gz": "not gzip", "b.json.gz": zipped.String()[:zipped.Len()-6], "c.ndjson.gz": "x", "d.json": "\ufeff{\"resourceType\":\"Patient\",\"id\":\"d\"}",
+		"e.ndjson": "\ufeff{\"resourceType\":\"Patient\",\"id\":\"e\"}\r\n\r\n{\"resourceType\":\"Patient\",\"id\":\"f\"}\r\n",
+		"g.json": `{"resourceType":"Bundle","type":"searchset","entry":[{"resource":{"resourceType":"Patient","id":"g"},"search":{"mode":"match"}},` +
+			`{"resource":{"resourceType":"OperationOutcome"},"search":{"mode":"outcome"}}]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found, err := findFiles([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &recorder{}
+	var out bytes.Buffer
+	r := newReport(&out, total(found), time.Now)
+	if err := load(t.Context(), newTarget("http://x/fhir", "t", server), 1, found, r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"Patient": 4}, r.accepted); diff != "" || r.refused() != 3 {
+		t.Errorf("%d refused, -want +got:\n%s\n%s", r.refused(), diff, out.String())
+	}
+	for _, name := range []string{"a.json.gz", "b.json.gz", "c.ndjson.gz"} {
+		if !strings.Contains(out.String(), "refused "+filepath.Join(dir, name)+": cannot be read") {
+			t.Errorf("nothing is said of %s:\n%s", name, out.String())
+		}
+	}
+}
+
 func TestImportSendsManyInTransactions(t *testing.T) {
 	var lines strings.Builder
 	for n := range 250 {

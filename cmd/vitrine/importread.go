@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -97,14 +98,16 @@ type document struct {
 func eachDocument(f importFile, r *report, do func(document) error) error {
 	stored, err := f.open()
 	if err != nil {
-		return err
+		r.unreadable(f.path, err)
+		return nil
 	}
 	defer func() { _ = stored.Close() }()
 	var text io.Reader = &counting{r: stored, read: r.read}
 	if strings.HasSuffix(strings.ToLower(f.path), ".gz") {
 		unpacked, err := gzip.NewReader(text)
 		if err != nil {
-			return fmt.Errorf("%s: %w", f.path, err)
+			r.unreadable(f.path, err)
+			return nil
 		}
 		text = unpacked
 	}
@@ -113,23 +116,28 @@ func eachDocument(f importFile, r *report, do func(document) error) error {
 	}
 	whole, err := io.ReadAll(io.LimitReader(text, maxDocument+1))
 	if err != nil {
-		return fmt.Errorf("%s: %w", f.path, err)
+		r.unreadable(f.path, err)
+		return nil
 	}
 	if len(whole) > maxDocument {
 		r.refuse(refusal{origin: origin{file: f.path}, reason: "larger than 64 MiB"})
 		return nil
 	}
-	return do(document{origin{file: f.path}, whole})
+	return do(document{origin{file: f.path}, bytes.TrimPrefix(whole, []byte(byteOrderMark))})
 }
 
 func eachLine(path string, text io.Reader, r *report, do func(document) error) error {
 	lines := bufio.NewScanner(text)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
 	for n := 1; lines.Scan(); n++ {
-		if len(strings.TrimSpace(lines.Text())) == 0 {
+		line := lines.Bytes()
+		if n == 1 {
+			line = bytes.TrimPrefix(line, []byte(byteOrderMark))
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		if err := do(document{origin{path, n}, lines.Bytes()}); err != nil {
+		if err := do(document{origin{path, n}, line}); err != nil {
 			return err
 		}
 	}
@@ -138,10 +146,14 @@ func eachLine(path string, text io.Reader, r *report, do func(document) error) e
 		return nil
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		r.unreadable(path, err)
+		return nil
 	}
 	return nil
 }
+
+// byteOrderMark opens what some programs write as UTF-8.
+const byteOrderMark = "\ufeff"
 
 // counting tells how much was read.
 type counting struct {
@@ -206,8 +218,8 @@ func (s *sender) take(tape *fhir.Tape, d document) error {
 	for e := tape.First(entries); e != fhir.None; e = tape.Next(e) {
 		n++
 		resource := tape.Field(e, "resource")
-		if resource == fhir.None {
-			continue
+		if resource == fhir.None || tape.Text(tape.Field(tape.Field(e, "search"), "mode")) == "outcome" {
+			continue // what a server said about a search is no part of a record
 		}
 		if err := s.add(looseOf(tape, resource, origin{d.file, n}, tape.Text(tape.Field(e, "fullUrl")))); err != nil {
 			return err

@@ -91,6 +91,12 @@ func (r *report) refuse(f refusal) {
 	_, _ = fmt.Fprintf(r.out, "%s: %s\n", line, f.reason)
 }
 
+// unreadable tells that a file, or the rest of it, cannot be read. The others
+// still can.
+func (r *report) unreadable(path string, err error) {
+	r.refuse(refusal{origin: origin{file: path}, reason: "cannot be read to its end: " + err.Error()})
+}
+
 // refused is how many things were refused; zero only if nothing was.
 func (r *report) refused() int {
 	r.mu.Lock()

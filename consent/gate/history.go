@@ -44,7 +44,7 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 	}
 	if !page.Since.IsZero() {
 		total = -1
-		older := func(f store.Found) bool { return f.Resource.Updated.Before(page.Since) }
+		older := func(f store.Found) bool { return f.Updated.Before(page.Since) }
 		if n := slices.IndexFunc(versions, older); n >= 0 { // they come newest first
 			versions, next = versions[:n], nil
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"vitrine/consent"
@@ -78,7 +79,10 @@ func (r *rewriter) walk(ctx context.Context, n fhir.Node) error {
 func (r *rewriter) text(ctx context.Context, n fhir.Node) error {
 	key := r.tape.Key(n)
 	switch string(key) {
-	case "value", "display", "text", "id", "div", "valueString":
+	case "value", "display", "text", "id", "valueString":
+		return nil
+	case "div":
+		r.narrative(n)
 		return nil
 	}
 	start, end := r.tape.Span(n)
@@ -98,6 +102,23 @@ func (r *rewriter) text(ctx context.Context, n fhir.Node) error {
 		r.edits = append(r.edits, fhir.Edit{Start: start, End: end, Text: fhir.AppendString(nil, target)})
 	}
 	return nil
+}
+
+// narrativeLink finds the links of a narrative, as they stand in JSON: of <a> and
+// <img> elements (R4 http.html#trules).
+var narrativeLink = regexp.MustCompile(`(?:href|src)=(?:\\"([^"\\]*)\\"|'([^'\\]*)')`)
+
+// narrative rewrites the links of a narrative, and nothing else of it.
+func (r *rewriter) narrative(n fhir.Node) {
+	start, _ := r.tape.Span(n)
+	raw := r.tape.Raw(n)
+	for _, at := range narrativeLink.FindAllSubmatchIndex(raw, -1) {
+		from, to := max(at[2], at[4]), max(at[3], at[5])
+		if target, ok := r.plan.targets[string(raw[from:to])]; ok {
+			text := fhir.AppendString(nil, target)
+			r.edits = append(r.edits, fhir.Edit{Start: start + from, End: start + to, Text: text[1 : len(text)-1]})
+		}
+	}
 }
 
 // conditional is the one resource a conditional reference means (R4

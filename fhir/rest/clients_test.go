@@ -137,6 +137,42 @@ func TestEverythingByPost(t *testing.T) {
 	h.want("doctor", "POST", "Patient/none/$everything", "", 404)
 }
 
+func TestLinksOfANarrativeFollow(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	const urn = "urn:uuid:5a0e3d5e-0000-4000-8000-000000000001"
+	div := `<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"` + urn + `\">x</a><img src='` + urn + `'/><a href=\"http://elsewhere\">` + urn + `</a></div>`
+	b := bundleOf(t, h.want("good", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
+		{"request":{"method":"POST","url":"Condition"},"resource":{"resourceType":"Condition","text":{"status":"generated","div":"`+div+`"},"subject":{"reference":"`+urn+`"}}},
+		{"fullUrl":"`+urn+`","request":{"method":"POST","url":"Patient"},"resource":{"resourceType":"Patient"}}]}`, 200))
+	patient, _, _ := strings.Cut(strings.TrimPrefix(b.Entry[1].Response.Location, base+"/"), "/_history")
+	got := h.want("good", "GET", strings.TrimPrefix(b.Entry[0].FullURL, base+"/"), "", 200).Body.String()
+	want := `<div xmlns=\"http://www.w3.org/1999/xhtml\"><a href=\"` + patient + `\">x</a><img src='` + patient + `'/><a href=\"http://elsewhere\">` + urn + `</a></div>`
+	if !strings.Contains(got, want) {
+		t.Errorf("got %s\nwant %s", got, want)
+	}
+}
+
+func TestAByteOrderMarkIsOverlooked(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	if w := h.want("clinic", "POST", "Condition", "\ufeff"+condition, 201); !strings.HasPrefix(w.Body.String(), "{") {
+		t.Errorf("%q", w.Body)
+	}
+}
+
+func TestAnUpdateUnderAnIDThatIsNone(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	for _, id := range []string{"a_b", strings.Repeat("x", 65)} {
+		w := h.want("good", "PUT", "Patient/"+id, `{"resourceType":"Patient","id":"`+id+`"}`, 400)
+		if !strings.Contains(w.Body.String(), "64") {
+			t.Errorf("%s", w.Body)
+		}
+		h.want("good", "GET", "Patient/"+id, "", 404)
+	}
+}
+
 func TestHistorySince(t *testing.T) {
 	h := build(t)
 	h.furnish()

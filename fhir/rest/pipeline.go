@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -149,6 +150,12 @@ func (s *Server) spelled(ctx context.Context, x *exchange) error {
 	if (x.target.id == "" || fhir.ValidID(x.target.id)) && (x.target.version == "" || fhir.ValidID(x.target.version)) {
 		return nil
 	}
+	if x.row.name == "update" {
+		return wrong(fhir.Issue{
+			Severity: fhir.SeverityError, Code: fhir.CodeValue, Detail: "invalid", Expression: "Resource.id",
+			Text: "An id has 1 to 64 of the characters A-Z, a-z, 0-9, - and .",
+		})
+	}
 	if _, err := s.gate.Read(ctx, &x.request, x.request.Type, "/"); err != nil {
 		return err
 	}
@@ -186,6 +193,12 @@ func (s *Server) unmatchedError(x *exchange) error {
 	}
 }
 
+// byteOrderMark opens what some clients send as UTF-8; RFC 8259 §8.1 lets a
+// reader overlook it.
+//
+//nolint:gochecknoglobals // never changed
+var byteOrderMark = []byte("\ufeff")
+
 // receive reads and parses the body the interaction asks for.
 func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) error {
 	if x.row.body == bodyNone {
@@ -195,6 +208,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if err != nil {
 		return err
 	}
+	body = bytes.TrimPrefix(body, byteOrderMark)
 	x.body = body
 	if err := mediaType(x.row.body, r.Header, len(body)); err != nil {
 		return err

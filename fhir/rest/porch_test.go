@@ -277,6 +277,8 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"other version", "POST", "Patient", patient, []string{"Content-Type", "application/fhir+json; fhirVersion=5.0"}, 415, ""},
 		{"form that is none", "POST", "Patient/_search", patient, []string{"Content-Type", "application/json"}, 415, ""},
 		{"too large", "POST", "Patient", `{"resourceType":"Patient","id":"` + strings.Repeat("x", 1000), []string{"Content-Type", "application/json"}, 413, ""},
+		{"a byte order mark alone", "POST", "Patient", "\ufeff", []string{"Content-Type", "application/json"}, 400, ""},
+		{"two under one fullUrl", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"urn:x","resource":{},"request":{"method":"POST","url":"Patient"}},{"fullUrl":"urn:x","resource":{},"request":{"method":"POST","url":"Patient"}}]}`, []string{"Content-Type", "application/json"}, 400, "entry[1].fullUrl"},
 		{"empty", "POST", "Patient", "", []string{"Content-Type", "application/json"}, 400, ""},
 		{"cut off", "POST", "Patient", "{\n \"resourceType\":", []string{"Content-Type", "application/json"}, 400, "line 2"},
 		{"a list", "POST", "Patient", `[]`, []string{"Content-Type", "application/json; charset=UTF-8"}, 400, "line 1"},

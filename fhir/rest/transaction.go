@@ -14,6 +14,9 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if err := distinct(x.tape, list); err != nil {
+		return answer{}, err
+	}
 	inner := make([]exchange, len(list))
 	defer func() {
 		for i := range inner {
@@ -34,6 +37,23 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 		released: released, form: formTransaction, status: http.StatusOK,
 		entries: entries, returns: x.prefer.returns,
 	}, nil
+}
+
+// distinct refuses two entries under one fullUrl: a reference to it would mean
+// either (R4 invariant bdl-7).
+func distinct(t *fhir.Tape, list []asked) error {
+	seen := make(map[string]bool, len(list))
+	for i := range list {
+		full := list[i].fullURL
+		if full == "" || list[i].resource == fhir.None {
+			continue
+		}
+		if seen[full] {
+			return misplaced(t, list[i].resource, fhir.CodeDuplicate, place(i)+".fullUrl", "Another entry of the transaction has the same fullUrl.")
+		}
+		seen[full] = true
+	}
+	return nil
 }
 
 // transactionEntry understands one entry.
