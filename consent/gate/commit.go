@@ -18,6 +18,8 @@ type writing struct {
 	tx store.Tx
 	// rows are those written so far, by "Type/id".
 	rows map[string]consent.Row
+	// followed are those whose companions were filed again, by "Type/id".
+	followed map[string]bool
 	// patients are whose records were written to; refs what was written to each,
 	// and "" for what belongs to nobody.
 	patients []string
@@ -58,7 +60,7 @@ func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error))
 func (v *visit) writing(tx store.Tx) *writing {
 	w := &writing{
 		visit: *v, tx: tx,
-		rows: map[string]consent.Row{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
+		rows: map[string]consent.Row{}, followed: map[string]bool{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
 	}
 	w.reader, w.snap = tx, nil
 	return w

@@ -177,6 +177,9 @@ func (v *visit) editions(d *draft, links []search.Link, awaits []fhir.Identifier
 	for _, id := range awaits {
 		search.AppendAwaits(e.full.Entries, id)
 	}
+	for _, ref := range d.owners.Inherits {
+		search.AppendAwaits(e.full.Entries, companion(ref.Local()))
+	}
 	e.full.Entries.Sort()
 	if d.basic == nil {
 		return e, nil

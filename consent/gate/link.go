@@ -193,8 +193,44 @@ func (w *writing) rehome(ctx context.Context, f store.Found) error {
 			return err
 		}
 		e.full.Unchanged = true
-		return w.store(d, h, e, f.Row)
+		if err := w.store(d, h, e, f.Row); err != nil {
+			return err
+		}
+		return w.follow(ctx, d.typ, d.id)
 	})
+}
+
+// companion is what a row that goes with another waits for: that whose the other
+// is changes.
+func companion(ref string) fhir.Identifier {
+	return fhir.Identifier{System: consent.Canon + "/companion", Value: ref}
+}
+
+// follow files what goes with a resource under the home it has now. Otherwise an
+// attachment would stay with the patient from whom its document was taken, and
+// open where its document is not.
+func (w *writing) follow(ctx context.Context, t fhir.ResourceType, id string) error {
+	ref := string(t) + "/" + id
+	if w.followed[ref] {
+		return nil
+	}
+	w.followed[ref] = true
+	clauses := []search.Clause{{Any: []search.Match{search.AwaitsMatch(companion(ref))}}}
+	var rows []store.Found
+	for _, t := range [...]fhir.ResourceType{"Binary", "Provenance"} {
+		if err := w.each(ctx, t, clauses, func(f store.Found, _ *fhir.Tape) error {
+			rows = append(rows, f)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	for _, f := range rows {
+		if err := w.rehome(ctx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // editionsAt are the stored forms of the draft as of a moment before now.
