@@ -29,6 +29,7 @@ type DB struct {
 	several  map[several]bool // known to be marked; under turn
 	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]
 	epochs   epochs
+	kept     *kept
 	log      auditLog
 	shelf    shelf
 	events   *eventIndex // nil without an indexer
@@ -49,7 +50,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1), several: map[several]bool{}}
+	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1), several: map[several]bool{}, kept: newKept(opt.CacheSize)}
 	if err := db.prepare(); err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}

@@ -87,7 +87,7 @@ func (x *tx) begin(row consent.Row, id string) (change, error) {
 	if c.t, err = x.typeFor(row.Type); err != nil {
 		return c, err
 	}
-	x.wrote[c.t] = true
+	x.writes(c.t, id)
 	for _, patient := range row.Patients {
 		o, err := x.ordinalFor(patient)
 		if err != nil {
@@ -302,7 +302,7 @@ func (x *tx) remove(t fhir.ResourceType, id, full, basic string, at time.Time) e
 	if !c.existed {
 		return store.ErrNotFound
 	}
-	x.wrote[n] = true
+	x.writes(n, id)
 	c.sequence, c.to = c.from.sequence(), c.from
 	if err := x.removeEdition(&c, consent.EditionFull, full, at); err != nil || basic == "" {
 		return err

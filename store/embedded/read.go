@@ -27,6 +27,9 @@ func (v *view) Read(ctx context.Context, u *consent.Universe, t fhir.ResourceTyp
 	if p.head.deleted {
 		return store.Found{}, store.ErrGone
 	}
+	if p.kept {
+		return store.Found{Resource: p.head.resource(p.body), Row: p.head.row, Edition: p.edition}, nil
+	}
 	return v.found(&p.head, p.edition, p.body)
 }
 
@@ -39,6 +42,7 @@ type place struct {
 	edition consent.Edition
 	body    []byte
 	closer  io.Closer
+	kept    bool // it is shared and stays as it is
 }
 
 // admit finds the current version of a row in the edition admitted; a row that
@@ -69,6 +73,11 @@ func (v *view) locate(t fhir.ResourceType, id string) (place, error) {
 	if !ok {
 		return place{}, store.ErrNotFound
 	}
+	if v.kept != nil {
+		if r := v.kept.get(n, id, v.commit); r != nil {
+			return r.place(n), nil
+		}
+	}
 	at, ok, err := readNumber(v.src, n, id)
 	if err != nil {
 		return place{}, err
@@ -76,7 +85,19 @@ func (v *view) locate(t fhir.ResourceType, id string) (place, error) {
 	if !ok {
 		return place{}, store.ErrNotFound
 	}
-	return v.current(consent.EditionFull, t, n, at)
+	p, err := v.current(consent.EditionFull, t, n, at)
+	if err != nil || v.kept == nil || p.head.record != 0 {
+		return p, err
+	}
+	if r := v.kept.put(n, &p, v.commit); r != nil {
+		return r.place(n), p.closer.Close()
+	}
+	return p, nil
+}
+
+// place is the row as one that was located.
+func (r *keptRow) place(t typeNumber) place {
+	return place{t: t, n: r.n, head: r.head, edition: consent.EditionFull, body: r.body, closer: noCloser{}, kept: true}
 }
 
 // current reads the current version of an edition by number.
@@ -110,15 +131,15 @@ func (v *view) typeNumber(t fhir.ResourceType) (typeNumber, bool) {
 	return 0, false
 }
 
+// resource is the envelope of the version.
+func (h *header) resource(json []byte) fhir.Resource {
+	return fhir.Resource{Type: h.row.Type, ID: h.id, Version: h.version, Updated: h.updated, JSON: json, Deleted: h.deleted}
+}
+
 // found makes the answer from a header and the bytes behind it, which it
 // copies.
 func (v *view) found(h *header, e consent.Edition, body []byte) (store.Found, error) {
-	f := store.Found{
-		Resource: fhir.Resource{
-			Type: h.row.Type, ID: h.id, Version: h.version, Updated: h.updated, Deleted: h.deleted,
-		},
-		Row: h.row, Edition: e,
-	}
+	f := store.Found{Resource: h.resource(nil), Row: h.row, Edition: e}
 	f.Patients, f.Labels = slices.Clone(h.row.Patients), slices.Clone(h.row.Labels)
 	switch {
 	case h.deleted:

@@ -19,12 +19,14 @@ type source interface {
 type view struct {
 	db  *DB
 	src source
+	// kept are rows as a snapshot of commit reads them; nil in a write.
+	kept   *kept
+	commit uint64
 }
 
 type snapshot struct {
 	view
-	eng    *pebble.Snapshot
-	commit uint64
+	eng *pebble.Snapshot
 }
 
 // Snapshot opens a view of what has been written so far. The number of commits
@@ -37,8 +39,8 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 		return nil, err
 	}
 	commit := db.epochs.commits.Load()
-	s := &snapshot{eng: db.eng.NewSnapshot(), commit: commit}
-	s.view = view{db: db, src: s.eng}
+	s := &snapshot{eng: db.eng.NewSnapshot()}
+	s.view = view{db: db, src: s.eng, kept: db.kept, commit: commit}
 	db.figures.snapshots.Add(1)
 	return s, nil
 }
@@ -55,7 +57,7 @@ func (s *snapshot) Close() error {
 	}
 	defer s.db.life.leave()
 	eng := s.eng
-	s.eng, s.src = nil, closedSource{}
+	s.eng, s.src, s.kept = nil, closedSource{}, nil
 	return eng.Close()
 }
 

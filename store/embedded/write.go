@@ -77,6 +77,7 @@ type tx struct {
 	counters counters
 	types    map[fhir.ResourceType]typeNumber // met for the first time
 	several  map[several]bool                 // marked for the first time
+	written  []uint64                         // hashes of rows, for what is kept of them
 	touched  []string
 	records  [][]byte
 	scratch  scratch
@@ -97,6 +98,12 @@ func newTx(db *DB) *tx {
 }
 
 func (x *tx) end() { x.over = true }
+
+// writes notes that the row with an id is written.
+func (x *tx) writes(t typeNumber, id string) {
+	x.wrote[t] = true
+	x.written = append(x.written, x.db.kept.hash(t, id))
+}
 
 // Touch changes the epoch of the keys when the write commits.
 func (x *tx) Touch(keys ...string) { x.touched = append(x.touched, keys...) }
@@ -122,6 +129,7 @@ func (x *tx) commit() (*pebble.Batch, error) {
 		}
 	}
 	next := x.db.epochs.touch(x.touched)
+	x.db.kept.stamp(x.written, next)
 	if !x.batch.Empty() {
 		if err := x.db.eng.ApplyNoSyncWait(x.batch, pebble.Sync); err != nil {
 			return nil, err
