@@ -619,3 +619,26 @@ func TestAttackCompanionsOfWhatMoved(t *testing.T) {
 	c.put(t, episode("late", "a"))
 	see("of somebody who has come", http.StatusOK)
 }
+
+// Lists of people say who is on them; to subscribe is to read what is to come.
+func TestAttackListsAndSubscriptions(t *testing.T) {
+	c := newCast(t)
+	c.put(t, object{"resourceType": "Group", "id": "cohort", "type": "person", "actual": true, "member": []any{object{"entity": ref("Patient/q")}}})
+	c.put(t, object{"resourceType": "List", "id": "both", "status": "current", "mode": "working", "entry": []any{object{"item": ref("Patient/q")}, object{"item": ref("Patient/p")}}})
+	c.put(t, object{"resourceType": "List", "id": "one", "status": "current", "mode": "working", "subject": ref("Patient/q"), "entry": []any{object{"item": ref("Condition/c-q")}}})
+	same(t, "Group", c.do(t, c.a1, get("Group/none")), c.do(t, c.a1, get("Group/cohort")))
+	same(t, "List", c.do(t, c.a1, get("List/none")), c.do(t, c.a1, get("List/both")))
+	for _, path := range []string{"Group?member=Patient/q", "Patient/q/Group", "List?item=Patient/p", "Patient/q/$everything?_type=Group"} {
+		for _, r := range c.do(t, c.a1, get(path)).want(t, http.StatusOK).ids(t) {
+			t.Errorf("%s finds %s", path, r)
+		}
+	}
+	c.do(t, c.a1, get("List/one")).want(t, http.StatusOK)
+	ask := object{
+		"resourceType": "Subscription", "status": "requested", "reason": "x", "criteria": "Condition?patient=p",
+		"channel": object{"type": "rest-hook", "endpoint": "http://127.0.0.1:1/"},
+	}
+	for _, token := range []string{c.a1, c.systemA, c.appP} {
+		c.post(t, token, ask).want(t, http.StatusForbidden)
+	}
+}

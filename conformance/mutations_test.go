@@ -34,7 +34,7 @@ func mutations() []mutation {
 		{"writes reach what others contributed", []edit{{"consent/gate/write.go", "return consent.OfContributor(w.caller.Organization)", "return consent.Everything()"}}},
 		{"providers see whom a patient chose", []edit{
 			{"consent/decision.go", `return t == "" || t == "Consent" || t == "AuditEvent"`, `return t == ""`},
-			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent"`, "return true"},
+			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent" && r.Type != "Group"`, "return true"},
 		}},
 		{"a read does not ask for admission", []edit{{"store/embedded/read.go", "p.edition, err = u.Admit(ctx, p.head.row)", "p.edition, err = consent.EditionFull, nil"}}},
 		{"a walk does not ask for admission", []edit{{"store/embedded/walk.go", "e, err := w.u.Admit(ctx, w.head.row)", "e, err := w.edition, error(nil)"}}},

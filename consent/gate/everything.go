@@ -89,8 +89,13 @@ type everythingWalk struct {
 func (v *visit) everything(ctx context.Context, patient string, page EverythingPage) (*everythingWalk, error) {
 	w := &everythingWalk{visit: v, room: v.g.page(page.Count), clauses: page.Clauses, patients: []string{patient}}
 	w.universe = consent.OfPatients([]string{patient}, nil, v.decide)
-	if v.caller.Kind == consent.Custodian {
+	switch v.caller.Kind {
+	case consent.Custodian:
 		w.universe = consent.OfPatients([]string{patient}, nil, entrusted)
+	case consent.Practitioner:
+		w.universe.Where(provided)
+	case consent.Nobody, consent.System, consent.Patient, consent.Representative, consent.Regulator:
+	default:
 	}
 	for _, t := range v.g.record {
 		if len(page.Types) > 0 && !slices.Contains(page.Types, t) {

@@ -36,8 +36,9 @@ func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) 
 }
 
 // writable says which types a kind of caller writes (ACCESS §2): providers
-// contribute everything but Consents, patients write their Consents, the
-// regulator issues directives, and AuditEvents are the server's alone.
+// contribute everything but Consents and Subscriptions, which would ask for what
+// is to come; patients write their Consents, the regulator issues directives, and
+// AuditEvents are the server's alone.
 func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
 	if t == "AuditEvent" {
 		return ErrMethod
@@ -47,7 +48,7 @@ func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
 	case consent.Custodian:
 		ok = true
 	case consent.Practitioner, consent.System:
-		ok = t != "Consent"
+		ok = t != "Consent" && t != "Subscription"
 	case consent.Patient, consent.Representative:
 		ok = t == "Consent"
 	case consent.Regulator:

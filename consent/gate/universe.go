@@ -72,8 +72,11 @@ func overseen(r consent.Row) bool {
 }
 
 // provided keeps from providers, once more, what no decision gives them: whom a
-// patient chose, and who looked (ACCESS §3, §6).
-func provided(r consent.Row) bool { return r.Type != "Consent" && r.Type != "AuditEvent" }
+// patient chose, and who looked (ACCESS §3, §6); and of which lists of people a
+// patient is on (DOSSIER §7.10).
+func provided(r consent.Row) bool {
+	return r.Type != "Consent" && r.Type != "AuditEvent" && r.Type != "Group"
+}
 
 // represented is the record of the patient someone acts for: the one chosen at
 // launch, or the one the registry names.
