@@ -39,7 +39,11 @@ func (s *Server) statement() []byte {
 		}
 		w = s.describe(w, t)
 	}
-	w = w.raw(`],"interaction":[{"code":"transaction"},{"code":"batch"}]}]}`)
+	w = w.raw(`],"interaction":[{"code":"transaction"},{"code":"batch"}],"compartment":[`)
+	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
+		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
+	}
+	w = w.raw(`]}]}`)
 	return w
 }
 

@@ -21,6 +21,8 @@ func controlOf(name string) control {
 		return (*reading).sort
 	case "_total":
 		return (*reading).total
+	case "_totalMethod": // Aidbox's word for it, which its client fhirpy sends
+		return (*reading).totalMethod
 	case "_summary":
 		return (*reading).summary
 	}
@@ -62,6 +64,17 @@ func (r *reading) total(value string) *fault {
 		return bad("must be none, estimate or accurate")
 	}
 	return nil
+}
+
+func (r *reading) totalMethod(value string) *fault {
+	switch value {
+	case "count":
+		return r.total("accurate")
+	case "estimate", "countEstimate":
+		return r.total("estimate")
+	default:
+		return bad("must be count or estimate; _total is R4's parameter")
+	}
 }
 
 func (r *reading) summary(value string) *fault {
