@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"strings"
 	"time"
@@ -114,12 +113,9 @@ func (i *eventIndex) leads(e consent.Edition, m *search.Match) bool {
 	}
 }
 
-// alone reports whether a posting is of a parameter whose order is followed, so
-// that it is not put together with others.
-func (i *eventIndex) alone(posting []byte) bool {
-	p := search.Param(binary.BigEndian.Uint16(posting[2:]))
-	return p == i.date || p == search.ParamLastUpdated
-}
+// alone reports whether postings of a parameter are not put together, because
+// their order is followed.
+func (i *eventIndex) alone(p search.Param) bool { return p == i.date || p == search.ParamLastUpdated }
 
 // nobody stands for the patient in a shape. It is no id, so nothing is indexed
 // of a reference to it.
@@ -147,7 +143,8 @@ func newEventPostings(i *eventIndex) *eventPostings {
 	return &eventPostings{eventIndex: i, shapes: map[string]search.Encoded{}}
 }
 
-// of appends the postings of an event to e.
+// of appends the postings of an event to e, in no order; some may be there
+// twice.
 func (m *eventPostings) of(e *search.Entries, ev *audit.Event) error {
 	shape, err := m.shape(ev)
 	if err != nil {
@@ -172,7 +169,6 @@ func (m *eventPostings) of(e *search.Entries, ev *audit.Event) error {
 		}
 		search.AppendReference(e, p, ref)
 	}
-	e.Sort()
 	return nil
 }
 

@@ -1,14 +1,12 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +54,7 @@ type shelf struct {
 func (s *shelf) open(db *DB) error {
 	s.db = db
 	if db.events != nil {
-		s.postings = newEventPostings(db.events)
+		s.postings, s.rows.alone = newEventPostings(db.events), db.events.alone
 	}
 	v, closer, err := db.eng.Get([]byte(metaAudited))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -224,7 +222,7 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	s.rows.reset()
 	err := s.rows.fill(x, events)
 	if err == nil {
-		err = s.rows.set(x.batch, s.postings.alone)
+		err = s.rows.set(x.batch)
 	}
 	if err == nil {
 		err = x.batch.Set([]byte(metaAudited), binary.BigEndian.AppendUint64(nil, to), nil)
@@ -242,27 +240,6 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	s.db.counters = x.counters
 	s.db.addTypes(x.types)
 	return x.batch.Close()
-}
-
-// shelfRows are the keys of a chunk, put in order before they go to the engine:
-// what lies side by side is put in for a fraction of the price.
-type shelfRows struct {
-	arena []byte
-	pairs []pair
-	block []byte
-}
-
-// pair is a key, and how much of the arena behind it is its value.
-type pair struct{ at, key, value int }
-
-func (r *shelfRows) reset() { r.arena, r.pairs = r.arena[:0], r.pairs[:0] }
-
-// begin starts a pair, value its value and end the pair.
-func (r *shelfRows) begin() pair        { return pair{at: len(r.arena)} }
-func (r *shelfRows) valued(p pair) pair { p.key = len(r.arena) - p.at; return p }
-func (r *shelfRows) end(p pair) {
-	p.value = len(r.arena) - p.at - p.key
-	r.pairs = append(r.pairs, p)
 }
 
 // fill makes the rows of the events: the id, both editions, the postings of the
@@ -298,57 +275,20 @@ func (r *shelfRows) fill(x *tx, events []shelved) error {
 }
 
 func (r *shelfRows) add(t typeNumber, h *header, n number, postings search.Encoded) {
-	p := r.begin()
-	r.arena = keyID(r.arena, t, h.id)
-	p = r.valued(p)
-	r.arena = appendNumber(r.arena, n)
-	r.end(p)
+	r.pair(rowsID, keyID(r.arena, t, h.id), func(b []byte) []byte { return appendNumber(b, n) })
 	h.version = "1"
-	r.row(t, h, n, consent.EditionFull)
+	r.pair(rowsFull, keyRow(r.arena, consent.EditionFull, t, n), h.append)
 	h.version = "b1"
-	r.row(t, h, n, consent.EditionBasic)
+	r.pair(rowsBasic, keyRow(r.arena, consent.EditionBasic, t, n), h.append)
 	for param, value := range postings.All() {
-		p := r.begin()
-		r.arena = appendNumber(prefixValue(r.arena, consent.EditionFull, param, t, value), n)
-		r.end(r.valued(p))
+		r.key = prefixValue(r.key[:0], consent.EditionFull, param, t, value)
+		if r.alone(param) {
+			r.pair(rowsPosted, appendNumber(append(r.arena, r.key...), n), nil)
+			continue
+		}
+		r.post(n)
 	}
 }
-
-// row is an edition of an event: a header without entries, and no body.
-func (r *shelfRows) row(t typeNumber, h *header, n number, e consent.Edition) {
-	p := r.begin()
-	r.arena = keyRow(r.arena, e, t, n)
-	p = r.valued(p)
-	r.arena = h.append(r.arena)
-	r.end(p)
-}
-
-// set puts the pairs into a batch, in order, and postings of one value and one
-// patient together.
-func (r *shelfRows) set(batch *pebble.Batch, alone func(posting []byte) bool) error {
-	slices.SortFunc(r.pairs, func(a, b pair) int {
-		return bytes.Compare(r.key(a), r.key(b))
-	})
-	for i := 0; i < len(r.pairs); {
-		p := r.pairs[i]
-		i++
-		key, value := r.key(p), r.arena[p.at+p.key:p.at+p.key+p.value]
-		if key[0] == spacePosting && !alone(key) {
-			r.block = r.block[:0]
-			for last := p; i < len(r.pairs) && continues(key, r.key(r.pairs[i])); i++ {
-				r.block = appendStep(r.block, r.key(last), r.key(r.pairs[i]))
-				last = r.pairs[i]
-			}
-			value = r.block
-		}
-		if err := batch.Set(key, value, nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *shelfRows) key(p pair) []byte { return r.arena[p.at : p.at+p.key] }
 
 // renderRecord makes the AuditEvent of a record.
 func (v *view) renderRecord(record uint64, id string, e consent.Edition) ([]byte, error) {
