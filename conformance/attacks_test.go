@@ -642,3 +642,42 @@ func TestAttackListsAndSubscriptions(t *testing.T) {
 		c.post(t, token, ask).want(t, http.StatusForbidden)
 	}
 }
+
+// Whom a patient shuts out is shut out, in whatever form he is named, or the
+// Consent is refused.
+func TestAttackNamingActorsOtherwise(t *testing.T) {
+	c := newCast(t)
+	clinic := func(id string) []object {
+		return []object{
+			ref("Organization/" + id), ref(c.base + "/Organization/" + id), ref("Organization/" + id + "/_history/1"), ref("PractitionerRole/" + id + "1"),
+			ref("Practitioner/dr-" + id), {"identifier": object{"system": "http://example.org/clinics", "value": id}}, {"display": "Clinic " + id},
+			ref("#x"), ref("urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), ref("https://elsewhere.example/fhir/Organization/" + id),
+			ref("Organization?name=" + id), ref("Group/x"), ref("CareTeam/x"), ref("Organization/not-on-file"), ref(" Organization/" + id), ref("organization/" + id),
+			{"reference": "Organization/" + id, "identifier": object{"system": "x", "value": "y"}}, {"reference": "Organization/" + id, "type": "Practitioner"},
+		}
+	}
+	rule := func(kind string, actor object) object {
+		return object{"type": kind, "actor": []any{object{"role": concept("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP"), "reference": actor}}}
+	}
+	for i, actor := range clinic("a") {
+		o := consent("q", "OPTIN", "permit", rule("deny", actor))
+		if a := c.do(t, c.root, send(http.MethodPut, "Consent/consent-q", encode(t, o))); a.status >= 400 {
+			continue
+		}
+		if a := c.do(t, c.a1, get("Condition?patient=q")); strings.Contains(string(a.body), secret) {
+			t.Errorf("deny %d, %v: A1 sees the record", i, actor)
+		}
+		c.do(t, c.appQ, get("Condition/c-q")).want(t, http.StatusOK)
+	}
+	for i, actor := range clinic("b") {
+		o := consent("q", "OPTOUTE", "deny", rule("permit", actor))
+		if a := c.do(t, c.root, send(http.MethodPut, "Consent/consent-q", encode(t, o))); a.status >= 400 {
+			continue
+		}
+		if a := c.do(t, c.a1, get("Condition?patient=q")); strings.Contains(string(a.body), secret) {
+			t.Errorf("permit %d, %v: A1 sees the record", i, actor)
+		}
+	}
+	c.put(t, consent("q", "OPTOUTE", "deny", rule("permit", ref("Organization/b"))))
+	c.full(t, c.b1, "q")
+}
