@@ -34,7 +34,11 @@ type Universe struct {
 	shared      func(fhir.ResourceType) bool
 	contributor string
 	decide      Decider
-	decided     map[string]Decision
+	// one is the first decision; most requests need no other.
+	one     string
+	first   Decision
+	any     bool
+	decided map[string]Decision
 }
 
 // OfPatients is the universe of the patients listed, each at the level decide
@@ -188,6 +192,9 @@ func (u *Universe) Decide(ctx context.Context, patient string) (Decision, error)
 	if u == nil || u.decide == nil {
 		return Decision{}, nil
 	}
+	if u.any && u.one == patient {
+		return u.first, nil
+	}
 	if d, ok := u.decided[patient]; ok {
 		return d, nil
 	}
@@ -195,8 +202,12 @@ func (u *Universe) Decide(ctx context.Context, patient string) (Decision, error)
 	if err != nil {
 		return Decision{}, err
 	}
+	if !u.any {
+		u.one, u.first, u.any = patient, d, true
+		return d, nil
+	}
 	if u.decided == nil {
-		u.decided = make(map[string]Decision, 1)
+		u.decided = make(map[string]Decision)
 	}
 	u.decided[patient] = d
 	return d, nil
