@@ -15,7 +15,7 @@ var (
 	valueAnyOrigin = []string{"*"}
 	valueExposed   = []string{"Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
 	valueMethods   = []string{"GET, HEAD, POST, PUT, DELETE, OPTIONS"}
-	valueHeaders   = []string{"Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id"}
+	valueHeaders   = []string{"Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id, *"}
 	valueDay       = []string{"86400"}
 )
 
