@@ -13,6 +13,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/store"
 )
@@ -32,6 +33,7 @@ type DB struct {
 	kept     *kept
 	log      auditLog
 	shelf    shelf
+	basics   sync.Map // the numbers of types that may have basic editions
 	events   *eventIndex // nil without an indexer
 	salt     []byte      // for drawOrdinal
 	figures  figures
@@ -77,6 +79,9 @@ func (db *DB) prepare() error {
 		return err
 	}
 	db.types.Store(&types)
+	if err := db.findBasics(types); err != nil {
+		return err
+	}
 	if db.opt.Indexer != nil {
 		if db.events, err = newEventIndex(db.opt.Indexer, db.opt.Definitions); err != nil {
 			return err
@@ -197,6 +202,27 @@ func readTypes(r pebble.Reader) (map[fhir.ResourceType]typeNumber, error) {
 func (db *DB) typeNumber(t fhir.ResourceType) (typeNumber, bool) {
 	n, ok := (*db.types.Load())[t]
 	return n, ok
+}
+
+// findBasics looks for the types that have rows in the basic edition.
+func (db *DB) findBasics(types map[fhir.ResourceType]typeNumber) error {
+	it, err := db.eng.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceRow}, UpperBound: []byte{spaceRow + 1}})
+	if err != nil {
+		return err
+	}
+	for _, t := range types {
+		prefix := prefixRows(nil, consent.EditionBasic, t)
+		if it.SeekGE(prefix) && bytes.HasPrefix(it.Key(), prefix) {
+			db.basics.Store(t, true)
+		}
+	}
+	return errors.Join(it.Error(), it.Close())
+}
+
+// hasBasic reports whether a type may have rows in the basic edition.
+func (db *DB) hasBasic(t fhir.ResourceType, n typeNumber) bool {
+	_, ok := db.basics.Load(n)
+	return ok || t == typeAuditEvent
 }
 
 // addTypes publishes the types a write has met for the first time.

@@ -32,6 +32,7 @@ const (
 	defaultBudget = 250_000
 	memTable      = 64 << 20
 	bloomBits     = 10
+	blockSize     = 32 << 10
 )
 
 func (o Options) withDefaults() Options {
@@ -55,16 +56,22 @@ func (o Options) engine() *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                4096,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      engineLog{o.Logger},
 		EventListener:               &pebble.EventListener{DataCorruption: engineLog{o.Logger}.corrupted},
 	}
+	// A page reads some 100 KB of rows that lie together: few large blocks, cheap
+	// to unpack, and few levels to look into.
+	e.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	// What is looked up is nearly always there, in the last level: filters pay
 	// for the levels above it, which they let a look-up pass by.
-	for i := range len(e.Levels) - 1 {
-		e.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	for i := range e.Levels {
+		e.Levels[i].BlockSize = blockSize
+		if i < len(e.Levels)-1 {
+			e.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		}
 	}
 	return e
 }

@@ -139,6 +139,9 @@ func (x *tx) putEdition(c *change, e consent.Edition, v *store.Version) error {
 	if v == nil {
 		return x.drop(c, e, &old)
 	}
+	if e == consent.EditionBasic {
+		x.db.basics.Store(c.t, true) // before anyone can see the row
+	}
 	h := c.head
 	if v.Unchanged {
 		if !old.found || old.head.deleted {

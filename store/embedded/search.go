@@ -62,7 +62,7 @@ func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
 	if err != nil {
 		return err
 	}
-	bodies := bodies{view: s.view, t: s.t}
+	bodies := bodies{view: s.view, t: s.t, known: names{}}
 	err = errors.Join(s.page(ctx, m, &bodies, page), m.close(), bodies.close())
 	if err != nil || !s.p.Count || page.Total >= 0 {
 		return err
@@ -148,6 +148,7 @@ type bodies struct {
 	t     typeNumber
 	parts [consent.EditionBasic + 1]*keys
 	head  header
+	known names
 }
 
 func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
@@ -167,7 +168,7 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 	if err != nil {
 		return store.Found{}, err
 	}
-	body, err := cutHeader(&b.head, t, value, nil)
+	body, err := cutHeader(&b.head, t, value, b.known)
 	if err != nil {
 		return store.Found{}, err
 	}

@@ -157,14 +157,21 @@ func (p position) clone() position {
 	return p
 }
 
+// read fetches the items in the order in which they lie, and gives them in
+// theirs.
 func (s *searching) read(items []item, page *store.Page) error {
-	b := bodies{view: s.view, t: s.t}
-	for _, one := range items {
-		f, err := b.found(one.edition, one.primary, s.q.Type)
-		if err != nil {
+	b := bodies{view: s.view, t: s.t, known: names{}}
+	order := make([]int, len(items))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(items[i].primary, items[j].primary) })
+	page.Found = make([]store.Found, len(items))
+	for _, i := range order {
+		var err error
+		if page.Found[i], err = b.found(items[i].edition, items[i].primary, s.q.Type); err != nil {
 			return errors.Join(err, b.close())
 		}
-		page.Found = append(page.Found, f)
 	}
 	return b.close()
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"vitrine/consent"
 	"vitrine/fhir/search"
 	"vitrine/store"
@@ -29,6 +27,7 @@ type walk struct {
 	events  *eventPostings // makes the entries of events, once it is asked to
 	budget  *int
 	steps   int
+	later   int // rows to look at before a plan is made
 
 	at number // where to go on
 	// The row found, valid until the next step.
@@ -49,8 +48,17 @@ func (v *view) newWalk(ctx context.Context, e consent.Edition, t typeNumber, u *
 	return w, nil
 }
 
-// plan chooses what leads.
+// glance is how many rows of listed patients are looked at before a plan is
+// made: most have no more, and what they have lies together, which postings do
+// not.
+const glance = 256
+
+// plan chooses what leads, or puts that off.
 func (w *walk) plan() error {
+	if _, listed := w.u.Patients(); listed && w.later == 0 {
+		w.later = glance
+		return nil
+	}
 	var err error
 	w.driver, err = w.view.driver(w.edition, w.t, w.u, w.q, w.own)
 	return err
@@ -83,6 +91,12 @@ func (w *walk) next(ctx context.Context) (bool, error) {
 			continue
 		}
 		w.at = n + 1
+		if w.later == 1 {
+			if err := w.plan(); err != nil {
+				return false, err
+			}
+		}
+		w.later = max(w.later-1, 0)
 		ok, err := w.examine(ctx, n)
 		if ok || err != nil {
 			return ok, err
@@ -177,17 +191,8 @@ func (v *view) newWalks(ctx context.Context, t typeNumber, u *consent.Universe, 
 func (v *view) unplanned(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
 	m := &walks{}
 	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-		if e == consent.EditionBasic && !basicToo(u) {
+		if e == consent.EditionBasic && !(basicToo(u) && v.db.hasBasic(q.Type, t)) {
 			break
-		}
-		if e == consent.EditionBasic {
-			some, err := v.some(prefixRows(nil, e, t))
-			if err != nil {
-				return m, err
-			}
-			if !some {
-				break
-			}
 		}
 		w, err := v.newWalk(ctx, e, t, u, q, budget)
 		if err != nil {
@@ -198,16 +203,6 @@ func (v *view) unplanned(ctx context.Context, t typeNumber, u *consent.Universe,
 	}
 	m.live = make([]bool, len(m.parts))
 	return m, nil
-}
-
-// some reports whether any key starts with the prefix.
-func (v *view) some(prefix []byte) (bool, error) {
-	it, err := v.src.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
-	if err != nil {
-		return false, err
-	}
-	ok := it.First()
-	return ok, errors.Join(it.Error(), it.Close())
 }
 
 func basicToo(u *consent.Universe) bool {
