@@ -9,8 +9,9 @@ import (
 
 // hint is the constant entry of a Bundle about one patient who restricts
 // access: that it is so, and never what there is (DOSSIER §7.9; the form is
-// R4's example operationoutcome-example-break-the-glass).
-const hint = `{"resource":{"resourceType":"OperationOutcome","issue":[{"severity":"information","code":"suppressed",` +
+// R4's example operationoutcome-example-break-the-glass). Every entry of a
+// searchset has a fullUrl; this one's is constant too.
+const hint = `{"fullUrl":"urn:uuid:5f0c1d7a-6b39-4e4e-9a51-2c8d1e7b4f60","resource":{"resourceType":"OperationOutcome","issue":[{"severity":"information","code":"suppressed",` +
 	`"details":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":"ETREAT"}],` +
 	`"text":"The patient restricts access to this record. In an emergency, breaking the glass may be open."}}]},` +
 	`"search":{"mode":"outcome"}}`
