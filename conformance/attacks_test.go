@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -650,10 +652,13 @@ func TestAttackNamingActorsOtherwise(t *testing.T) {
 	clinic := func(id string) []object {
 		return []object{
 			ref("Organization/" + id), ref(c.base + "/Organization/" + id), ref("Organization/" + id + "/_history/1"), ref("PractitionerRole/" + id + "1"),
-			ref("Practitioner/dr-" + id), {"identifier": object{"system": "http://example.org/clinics", "value": id}}, {"display": "Clinic " + id},
+			ref("Practitioner/dr-" + id),
+			{"identifier": object{"system": "http://example.org/clinics", "value": id}},
+			{"display": "Clinic " + id},
 			ref("#x"), ref("urn:uuid:c757873d-ec9a-4326-a141-556f43239520"), ref("https://elsewhere.example/fhir/Organization/" + id),
 			ref("Organization?name=" + id), ref("Group/x"), ref("CareTeam/x"), ref("Organization/not-on-file"), ref(" Organization/" + id), ref("organization/" + id),
-			{"reference": "Organization/" + id, "identifier": object{"system": "x", "value": "y"}}, {"reference": "Organization/" + id, "type": "Practitioner"},
+			{"reference": "Organization/" + id, "identifier": object{"system": "x", "value": "y"}},
+			{"reference": "Organization/" + id, "type": "Practitioner"},
 		}
 	}
 	rule := func(kind string, actor object) object {
@@ -680,4 +685,58 @@ func TestAttackNamingActorsOtherwise(t *testing.T) {
 	}
 	c.put(t, consent("q", "OPTOUTE", "deny", rule("permit", ref("Organization/b"))))
 	c.full(t, c.b1, "q")
+}
+
+// The full form of an event is the auditor's, under whatever address.
+func TestAttackFullFormOfAnEvent(t *testing.T) {
+	c := newCast(t)
+	c.do(t, c.a1, get("Condition?patient=q&code=74400008")).want(t, http.StatusOK)
+	ids := c.do(t, c.appQ, get("AuditEvent?patient=q&subtype=search-type")).want(t, http.StatusOK).ids(t)
+	if len(ids) == 0 {
+		t.Fatal("no event")
+	}
+	for _, tail := range []string{"", "/_history", "/_history/1", "/_history/b1"} {
+		a := c.do(t, c.appQ, get(ids[0]+tail)).hides(t, "PractitionerRole/a1", "entity.query", `"query"`)
+		if tail == "/_history/1" && a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", tail, a.status)
+		}
+		same(t, tail, c.do(t, c.appP, get("AuditEvent/none"+tail)), c.do(t, c.appP, get(ids[0]+tail)))
+	}
+	for _, path := range []string{"Patient/q/$everything?_count=1000", "Patient/q/AuditEvent", "AuditEvent?entity=Patient/q"} {
+		c.do(t, c.appQ, get(path)).hides(t, "PractitionerRole/a1", `"query"`)
+	}
+	if a := c.do(t, c.auditor, get(ids[0])).want(t, http.StatusOK); !strings.Contains(string(a.body), `"query"`) {
+		t.Errorf("the auditor's form lacks the query: %s", a.body)
+	}
+}
+
+// The record lies in files that are their owner's alone, however the directory
+// around them was made.
+func TestAttackReadingTheFiles(t *testing.T) {
+	data := t.TempDir() + "/data"
+	if err := os.Mkdir(data, 0o755); err != nil { //nolint:gosec // as an operator would
+		t.Fatal(err)
+	}
+	s := start(t, data)
+	outside := t.TempDir() + "/copies"
+	if err := os.Mkdir(outside, 0o755); err != nil { //nolint:gosec // as an operator would
+		t.Fatal(err)
+	}
+	runProgram(t, "backup", "--data", data, "--out", outside+"/one")
+	s.stop(t)
+	runProgram(t, "backup", "--data", data, "--out", outside+"/two")
+	for _, dir := range []string{data + "/store", outside + "/one", outside + "/two"} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s is open to others: %v", filepath.Base(dir), info.Mode())
+		}
+	}
+	if left, err := os.ReadDir(outside); err != nil || len(left) != 2 {
+		t.Errorf("%v %v, want the two backups", left, err)
+	}
+	runProgram(t, "restore", "--from", outside+"/one", "--data", data+"-restored")
+	start(t, data+"-restored")
 }

@@ -29,10 +29,34 @@ func (db *DB) Backup(ctx context.Context, dir string) error {
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		return errors.Join(errExists, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, ownersOnly); err != nil {
 		return err
 	}
-	return db.eng.Checkpoint(dir, pebble.WithFlushedWAL())
+	// The engine makes a directory that everyone may read; it is not seen until
+	// it is its owner's alone.
+	hidden, err := os.MkdirTemp(parent, ".backup-")
+	if err != nil {
+		return err
+	}
+	made := filepath.Join(hidden, filepath.Base(dir))
+	err = db.eng.Checkpoint(made, pebble.WithFlushedWAL())
+	if err == nil {
+		err = private(made)
+	}
+	if err == nil {
+		err = os.Rename(made, dir)
+	}
+	return errors.Join(err, os.RemoveAll(hidden), syncDirectory(parent))
+}
+
+// syncDirectory makes what was put into a directory stay there.
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // of the target the operator named
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // Restore copies a backup to a target directory that is empty or absent, after

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"sync"
 	"sync/atomic"
 
@@ -33,7 +34,7 @@ type DB struct {
 	kept     *kept
 	log      auditLog
 	shelf    shelf
-	basics   sync.Map // the numbers of types that may have basic editions
+	basics   sync.Map    // the numbers of types that may have basic editions
 	events   *eventIndex // nil without an indexer
 	salt     []byte      // for drawOrdinal
 	figures  figures
@@ -48,6 +49,9 @@ var _ store.Store = (*DB)(nil)
 // keys whatever the size of the store.
 func Open(dir string, opt Options) (*DB, error) {
 	opt = opt.withDefaults()
+	if err := private(dir); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	eng, err := pebble.Open(dir, opt.engine())
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -62,6 +66,18 @@ func Open(dir string, opt Options) (*DB, error) {
 	db.work.Go(func() { db.shelf.run(ctx) })
 	return db, nil
 }
+
+// private makes a directory its owner's alone. The engine lets everyone read
+// what it makes, and who made the directory around it need not have thought of
+// that.
+func private(dir string) error {
+	if err := os.MkdirAll(dir, ownersOnly); err != nil {
+		return err
+	}
+	return os.Chmod(dir, ownersOnly)
+}
+
+const ownersOnly = 0o700
 
 func (db *DB) prepare() error {
 	if err := checkSchema(db.eng); err != nil {
