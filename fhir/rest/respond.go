@@ -236,6 +236,8 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 }
 
 // write sends status, headers and body; of an answer to HEAD, all but the body.
+// Nothing is compressed: the length of a compressed answer tells of what stands
+// in it beside the client's own words.
 func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []string, body []byte) {
 	h := w.Header()
 	if !x.row.open {
