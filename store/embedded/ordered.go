@@ -3,13 +3,12 @@ package embedded
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"vitrine/consent"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
@@ -116,7 +115,14 @@ type run struct {
 	live   bool
 	value  []byte // without its tag
 	n      number
+	// within are the clauses that the value must satisfy, as it is the only one
+	// of its row; passed counts the values that did not.
+	within []search.Clause
+	passed int
 }
+
+// cheaper is how many postings may be passed by for the price of a row.
+const cheaper = 16
 
 func (s *searching) ordered(ctx context.Context) (*ordered, error) {
 	o := &ordered{s: s, key: s.q.Sort[0]}
@@ -140,14 +146,16 @@ func (s *searching) ordered(ctx context.Context) (*ordered, error) {
 			return o, o.failed(err)
 		}
 		for _, tag := range []byte(o.key.Tags()) {
+			r := &run{w: w}
 			within, ok := span{high: math.MaxUint64}, true
 			if single && spans != nil {
 				within, ok = spans[tag]
+				r.within = s.ranges()
 			}
 			if !ok {
 				continue
 			}
-			if err := o.open(w, tag, within); err != nil {
+			if err := o.open(r, tag, within); err != nil {
 				return o, o.failed(err)
 			}
 		}
@@ -175,13 +183,14 @@ func (o *ordered) close() error {
 }
 
 // open starts a run after the position of the page.
-func (o *ordered) open(w *walk, tag byte, within span) error {
+func (o *ordered) open(r *run, tag byte, within span) error {
+	w := r.w
 	lower, upper := within.bounds(append(prefixPostings(nil, w.edition, o.key.Param, w.t), tag), o.key)
 	it, err := w.view.src.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return err
 	}
-	r := &run{w: w, it: it, prefix: len(prefixPostings(nil, w.edition, o.key.Param, w.t))}
+	r.it, r.prefix = it, len(prefixPostings(nil, w.edition, o.key.Param, w.t))
 	o.runs = append(o.runs, r)
 	var from []byte
 	if o.s.after.set {
@@ -211,13 +220,27 @@ func (o *ordered) stand(r *run) error {
 		}
 		r.buf = value
 		var ok bool
-		if r.value, ok = o.key.Cut(value); ok {
+		if r.value, ok = o.key.Cut(value); ok && r.accepts(value) {
 			r.n = n
 			return nil
+		}
+		if r.passed++; r.passed%cheaper == 0 {
+			if *r.w.budget--; *r.w.budget < 0 {
+				return store.ErrTooCostly
+			}
 		}
 		o.step(r)
 	}
 	return r.it.Error()
+}
+
+func (r *run) accepts(value []byte) bool {
+	for _, c := range r.within {
+		if !slices.ContainsFunc(c.Any, func(m search.Match) bool { return m.Accepts(value) }) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *ordered) step(r *run) {
@@ -319,79 +342,4 @@ func (o *ordered) before(a, b *run) bool {
 		return (a.n < b.n) != o.key.Descending
 	}
 	return (c < 0) != o.key.Descending
-}
-
-// span is between which values the low bound of a range lies.
-type span struct{ low, high uint64 }
-
-// bounds are those of the keys that start with prefix and have their value
-// within the span.
-func (s span) bounds(prefix []byte, k search.SortKey) (lower, upper []byte) {
-	if !k.Range {
-		return prefix, after(prefix)
-	}
-	var bound [8]byte
-	binary.BigEndian.PutUint64(bound[:], s.high)
-	upper = after(appendEscaped(bytes.Clone(prefix), bound[:]))
-	binary.BigEndian.PutUint64(bound[:], s.low)
-	return appendEscaped(prefix, bound[:]), upper
-}
-
-// spans are, by tag, within what the clauses confine a row's range of the sort
-// key, when it has but one; nil when they do not. met says that a row without
-// any does not match.
-func (s *searching) spans() (spans map[byte]span, met bool) {
-	for _, c := range s.q.Clauses {
-		one, ok := spansOf(c, s.q.Sort[0])
-		switch {
-		case !ok:
-			continue
-		case spans == nil:
-			spans = one
-		default:
-			for tag, a := range spans {
-				b, ok := one[tag]
-				if a = (span{max(a.low, b.low), min(a.high, b.high)}); !ok || a.low > a.high {
-					delete(spans, tag)
-					continue
-				}
-				spans[tag] = a
-			}
-		}
-	}
-	return spans, spans != nil
-}
-
-// spansOf are the spans of a clause that is about nothing but ranges of the key.
-func spansOf(c search.Clause, k search.SortKey) (map[byte]span, bool) {
-	spans := map[byte]span{}
-	for _, m := range c.Any {
-		var one [17]byte
-		if m.Param != k.Param || m.Op != search.OpRange || len(m.Key) != 1 || !k.Range {
-			return nil, false
-		}
-		one[0] = m.Key[0]
-		if _, sorts := k.Cut(one[:]); !sorts {
-			return nil, false
-		}
-		s, ok := spans[m.Key[0]]
-		if !ok {
-			s = span{low: math.MaxUint64}
-		}
-		spans[m.Key[0]] = span{min(s.low, m.Bounds.LowMin), max(s.high, m.Bounds.LowMax)}
-	}
-	return spans, true
-}
-
-// single reports whether no row of the type has several ranges of the sort key
-// in the edition.
-func (s *searching) single(e consent.Edition) (bool, error) {
-	_, closer, err := s.view.src.Get(several{e, s.q.Sort[0].Param, s.t}.key())
-	if errors.Is(err, pebble.ErrNotFound) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return false, closer.Close()
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,5 +224,68 @@ func TestOrderWithinBudget(t *testing.T) {
 	q := &search.Query{Type: "Observation", Sort: []search.SortKey{{Param: 201, Range: true}, {Param: 100}}}
 	if _, err := s.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: 50}); !errors.Is(err, store.ErrTooCostly) {
 		t.Errorf("two keys: got %v, want %v", err, store.ErrTooCostly)
+	}
+}
+
+// TestAuditorsQuestions: the record of access is read by date, from either end
+// and from a day on, however much of it there is.
+func TestAuditorsQuestions(t *testing.T) {
+	const events = 3000
+	opt := options(t)
+	opt.ScanBudget = events / 10
+	db := openIn(t, filepath.Join(t.TempDir(), "store"), opt)
+	var records [][]byte
+	for i := range events {
+		e := event(byte(i>>8), byte(i))
+		e.Recorded = e.Recorded.Add(time.Duration(i) * time.Minute)
+		e.Patient = fmt.Sprint("p", i%7)
+		records = append(records, e.AppendBinary(nil))
+	}
+	if _, err := db.Record(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	since := "date=ge" + event(0, 0).Recorded.Add(2000*time.Minute).Format(time.RFC3339)
+	id := func(i int) string { e := event(byte(i>>8), byte(i)); return formatUUID(e.ID) }
+	for query, want := range map[string][]string{
+		"_sort=-date":                             {id(2999), id(2998), id(2997), id(2996)},
+		"_sort=date":                              {id(0), id(1), id(2), id(3)},
+		"_sort=-_lastUpdated":                     {id(2999), id(2998), id(2997), id(2996)},
+		since + "&_sort=-date":                    {id(2999), id(2998), id(2997), id(2996)},
+		since + "&_sort=date":                     {id(2000), id(2001), id(2002), id(2003)},
+		since + "&_sort=-date&patient=Patient/p3": {id(2999), id(2992), id(2985), id(2978)},
+	} {
+		var pairs []search.Pair
+		for part := range strings.SplitSeq(query, "&") {
+			name, value, _ := strings.Cut(part, "=")
+			pairs = append(pairs, search.Pair{Name: name, Value: value})
+		}
+		q, refusal := opt.Indexer.Parser().Parse(typeAuditEvent, pairs, false)
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		var got []string
+		var after []byte
+		for range 2 {
+			page, err := s.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: 2, After: after})
+			if err != nil {
+				t.Errorf("%s: %v", query, err)
+				break
+			}
+			for _, f := range page.Found {
+				got = append(got, f.ID)
+			}
+			after = page.Next
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", query, d)
+		}
 	}
 }

@@ -191,7 +191,7 @@ func (v *view) newWalks(ctx context.Context, t typeNumber, u *consent.Universe, 
 func (v *view) unplanned(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
 	m := &walks{}
 	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-		if e == consent.EditionBasic && !(basicToo(u) && v.db.hasBasic(q.Type, t)) {
+		if e == consent.EditionBasic && (!basicToo(u) || !v.db.hasBasic(q.Type, t)) {
 			break
 		}
 		w, err := v.newWalk(ctx, e, t, u, q, budget)

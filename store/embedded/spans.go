@@ -1,0 +1,97 @@
+package embedded
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"vitrine/consent"
+	"vitrine/fhir/search"
+)
+
+// span is between which values the low bound of a range lies.
+type span struct{ low, high uint64 }
+
+// bounds are those of the keys that start with prefix and have their value
+// within the span.
+func (s span) bounds(prefix []byte, k search.SortKey) (lower, upper []byte) {
+	if !k.Range {
+		return prefix, after(prefix)
+	}
+	var bound [8]byte
+	binary.BigEndian.PutUint64(bound[:], s.high)
+	upper = after(appendEscaped(bytes.Clone(prefix), bound[:]))
+	binary.BigEndian.PutUint64(bound[:], s.low)
+	return appendEscaped(prefix, bound[:]), upper
+}
+
+// spans are, by tag, within what the clauses confine a row's range of the sort
+// key, when it has but one; nil when they do not. met says that a row without
+// any does not match.
+func (s *searching) spans() (spans map[byte]span, met bool) {
+	for _, c := range s.ranges() {
+		one, _ := spansOf(c, s.q.Sort[0])
+		switch {
+		case spans == nil:
+			spans = one
+		default:
+			for tag, a := range spans {
+				b, ok := one[tag]
+				if a = (span{max(a.low, b.low), min(a.high, b.high)}); !ok || a.low > a.high {
+					delete(spans, tag)
+					continue
+				}
+				spans[tag] = a
+			}
+		}
+	}
+	return spans, spans != nil
+}
+
+// ranges are the clauses that are about nothing but ranges of the sort key.
+func (s *searching) ranges() []search.Clause {
+	var all []search.Clause
+	for _, c := range s.q.Clauses {
+		if _, ok := spansOf(c, s.q.Sort[0]); ok {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// spansOf are the spans of a clause that is about nothing but ranges of the key.
+func spansOf(c search.Clause, k search.SortKey) (map[byte]span, bool) {
+	spans := map[byte]span{}
+	for _, m := range c.Any {
+		var one [17]byte
+		if m.Param != k.Param || m.Op != search.OpRange || len(m.Key) != 1 || !k.Range {
+			return nil, false
+		}
+		one[0] = m.Key[0]
+		if _, sorts := k.Cut(one[:]); !sorts {
+			return nil, false
+		}
+		s, ok := spans[m.Key[0]]
+		if !ok {
+			s = span{low: math.MaxUint64}
+		}
+		spans[m.Key[0]] = span{min(s.low, m.Bounds.LowMin), max(s.high, m.Bounds.LowMax)}
+	}
+	return spans, true
+}
+
+// single reports whether no row of the type has several ranges of the sort key
+// in the edition.
+func (s *searching) single(e consent.Edition) (bool, error) {
+	_, closer, err := s.view.src.Get(several{e, s.q.Sort[0].Param, s.t}.key())
+	if errors.Is(err, pebble.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, closer.Close()
+}
