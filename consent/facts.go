@@ -13,10 +13,12 @@ type Policy struct {
 	RelationWaived bool
 	// ClientsListed demands a Device on file for every client.
 	ClientsListed bool
-	// Roles are the role codes that may read; nil means DefaultRoles.
+	// Roles are the role codes that may read; nil means doctors, nurses and
+	// those beside them (roles.go).
 	Roles []fhir.Coding
 	// EmergencyRoles are the role codes that may make an emergency registration
-	// when breaking the glass; nil means DefaultEmergencyRoles.
+	// when breaking the glass; nil means those of emergency departments and
+	// ambulances (roles.go).
 	EmergencyRoles []fhir.Coding
 }
 

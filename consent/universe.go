@@ -135,8 +135,8 @@ const (
 )
 
 // Admit says in which edition the row exists in this universe; zero when it
-// does not exist. Every patient who owns the row must admit it, and all at the
-// same edition.
+// does not exist. Every patient who owns the row must admit it, and where there
+// are several, each in full.
 func (u *Universe) Admit(ctx context.Context, r Row) (Edition, error) {
 	if u == nil || (u.where != nil && !u.where(r)) {
 		return 0, nil

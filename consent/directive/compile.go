@@ -28,20 +28,6 @@ var (
 	ErrOther  = errors.New("directive: an element is not understood")
 )
 
-// Is reports whether the resource is a directive: a Basic whose code has a
-// coding of consent.SystemDirective.
-func Is(t *fhir.Tape) bool {
-	if t.Text(t.Field(t.Root(), "resourceType")) != "Basic" {
-		return false
-	}
-	for n := codings(t); n != fhir.None; n = t.Next(n) {
-		if t.Text(t.Field(n, "system")) == consent.SystemDirective {
-			return true
-		}
-	}
-	return false
-}
-
 func codings(t *fhir.Tape) fhir.Node {
 	return t.First(t.Field(t.Field(t.Root(), "code"), "coding"))
 }

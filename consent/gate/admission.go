@@ -135,7 +135,7 @@ func (v *visit) refuse(ctx context.Context, code consent.Refusal, reason string)
 }
 
 // Deny records a refusal that the porch found and returns the error to answer
-// with. reason is the internal reason, such as "purpose-multiple".
+// with. reason is the internal reason, such as "purpose-several".
 func (g *Gate) Deny(ctx context.Context, req *Request, r *Refused, reason string) error {
 	v := &visit{view: view{g: g, now: req.Now}, req: req, caller: req.Caller}
 	return v.denied(ctx, r, reason, nil)

@@ -10,11 +10,8 @@ import (
 // Mode is Bundle.entry.search.mode.
 type Mode string
 
-// The modes of R4 (valueset-search-entry-mode).
-const (
-	ModeMatch   Mode = "match"
-	ModeInclude Mode = "include"
-)
+// ModeMatch is what a search found (R4 valueset-search-entry-mode).
+const ModeMatch Mode = "match"
 
 // Item is one resource of an answer, or the answer to one entry of a
 // transaction.

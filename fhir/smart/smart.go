@@ -1,8 +1,7 @@
 // Package smart owns the vocabulary of SMART App Launch 2.2 and IHE IUA: the
-// scopes a token grants, what a verified token says, the names of its claims,
-// and the words of the discovery document. It does not verify anything, which
-// is smart/token's, and it does not decide what a caller may see, which is
-// consent's.
+// scopes a token grants, what a verified token says and the names of its claims.
+// It does not verify anything, which is smart/token's, and it does not decide
+// what a caller may see, which is consent's.
 package smart
 
 import (
