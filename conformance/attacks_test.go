@@ -740,3 +740,24 @@ func TestAttackReadingTheFiles(t *testing.T) {
 	runProgram(t, "restore", "--from", outside+"/one", "--data", data+"-restored")
 	start(t, data+"-restored")
 }
+
+// What is about two patients needs both, however the other is written down.
+func TestAttackSecondPatientInOtherWords(t *testing.T) {
+	c := newCast(t)
+	for _, about := range []string{
+		"Patient/m", "Patient/m/_history/1", c.base + "/Patient/m", c.base + "/Patient/m/", c.base + "//Patient/m", c.base + "/Patient/m?x=y",
+		c.base + "/Patient/m#x", "HTTP" + c.base[len("http"):] + "/Patient/m", "https://elsewhere.example/Patient/m", "https://elsewhere.example/Patient?identifier=x",
+		"Patient?_id=m", "Patient/m#x", "/Patient/m", "Patient/m ", "patient/m", "Patient%2Fm",
+	} {
+		o := with(observation("q", "odd"), "focus", []any{ref(about)})
+		if a := c.do(t, c.root, send(http.MethodPut, "Observation/odd", encode(t, o))); a.status >= 400 {
+			continue
+		}
+		if a := c.do(t, c.a1, get("Observation/odd")); a.status != http.StatusNotFound {
+			t.Errorf("%s: %d", about, a.status)
+		}
+		c.do(t, c.root, request{method: http.MethodDelete, path: "Observation/odd"})
+	}
+	c.put(t, with(observation("q", "even"), "focus", []any{ref("Patient/q"), ref("https://elsewhere.example/Device/m")}))
+	c.do(t, c.a1, get("Observation/even")).want(t, http.StatusOK)
+}

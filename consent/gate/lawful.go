@@ -84,6 +84,10 @@ func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*
 // lawful holds a write against what is on file: a Consent is the patient's own,
 // and there is one that is active.
 func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
+	if d.typ == "Consent" && len(h.named) == 0 && w.caller.Kind == consent.Custodian {
+		w.g.log.WarnContext(ctx, "a consent names no patient on file; it restricts nothing until it does",
+			"alert", "consent-homeless", "consent", "Consent/"+d.id)
+	}
 	if d.typ != "Consent" || w.caller.Kind == consent.Custodian {
 		return nil
 	}

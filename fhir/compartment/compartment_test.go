@@ -120,6 +120,12 @@ func TestOwners(t *testing.T) {
 			compartment.Owners{Identifiers: unclear},
 		},
 		{
+			"addresses that are no references, beside another patient",
+			`{"resourceType":"Observation","subject":{"reference":"Patient/p1"},"focus":[{"reference":"https://here.example/fhir/Patient/p2?x=y"},
+			{"reference":"https://here.example/fhir//Patient/p2"},{"reference":"https://there.example/Patient?identifier=x"}]}`,
+			compartment.Owners{Patients: []string{"p1"}, Identifiers: unclear},
+		},
+		{
 			"a conditional reference left over",
 			`{"resourceType":"Observation","subject":{"reference":"Patient/p1"},"performer":[{"reference":"Patient?identifier=x"}]}`,
 			compartment.Owners{Patients: []string{"p1"}, Identifiers: unclear},

@@ -131,7 +131,7 @@ func (f *finder) reference(r reference, e *r4.Element) {
 		case to.Form == fhir.RefConditional && to.Type == "Patient":
 			f.unclear()
 			return
-		case to.Form == fhir.RefExternal && elsewhere(to.URL):
+		case to.Form == fhir.RefExternal && elsewhere(to.URL), to.Form == fhir.RefInvalid && mentioned(f.t.Text(r.literal)):
 			if !f.identified(r.identifier) {
 				f.unclear()
 			}
@@ -159,8 +159,19 @@ func (f *finder) identified(identifier fhir.Node) bool {
 	return true
 }
 
-// elsewhere says that an absolute URL names a patient of another server.
+// mentioned says that what is no reference, such as a URL below our base with a
+// query, was yet meant for a patient.
+func mentioned(s string) bool {
+	return strings.HasPrefix(s, "Patient/") || strings.Contains(s, "/Patient/") || strings.Contains(s, "/Patient?")
+}
+
+// elsewhere says that an absolute URL names a patient of another server, or asks
+// for one.
 func elsewhere(url string) bool {
+	url, _, asks := strings.Cut(url, "?")
+	if asks {
+		return strings.HasSuffix(url, "/Patient")
+	}
 	url, _, _ = strings.Cut(url, "/_history/")
 	rest, _, ok := cutLast(url, "/")
 	return ok && strings.HasSuffix(rest, "/Patient")
