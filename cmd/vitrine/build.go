@@ -191,8 +191,10 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.cfg.DrainFor)
 	defer cancel()
 	err := server.Shutdown(drain)
-	if err != nil {
-		err = errors.Join(fmt.Errorf("drain: %w", err), server.Close())
+	if errors.Is(err, context.DeadlineExceeded) {
+		// A client that stalls must not make a failure of every end.
+		h.log.WarnContext(ctx, "what was still under way was cut off", "after", h.cfg.DrainFor.String())
+		err = server.Close()
 	}
 	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)

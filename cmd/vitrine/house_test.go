@@ -212,6 +212,34 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// TestDrainEnds ends the server while a client stalls: it is cut off, and that is
+// no failure.
+func TestDrainEnds(t *testing.T) {
+	s := serveWith(t, t.TempDir(), func(c *settings) { c.DrainFor = 50 * time.Millisecond })
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	token, err := s.mint(tokenRequest{Kind: smart.KindCustodian})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "PUT /fhir/Patient/p HTTP/1.1\r\nHost: x\r\nContent-Type: application/fhir+json\r\nAuthorization: Bearer "+token+
+		"\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 512)); err != nil { // the request is under way
+		t.Fatal(err)
+	}
+	if err := s.end(); err != nil {
+		t.Errorf("the server did not end well: %v", err)
+	}
+	if answer, err := io.ReadAll(conn); bytes.Contains(answer, []byte(" 201 ")) {
+		t.Errorf("%v %s", err, answer)
+	}
+}
+
 func lengthOf(s string) string {
 	text, _ := json.Marshal(len(s))
 	return string(text)
