@@ -26,11 +26,13 @@ func clientShapes(base string) []clientShape {
 	fhirJSON := map[string]string{"Content-Type": "application/fhir+json"}
 	return []clientShape{
 		{
-			"HAPI FHIR 7", map[string]string{
+			"HAPI FHIR 7",
+			map[string]string{
 				"Accept":         "application/fhir+xml;q=1.0, application/fhir+json;q=1.0, application/xml+fhir;q=0.9, application/json+fhir;q=0.9",
 				"Accept-Charset": "utf-8", "Accept-Encoding": "gzip",
 			},
-			map[string]string{"Content-Type": "application/fhir+json; charset=UTF-8"}, base, base + "/Patient?identifier=urn:clients%7C",
+			map[string]string{"Content-Type": "application/fhir+json; charset=UTF-8"},
+			base, base + "/Patient?identifier=urn:clients%7C",
 		},
 		{"fhirpy 2", map[string]string{"Accept": "application/fhir+json"}, map[string]string{"Content-Type": "application/json"}, base + "/", ""},
 		{"fhirclient for Python 4", map[string]string{"Accept": "application/fhir+json", "Accept-Charset": "UTF-8"}, map[string]string{"Content-Type": "application/fhir+json"}, base, "identifier=urn:clients|"},
