@@ -34,18 +34,17 @@ func (s span) bounds(prefix []byte, k search.SortKey) (lower, upper []byte) {
 func (s *searching) spans() (spans map[byte]span, met bool) {
 	for _, c := range s.ranges() {
 		one, _ := spansOf(c, s.q.Sort[0])
-		switch {
-		case spans == nil:
+		if spans == nil {
 			spans = one
-		default:
-			for tag, a := range spans {
-				b, ok := one[tag]
-				if a = (span{max(a.low, b.low), min(a.high, b.high)}); !ok || a.low > a.high {
-					delete(spans, tag)
-					continue
-				}
-				spans[tag] = a
+			continue
+		}
+		for tag, a := range spans {
+			b, ok := one[tag]
+			if a = (span{max(a.low, b.low), min(a.high, b.high)}); !ok || a.low > a.high {
+				delete(spans, tag)
+				continue
 			}
+			spans[tag] = a
 		}
 	}
 	return spans, spans != nil

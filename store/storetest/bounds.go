@@ -60,7 +60,9 @@ func testBounded(t *testing.T, st store.Store) {
 		var puts []store.Put
 		for i := from; i < to; i++ {
 			for _, p := range []string{"basic", "none", "stranger"} {
-				puts = append(puts, one(p+number(i), of("Observation", p)))
+				foreign := one(p+number(i), of("Observation", p))
+				foreign.Contributor = "B"
+				puts = append(puts, foreign)
 			}
 		}
 		write(t, st, puts...)
@@ -76,6 +78,7 @@ func testBounded(t *testing.T, st store.Store) {
 		"basic":      func() *consent.Universe { return l.to("basic") },
 		"candidates": func() *consent.Universe { return l.through("A") },
 		"any":        l.any,
+		"own":        func() *consent.Universe { return consent.OfContributor("A") },
 	}
 	sorted := query("Observation")
 	sorted.Sort = []search.SortKey{byDate(true)}
