@@ -173,7 +173,6 @@ func (v *visit) editions(d *draft, links []search.Link, awaits []fhir.Identifier
 		return nil, fmt.Errorf("index %s: %w", d.typ, err)
 	}
 	search.AppendCommon(e.full.Entries, d.id, v.now)
-	search.AppendContributor(e.full.Entries, d.contributor)
 	for _, id := range awaits {
 		search.AppendAwaits(e.full.Entries, id)
 	}

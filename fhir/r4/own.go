@@ -14,12 +14,6 @@ func (l *loader) addOwn() {
 			Expression: "AuditEvent.purposeOfEvent | AuditEvent.agent.purposeOfUse",
 		},
 		{
-			Number: ParamContributor, Code: "_contributor", Name: "contributor", Kind: ParamToken,
-			URL:      canon + "/SearchParameter/contributor",
-			Bases:    []fhir.ResourceType{"Resource"},
-			Internal: true,
-		},
-		{
 			Number: ParamAwaits, Code: "_awaits", Name: "awaits", Kind: ParamToken,
 			URL:      canon + "/SearchParameter/awaits",
 			Bases:    []fhir.ResourceType{"Resource"},

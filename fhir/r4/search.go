@@ -7,9 +7,6 @@ import "vitrine/fhir"
 const (
 	// ParamAuditPurpose is AuditEvent?purpose=, a token.
 	ParamAuditPurpose uint16 = 0xFF01
-	// ParamContributor is the id of the Organization that contributed a
-	// resource. It is internal.
-	ParamContributor uint16 = 0xFF02
 	// ParamAwaits is the identifier, "system|value", of the patient a resource
 	// in quarantine waits for. It is internal.
 	ParamAwaits uint16 = 0xFF03

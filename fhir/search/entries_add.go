@@ -126,12 +126,6 @@ func AppendUpdated(e *Entries, updated time.Time) {
 	e.addRange(ParamLastUpdated, tagMoment, nil, low, low+999, dayWidth)
 }
 
-// AppendContributor adds the id of the Organization that contributed the
-// resource.
-func AppendContributor(e *Entries, organization string) {
-	e.Add(Param(r4.ParamContributor), []byte{tagCode}, []byte(organization))
-}
-
 // AppendAwaits adds the identifier of a patient whom a resource in quarantine
 // waits for.
 func AppendAwaits(e *Entries, identifier fhir.Identifier) {

@@ -17,11 +17,11 @@ type Indexer struct {
 // NewIndexer compiles the search parameters of every resource type. base is the
 // FHIR base URL, without a slash at its end. Times without a zone are Singapore's.
 func NewIndexer(d *r4.Definitions, base string) (*Indexer, error) {
-	return NewIndexerIn(d, base, singapore())
+	return newIndexerIn(d, base, singapore())
 }
 
-// NewIndexerIn is NewIndexer with the zone of times that have none.
-func NewIndexerIn(d *r4.Definitions, base string, zone *time.Location) (*Indexer, error) {
+// newIndexerIn is NewIndexer with the zone of times that have none.
+func newIndexerIn(d *r4.Definitions, base string, zone *time.Location) (*Indexer, error) {
 	t, err := newTable(d, base)
 	if err != nil {
 		return nil, err

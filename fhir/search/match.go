@@ -23,16 +23,6 @@ func CodeMatch(p *r4.SearchParam, code string) Match {
 	return equal(Param(p.Number), []byte{tagCode}, appendPart(nil, []byte(code)))
 }
 
-// IdentifierMatch matches a reference that carries the identifier, exactly.
-func IdentifierMatch(p *r4.SearchParam, id fhir.Identifier) Match {
-	return equal(Param(p.Number), []byte{tagIdentifier, tagSystemCode}, appendSystemCode(nil, []byte(id.System), []byte(id.Value)))
-}
-
-// ContributorMatch matches what an Organization, by its id, contributed.
-func ContributorMatch(organization string) Match {
-	return equal(Param(r4.ParamContributor), []byte{tagCode}, []byte(organization))
-}
-
 // AwaitsMatch matches what waits for the patient with the identifier.
 func AwaitsMatch(id fhir.Identifier) Match {
 	return equal(Param(r4.ParamAwaits), []byte{tagSystemCode}, appendSystemCode(nil, []byte(id.System), []byte(id.Value)))

@@ -266,7 +266,6 @@ func TestMatchesOfTheGate(t *testing.T) {
 	e := indexed(t, x, observation)
 	typ := x.defs.Type("Observation")
 	var own Entries
-	AppendContributor(&own, "org1")
 	AppendAwaits(&own, fhir.Identifier{System: "s", Value: "V"})
 	own.Sort()
 	oe := Encoded(own.AppendBinary(nil))
@@ -275,21 +274,17 @@ func TestMatchesOfTheGate(t *testing.T) {
 		e    Encoded
 		want bool
 	}{
-		"token":                      {TokenMatch(typ.Param("category"), "http://c.test", "Lab"), e, true},
-		"token of another case":      {TokenMatch(typ.Param("category"), "http://c.test", "lab"), e, false},
-		"code":                       {CodeMatch(typ.Param("category"), "Lab"), e, true},
-		"code of another case":       {CodeMatch(typ.Param("category"), "LAB"), e, false},
-		"reference":                  {ReferenceMatch(typ.Param("patient"), "Patient/p1"), e, true},
-		"another reference":          {ReferenceMatch(typ.Param("patient"), "Patient/p"), e, false},
-		"identifier":                 {IdentifierMatch(typ.Param("performer"), fhir.Identifier{System: "http://nric.test", Value: "S1234567D"}), e, true},
-		"identifier of another case": {IdentifierMatch(typ.Param("performer"), fhir.Identifier{System: "http://nric.test", Value: "s1234567d"}), e, false},
-		"id":                         {IDMatch("o1"), e, true},
-		"another id":                 {IDMatch("o"), e, false},
-		"contributor":                {ContributorMatch("org1"), oe, true},
-		"another contributor":        {ContributorMatch("org"), oe, false},
-		"awaits":                     {AwaitsMatch(fhir.Identifier{System: "s", Value: "V"}), oe, true},
-		"awaits another":             {AwaitsMatch(fhir.Identifier{System: "s", Value: "v"}), oe, false},
-		"zero match":                 {Match{}, e, false},
+		"token":                 {TokenMatch(typ.Param("category"), "http://c.test", "Lab"), e, true},
+		"token of another case": {TokenMatch(typ.Param("category"), "http://c.test", "lab"), e, false},
+		"code":                  {CodeMatch(typ.Param("category"), "Lab"), e, true},
+		"code of another case":  {CodeMatch(typ.Param("category"), "LAB"), e, false},
+		"reference":             {ReferenceMatch(typ.Param("patient"), "Patient/p1"), e, true},
+		"another reference":     {ReferenceMatch(typ.Param("patient"), "Patient/p"), e, false},
+		"id":                    {IDMatch("o1"), e, true},
+		"another id":            {IDMatch("o"), e, false},
+		"awaits":                {AwaitsMatch(fhir.Identifier{System: "s", Value: "V"}), oe, true},
+		"awaits another":        {AwaitsMatch(fhir.Identifier{System: "s", Value: "v"}), oe, false},
+		"zero match":            {Match{}, e, false},
 	} {
 		if got := c.m.Holds(c.e); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -21,21 +21,11 @@ const (
 // Pair is one parameter of a request, decoded, in the order given.
 type Pair struct{ Name, Value string }
 
-// Parser understands search strings. It is safe for concurrent use.
+// Parser understands search strings. It is an Indexer's, and safe for concurrent
+// use.
 type Parser struct {
 	*table
 	zone *time.Location
-}
-
-// NewParser prepares a parser; base is the FHIR base URL, without a slash at its
-// end. Should the tables be broken the parser refuses everything. Where there is
-// an Indexer, its Parser shares what it compiled.
-func NewParser(d *r4.Definitions, base string) *Parser {
-	t, err := newTable(d, base)
-	if err != nil {
-		t = &table{defs: d, base: base + "/"}
-	}
-	return &Parser{t, singapore()}
 }
 
 // Parser understands queries as x indexes resources.

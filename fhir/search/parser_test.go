@@ -78,9 +78,6 @@ func TestRefusalsNameTheParameter(t *testing.T) {
 	if _, refusal := p.Parse("Nonsense", nil, true); refusal == nil {
 		t.Error("a type that is none was understood")
 	}
-	if q, refusal := NewParser(p.defs, testBase).Parse("Observation", pairs("code=x"), false); refusal != nil || q == nil {
-		t.Error(refusal)
-	}
 }
 
 // TestLenientLeavesOutOnlyWhatIsUnknown: a filter that is known is never
