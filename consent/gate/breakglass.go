@@ -16,10 +16,12 @@ import (
 )
 
 // justificationLeast is how many characters that are not space a justification
-// has at least (DOSSIER §2.2); justificationMost bounds it.
+// has at least (DOSSIER §2.2); justificationMost bounds it, and encounterMost the
+// identifier of the encounter.
 const (
 	justificationLeast = 10
 	justificationMost  = 4000
+	encounterMost      = 1000
 )
 
 // BreakGlass answers Patient/$break-glass (ACCESS §3). The answer is the same
@@ -83,6 +85,9 @@ func (g *Gate) faults(b *BreakGlassRequest) []fhir.Issue {
 	}
 	if b.Threat != "life" && b.Threat != "health" {
 		fault("threat", "the threat must be life or health")
+	}
+	if len(b.Encounter.System)+len(b.Encounter.Value) > encounterMost {
+		fault("encounter", "the identifier of the encounter is too long")
 	}
 	if b.TTL < 0 || b.TTL > g.cfg.GrantMax {
 		fault("ttl", "a grant lasts at most "+g.cfg.GrantMax.String())
@@ -183,7 +188,7 @@ func (w *writing) breakGlass(ctx context.Context, patient string, b *BreakGlassR
 		Organization: w.caller.Organization, Client: w.caller.Client,
 		From: from, Until: from.Add(ttl),
 	}
-	resource, err := w.review(k, b.Threat)
+	resource, err := w.review(k, b)
 	if err != nil {
 		return k, err
 	}

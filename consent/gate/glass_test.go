@@ -71,7 +71,9 @@ func TestBreakGlass(t *testing.T) {
 func TestBreakGlassNotifiesThePatient(t *testing.T) {
 	w := newClinics(t, nil)
 	w.restrict("p", optOut, closed)
-	if _, err := w.breakGlass(doctor("A"), "p", emergency()); err != nil {
+	b := emergency()
+	b.Encounter = fhir.Identifier{System: "urn:example:adt", Value: "ED-1"}
+	if _, err := w.breakGlass(doctor("A"), "p", b); err != nil {
 		t.Fatal(err)
 	}
 	told, err := w.search(person("p"), "Communication", "patient=Patient/p")
@@ -79,7 +81,7 @@ func TestBreakGlassNotifiesThePatient(t *testing.T) {
 		t.Errorf("told: %v, %v", told.Items(), err)
 	}
 	tasks, err := w.search(regulator(), "Task", "patient=Patient/p")
-	if err != nil || len(tasks.Items()) != 1 {
+	if err != nil || len(tasks.Items()) != 1 || !strings.Contains(string(tasks.Items()[0].Resource.JSON), "urn:example:adt|ED-1") {
 		t.Errorf("review: %v, %v", tasks.Items(), err)
 	}
 	w.want("doctor's communications", w.sees(doctor("A"), "Communication", "patient=Patient/p"), "")

@@ -26,6 +26,7 @@ const (
 	grantOrganization      = "organization"
 	grantClient            = "client"
 	grantThreat            = "threat"
+	grantEncounter         = "encounter"
 
 	reviewTask = "break-glass-review"
 	// reviewDue is when the review of a grant is due (DOSSIER §7.7).
@@ -80,23 +81,28 @@ func codes(system, code string) concept { return concept{[]coding{{system, code}
 // marked is the meta of the server's own oversight resources.
 func marked() ownMeta { return ownMeta{[]coding{{consent.SystemLabel, labelOversight}}} }
 
-// review is the Task that holds the grant and asks for its review.
-func (w *writing) review(k consent.Grant, threat string) ([]byte, error) {
+// review is the Task that holds the grant and asks for its review; the encounter,
+// where one is named, is for the reviewer.
+func (w *writing) review(k consent.Grant, b *BreakGlassRequest) ([]byte, error) {
 	requester := w.caller.Role
 	if requester == "" {
 		requester = k.User
 	}
 	input := func(code, value string) taskInput { return taskInput{codes(systemGrant, code), value} }
+	inputs := []taskInput{
+		input(grantID, k.ID), input(grantUser, k.User), input(grantOrganization, k.Organization),
+		input(grantClient, k.Client), input(grantThreat, b.Threat),
+	}
+	if b.Encounter.Value != "" {
+		inputs = append(inputs, input(grantEncounter, b.Encounter.System+"|"+b.Encounter.Value))
+	}
 	return json.Marshal(task{
 		ResourceType: "Task", Meta: marked(), Status: "requested", BusinessStatus: codes(systemGrant, grantOpen),
 		Intent: "order", Code: codes(systemTask, reviewTask), For: reference{"Patient/" + k.Patient},
 		ExecutionPeriod: interval{fhir.FormatInstant(k.From), fhir.FormatInstant(k.Until)},
 		AuthoredOn:      fhir.FormatInstant(k.From), Requester: reference{requester}, ReasonCode: codes(actCode, overrer),
 		Restriction: &taskLimits{interval{End: fhir.FormatInstant(k.From.Add(reviewDue))}},
-		Input: []taskInput{
-			input(grantID, k.ID), input(grantUser, k.User), input(grantOrganization, k.Organization),
-			input(grantClient, k.Client), input(grantThreat, threat),
-		},
+		Input:       inputs,
 	})
 }
 
