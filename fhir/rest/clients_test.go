@@ -59,6 +59,12 @@ func TestTheAddressOfWhatWasThereAlready(t *testing.T) {
 	if w := h.want("clinic", "POST", "Condition?_format=json&identifier=urn:x|1", numbered, 200); w.Header().Get("Location") != first {
 		t.Errorf("the condition in the address: %v", w.Header())
 	}
+	for _, kind := range []string{"batch", "transaction"} {
+		b := bundleOf(t, h.want("clinic", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"request":{"method":"POST","url":"Condition?identifier=urn:x|1"},"resource":`+numbered+`}]}`, 200))
+		if got := b.Entry[0].Response; got.Status != "200 OK" || got.Location != first {
+			t.Errorf("the condition in the address within a %s: %+v", kind, got)
+		}
+	}
 	h.want("clinic", "POST", "Condition?_format=json&_pretty=true", numbered, 201)
 	h.want("clinic", "POST", "Condition?nickname=x", numbered, 400)
 	h.want("clinic", "POST", "Condition", numbered, 400, "If-None-Exist", "Observation?identifier=urn:x|1")

@@ -16,14 +16,9 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	var cond *search.Query
-	if x.conditions.ifNoneExist == "" {
-		// Some clients put the condition into the address. To overlook it would
-		// make the duplicate they want to avoid.
-		x.conditions.ifNoneExist = conditionOf(x.query)
-	}
-	if x.conditions.ifNoneExist != "" {
+	if given := x.unlessExists(); given != "" {
 		var err error
-		if cond, err = s.condition(x.request.Type, x.conditions.ifNoneExist); err != nil {
+		if cond, err = s.condition(x.request.Type, given); err != nil {
 			return answer{}, err
 		}
 	}
@@ -34,11 +29,16 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 	return written(released, x), nil
 }
 
-// conditionOf is a query without the parameters that are about the form of the
-// answer.
-func conditionOf(query string) string {
+// unlessExists is the condition of a create: If-None-Exist, or else the query of
+// its address without what is about the form of the answer. R4 has no such
+// query, but some clients put the condition there, and to overlook it would make
+// the duplicate they want to avoid.
+func (x *exchange) unlessExists() string {
+	if x.conditions.ifNoneExist != "" {
+		return x.conditions.ifNoneExist
+	}
 	var kept []string
-	for one := range strings.SplitSeq(query, "&") {
+	for one := range strings.SplitSeq(x.query, "&") {
 		p, err := pair(one)
 		if err == nil && (p.Name == "" || p.Name == "_format" || p.Name == "_pretty") {
 			continue

@@ -111,8 +111,8 @@ func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
 	if out.IfMatch, err = versionOf(x.conditions.ifMatch); err != nil {
 		return err
 	}
-	if x.conditions.ifNoneExist != "" && x.row.name == "create" {
-		if out.IfNoneExist, err = s.condition(out.Type, x.conditions.ifNoneExist); err != nil {
+	if cond := x.unlessExists(); cond != "" && x.row.name == "create" {
+		if out.IfNoneExist, err = s.condition(out.Type, cond); err != nil {
 			return err
 		}
 	}
