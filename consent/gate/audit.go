@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"vitrine/consent"
@@ -39,10 +40,29 @@ func (v *visit) event() audit.Event {
 // query is the request line and the lines of the header that are kept
 // (DOSSIER §3.2).
 func (v *visit) query() string {
+	line := withoutToken(v.req.Line)
 	if v.req.Header == "" {
-		return v.req.Line
+		return line
 	}
-	return v.req.Line + "\n" + v.req.Header
+	return line + "\n" + v.req.Header
+}
+
+// withoutToken takes out of a request line the token that a client put there,
+// though none is taken from there (RFC 6750 §2.3): the record keeps no secrets.
+func withoutToken(line string) string {
+	const name = "access_token="
+	for at := 0; ; {
+		i := strings.Index(line[at:], name)
+		if i < 0 {
+			return line
+		}
+		at += i + len(name)
+		end := strings.IndexAny(line[at:], "& \n")
+		if end < 0 {
+			end = len(line) - at
+		}
+		line = line[:at] + line[at+end:]
+	}
 }
 
 // newEventID is a UUID that begins with the time (RFC 9562 §5.7): ids of events
@@ -80,18 +100,17 @@ func action(code string) audit.Action {
 	}
 }
 
-// about is the event of the request concerning one patient.
-func (v *visit) about(ctx context.Context, u *consent.Universe, patient string) (audit.Event, error) {
-	e := v.event()
+// about makes e, an event of the request, one concerning a patient.
+func (v *visit) about(ctx context.Context, u *consent.Universe, patient string, e *audit.Event) error {
 	d, err := v.decision(ctx, u, patient)
 	if err != nil {
-		return e, err
+		return err
 	}
 	e.Patient, e.Level, e.Grant, e.Consents = patient, d.Level, d.Grant, d.Consents
 	if d.Level == consent.Basic {
 		e.BasicSet = v.g.tools.Basic.Version()
 	}
-	return e, nil
+	return nil
 }
 
 // decision is what the request may see of the patient. Those for whom nothing

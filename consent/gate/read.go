@@ -119,13 +119,12 @@ func (v *visit) concerning(ctx context.Context, u *consent.Universe, patients []
 	if len(patients) == 0 {
 		return []audit.Event{v.event()}, nil
 	}
-	events := make([]audit.Event, 0, len(patients))
-	for _, p := range patients {
-		e, err := v.about(ctx, u, p)
-		if err != nil {
+	events := make([]audit.Event, len(patients))
+	for i, p := range patients {
+		events[i] = v.event()
+		if err := v.about(ctx, u, p, &events[i]); err != nil {
 			return nil, err
 		}
-		events = append(events, e)
 	}
 	return events, nil
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -33,6 +34,9 @@ type interaction struct {
 	// only is the one type an operation is for.
 	only   fhir.ResourceType
 	handle func(*Server, context.Context, *exchange) (answer, error)
+	// log has what the row's events begin with; nil for rows that take any
+	// method.
+	log *slog.Logger
 }
 
 // bodyKind says what the body of a request is.

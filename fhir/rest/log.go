@@ -28,11 +28,12 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 		return
 	}
 	c := &x.request.Caller
-	attrs := make([]slog.Attr, 0, 14)
+	to := x.row.log
+	if to == nil {
+		to = x.row.logger(s.cfg.Log, method(x.method))
+	}
+	attrs := make([]slog.Attr, 0, 11)
 	attrs = append(attrs,
-		slog.String("method", method(x.method)),
-		slog.String("interaction", x.row.name),
-		slog.String("route", x.row.path()),
 		slog.Int("status", x.status),
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("request", x.request.ID),
@@ -53,7 +54,13 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))
 	}
-	s.cfg.Log.LogAttrs(ctx, level, "request", attrs...)
+	to.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// logger begins the events of a row with what they have in common, so that it is
+// written once.
+func (i *interaction) logger(log *slog.Logger, method string) *slog.Logger {
+	return log.With(slog.String("method", method), slog.String("interaction", i.name), slog.String("route", i.path()))
 }
 
 // method keeps invented methods out of the log.

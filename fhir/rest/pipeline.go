@@ -43,6 +43,19 @@ type exchange struct {
 	fault   error
 	cut     bool // the client did not wait for the answer
 	browser bool // a page asks, or may
+	// values hold the header values of the answer, as far as there is room.
+	values [4]string
+	used   int
+}
+
+// value is a header's one value.
+func (x *exchange) value(s string) []string {
+	if x.used == len(x.values) {
+		return []string{s}
+	}
+	x.values[x.used] = s
+	x.used++
+	return x.values[x.used-1 : x.used : x.used]
 }
 
 // serve is the way of every request: open, the phases, one answer, close. The
@@ -79,7 +92,7 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 		Address:     host(r.RemoteAddr),
 	}
 	h := c.Writer.Header()
-	h["X-Request-Id"] = []string{x.request.ID}
+	h["X-Request-Id"] = x.value(x.request.ID)
 	delete(h, "Allow") // the engine's guess, where no route fitted
 	x.browser = !row.beside && (row.open || len(r.Header["Origin"]) > 0)
 	return x

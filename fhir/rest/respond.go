@@ -130,8 +130,8 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 		permit(h)
 	}
 	if r := a.subject(); r != nil {
-		h["Etag"] = []string{`W/"` + r.Version + `"`}
-		h["Last-Modified"] = []string{r.Updated.UTC().Format(http.TimeFormat)}
+		h["Etag"] = x.value(`W/"` + r.Version + `"`)
+		h["Last-Modified"] = x.value(r.Updated.UTC().Format(http.TimeFormat))
 		if a.located {
 			at := []string{s.location(r)}
 			h["Content-Location"] = at
@@ -251,7 +251,7 @@ func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []s
 		h["Content-Type"] = media
 	}
 	if status != http.StatusNoContent && status != http.StatusNotModified {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		h["Content-Length"] = x.value(strconv.Itoa(len(body)))
 	}
 	x.status = status
 	w.WriteHeader(status)

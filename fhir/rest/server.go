@@ -108,6 +108,11 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 	}
 	cfg.fill()
 	s := &Server{cfg: cfg, tools: tools, gate: g, verifier: v, table: interactions()}
+	for i := range s.table {
+		if row := &s.table[i]; row.method != "" {
+			row.log = row.logger(cfg.Log, row.method)
+		}
+	}
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
 	s.meters = newMeters(s.table)
 	s.base = append(bytes.TrimSuffix(fhir.AppendString(nil, cfg.BaseURL), []byte(`"`)), '/')
