@@ -190,7 +190,7 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 	}
 	r := fhir.Resource{Type: d.typ, ID: d.id, Version: e.full.Version, Updated: w.now, JSON: e.full.JSON}
 	w.wrote(d, h, r, prior)
-	if prior != nil && !(prior.Home == h.home && slices.Equal(prior.Patients, h.patients) && slices.Equal(prior.Labels, h.labels)) {
+	if prior != nil && (prior.Home != h.home || !slices.Equal(prior.Patients, h.patients) || !slices.Equal(prior.Labels, h.labels)) {
 		if err := w.follow(ctx, d.typ, d.id); err != nil {
 			return r, err
 		}

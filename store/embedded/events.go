@@ -58,7 +58,7 @@ func newEventIndex(x *search.Indexer, d *r4.Definitions) (*eventIndex, error) {
 
 // posted reports whether an entry of the full edition has a posting.
 func (i *eventIndex) posted(p search.Param, value []byte) bool {
-	switch p {
+	switch p { //nolint:exhaustive // most parameters have no constant
 	case i.date, search.ParamLastUpdated, i.policy:
 		return true
 	case i.agent, i.patient:
