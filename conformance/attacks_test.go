@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/base64"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -760,4 +761,31 @@ func TestAttackSecondPatientInOtherWords(t *testing.T) {
 	}
 	c.put(t, with(observation("q", "even"), "focus", []any{ref("Patient/q"), ref("https://elsewhere.example/Device/m")}))
 	c.do(t, c.a1, get("Observation/even")).want(t, http.StatusOK)
+}
+
+// A token that a client puts where it does not belong is not kept.
+func TestAttackTokensInTheRecord(t *testing.T) {
+	c := newCast(t)
+	lenient := get("Condition?patient=q&access_token="+c.a1+"&code=x").with("Prefer", "handling=lenient").with("X-Request-Id", "token-in-the-line")
+	c.do(t, c.a1, lenient).want(t, http.StatusOK).hides(t, c.a1)
+	form := request{
+		method: http.MethodPost, path: "Condition/_search", body: []byte("patient=q&access_token=" + c.a1),
+		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=lenient"},
+	}
+	c.do(t, c.a1, form).want(t, http.StatusOK).hides(t, c.a1)
+	kept := 0
+	for _, e := range c.events(t, "patient=q&agent=PractitionerRole/a1") {
+		for _, entity := range list(e, "entity") {
+			line, err := base64.StdEncoding.DecodeString(text(entity, "query"))
+			if err != nil || strings.Contains(string(line), c.a1) {
+				t.Errorf("the record keeps %q, %v", line, err)
+			}
+			if strings.Contains(string(line), "patient=q") {
+				kept++
+			}
+		}
+	}
+	if kept != 2 || strings.Contains(c.log.String(), c.a1) {
+		t.Errorf("%d lines, want 2", kept)
+	}
 }
