@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // What clients in the field count on (fhir.js, fhirpy, HAPI's client and others).
@@ -141,6 +143,24 @@ func TestEverythingByPost(t *testing.T) {
 	h.want("doctor", "POST", "Patient/q/$everything", `{"resourceType":"Parameters","parameter":[{"name":"start","valueDate":"2020"}]}`, 400)
 	h.want("doctor", "POST", "Patient/q/$everything", `{"resourceType":"Patient"}`, 400)
 	h.want("doctor", "POST", "Patient/none/$everything", "", 404)
+}
+
+func TestConditionalReadsWithinBundles(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	for _, kind := range []string{"batch", "transaction"} {
+		b := bundleOf(t, h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[
+			{"request":{"method":"GET","url":"Patient/q","ifNoneMatch":"W/\"1\""}},
+			{"request":{"method":"GET","url":"Patient/q","ifNoneMatch":"W/\"2\""}},
+			{"request":{"method":"GET","url":"Patient/q","ifModifiedSince":"2026-09-01T10:00:00Z"}}]}`, 200))
+		var got []string
+		for _, e := range b.Entry {
+			got = append(got, e.Response.Status+" "+e.Resource.ResourceType)
+		}
+		if d := cmp.Diff([]string{"304 Not Modified ", "200 OK Patient", "304 Not Modified "}, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", kind, d)
+		}
+	}
 }
 
 func TestLinksOfANarrativeFollow(t *testing.T) {

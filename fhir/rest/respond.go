@@ -50,9 +50,10 @@ type answer struct {
 	// latter where it is not FHIR JSON.
 	text  []byte
 	media []string
-	// entries are those a transaction was asked for.
-	entries []gate.Entry
-	returns returns
+	// entries are those a transaction was asked for, and conditions theirs.
+	entries    []gate.Entry
+	conditions []conditions
+	returns    returns
 }
 
 // one answers with the one resource released, or with 304 when the client has

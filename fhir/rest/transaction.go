@@ -23,8 +23,9 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 			s.release(&inner[i])
 		}
 	}()
-	entries := make([]gate.Entry, len(list))
+	entries, reads := make([]gate.Entry, len(list)), make([]conditions, len(list))
 	for i := range list {
+		reads[i] = list[i].conditions
 		if entries[i], err = s.transactionEntry(&inner[i], x, &list[i]); err != nil {
 			return answer{}, &gate.EntryError{Index: i, Err: err}
 		}
@@ -35,7 +36,7 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 	}
 	return answer{
 		released: released, form: formTransaction, status: http.StatusOK,
-		entries: entries, returns: x.prefer.returns,
+		entries: entries, conditions: reads, returns: x.prefer.returns,
 	}, nil
 }
 
@@ -139,7 +140,7 @@ func (s *Server) appendTransaction(dst []byte, a *answer) []byte {
 // appendTransacted appends the answer to one entry.
 func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item) []byte {
 	if item.Answer != nil && i < len(a.entries) {
-		return s.appendAnswer(dst, s.answered(item, &a.entries[i]))
+		return s.appendAnswer(dst, s.answered(item, &a.entries[i], &a.conditions[i]))
 	}
 	r := &item.Resource
 	dst = append(dst, '{')
@@ -169,7 +170,7 @@ func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item)
 
 // answered is the answer to a read or search entry, in the form a request of its
 // own would have.
-func (s *Server) answered(item *gate.Item, e *gate.Entry) *answer {
+func (s *Server) answered(item *gate.Item, e *gate.Entry, c *conditions) *answer {
 	out := &answer{released: *item.Answer, form: formResource, status: http.StatusOK}
 	switch e.Interaction.Code {
 	case "search-type":
@@ -177,6 +178,10 @@ func (s *Server) answered(item *gate.Item, e *gate.Entry) *answer {
 		out.whole = wholly(e.Query, "")
 	case "history-instance":
 		out.form, out.at = formHistory, string(e.Type)+"/"+e.ID+"/_history"
+	case "read":
+		if items := out.released.Items(); len(items) == 1 && c.unchanged(&items[0].Resource) {
+			out.form, out.status = formUnchanged, http.StatusNotModified
+		}
 	}
 	if out.withheld() {
 		return &answer{form: formEmpty, status: http.StatusServiceUnavailable}
