@@ -72,7 +72,7 @@ func (s *Server) describe(w text, t *r4.Type) text {
 	} else {
 		w = w.raw(`,"conditionalCreate":false,"conditionalRead":"full-support","conditionalUpdate":false,"conditionalDelete":"not-supported"`)
 	}
-	w = searchParams(w, t)
+	w = s.searchParams(w, t)
 	for i, name := range operations {
 		if i == 0 {
 			w = w.raw(`,"operation":[`)
@@ -85,32 +85,21 @@ func (s *Server) describe(w text, t *r4.Type) text {
 	return w.raw("}")
 }
 
-// searchParams appends rest.resource.searchParam.
-func searchParams(w text, t *r4.Type) text {
-	n := 0
-	for _, p := range t.Params() {
-		if !searchable(p) {
-			continue
-		}
-		if n == 0 {
-			w = w.raw(`,"searchParam":[`)
-		}
-		w = w.comma(n).raw(`{"name":`).quote(p.Code)
+// searchParams appends rest.resource.searchParam: what the parser takes.
+func (s *Server) searchParams(w text, t *r4.Type) text {
+	supported := s.tools.Parser.Supported(t.Resource())
+	if len(supported) == 0 {
+		return w
+	}
+	w = w.raw(`,"searchParam":[`)
+	for i, p := range supported {
+		w = w.comma(i).raw(`{"name":`).quote(p.Code)
 		if p.URL != "" {
 			w = w.raw(`,"definition":`).quote(p.URL)
 		}
 		w = w.raw(`,"type":`).quote(p.Kind.String()).raw("}")
-		n++
 	}
-	if n > 0 {
-		w = w.raw("]")
-	}
-	return w
-}
-
-// searchable reports whether a query may name the parameter.
-func searchable(p *r4.SearchParam) bool {
-	return !p.Internal && p.Expression != "" && p.Kind != r4.ParamSpecial
+	return w.raw("]")
 }
 
 // definition is the canonical URL of an operation.
