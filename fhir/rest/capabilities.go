@@ -11,19 +11,15 @@ import (
 )
 
 // metadata is R4 http.html#capabilities.
-func (s *Server) metadata(_ context.Context, x *exchange) (answer, error) {
+func (s *Server) metadata(context.Context, *exchange) (answer, error) {
 	return answer{form: formStatic, status: http.StatusOK, text: s.capabilities}, nil
 }
 
 // statement makes the CapabilityStatement of the table of interactions and the
 // search parameters of R4. It is made once.
 func (s *Server) statement() []byte {
-	date := s.cfg.Released
-	if date.IsZero() {
-		date = s.cfg.Now()
-	}
 	w := text(`{"resourceType":"CapabilityStatement","status":"active","kind":"instance","name":"Vitrine","date":"`)
-	w = text(fhir.AppendInstant(w, date))
+	w = text(fhir.AppendInstant(w, s.cfg.Now()))
 	w = w.raw(`","software":{"name":"Vitrine"`)
 	if s.cfg.Version != "" {
 		w = w.raw(`,"version":`).quote(s.cfg.Version)

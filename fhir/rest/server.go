@@ -42,10 +42,8 @@ type Config struct {
 	// BaseURL is the FHIR base as clients see it, such as
 	// "https://nehr.example/fhir", without a slash at the end. Required.
 	BaseURL string
-	// Version and Released say which software this is, and from when; they go
-	// into the CapabilityStatement.
-	Version  string
-	Released time.Time
+	// Version says which software this is; it goes into the CapabilityStatement.
+	Version string
 	// MaxBody and MaxBundle bound the body of a request in bytes: of one
 	// resource, and of a batch or transaction.
 	MaxBody, MaxBundle int64
