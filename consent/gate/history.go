@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash"
 	"slices"
+	"time"
 
 	"vitrine/fhir"
 	"vitrine/store"
@@ -18,11 +19,7 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 		return Released{}, err
 	}
 	defer v.close()
-	question := v.question("history", func(h hash.Hash) {
-		writePart(h, string(t))
-		writePart(h, id)
-		writePart(h, page.Since.UTC().String())
-	})
+	question := v.historyQuestion(t, id, page.Since)
 	after, err := v.unsealed(page.Cursor, question)
 	if err != nil {
 		return Released{}, err
@@ -59,6 +56,15 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 		return Released{}, g.failed(ctx, err)
 	}
 	return v.record(ctx, out, events)
+}
+
+// historyQuestion is what a cursor of a history is bound to.
+func (v *visit) historyQuestion(t fhir.ResourceType, id string, since time.Time) []byte {
+	return v.question("history", func(h hash.Hash) {
+		writePart(h, string(t))
+		writePart(h, id)
+		writePart(h, since.UTC().String())
+	})
 }
 
 // page is the size of a page for the size wished for.

@@ -28,7 +28,7 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 // search answers a query from the caller's universe, with the events that must
 // be durable before it is released.
 func (v *visit) search(ctx context.Context, q *search.Query, cursor string) (Released, []audit.Event, error) {
-	question := v.question("search", func(h hash.Hash) { writeQuery(h, q) })
+	question := v.searchQuestion(q)
 	after, err := v.unsealed(cursor, question)
 	if err != nil {
 		return Released{}, nil, err
@@ -44,6 +44,11 @@ func (v *visit) search(ctx context.Context, q *search.Query, cursor string) (Rel
 	out.next = v.sealed(out.position, question)
 	events, err := v.searched(ctx, u, q, found)
 	return out.Released, events, err
+}
+
+// searchQuestion is what a cursor of a search is bound to.
+func (v *visit) searchQuestion(q *search.Query) []byte {
+	return v.question("search", func(h hash.Hash) { writeQuery(h, q) })
 }
 
 // onePage is a page of matches and the store's position after it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -275,11 +276,15 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 			return Item{}, err
 		}
 		*out = page.Released
+		out.next = w.sealed(page.position, w.searchQuestion(e.Query))
 		return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, patients)
 	}
 	u, err := w.instance(ctx)
 	if err != nil {
 		return Item{}, err
+	}
+	if e.Interaction.Code == "history-instance" {
+		return w.answerHistory(ctx, u, e)
 	}
 	var f store.Found
 	if e.Version != "" {
@@ -288,10 +293,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 		f, err = w.reader.Read(ctx, u, e.Type, e.ID)
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		out := &absence{}
-		if out.reason, out.patients, err = w.why(ctx, u, e.Type, e.ID); err == nil {
-			err = out
-		}
+		err = w.missed(ctx, u, e)
 	}
 	if err != nil {
 		return Item{}, err
@@ -299,6 +301,35 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out.items = []Item{{Resource: f.Resource}}
 	w.note(f.Patients, versioned(f.Resource))
 	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, f.Patients)
+}
+
+// answerHistory is the newest page of a history.
+func (w *writing) answerHistory(ctx context.Context, u *consent.Universe, e *Entry) (Item, error) {
+	versions, next, total, err := w.reader.History(ctx, u, e.Type, e.ID, w.g.page(unspecifiedCount), nil)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) || (err == nil && total == 0) {
+		err = w.missed(ctx, u, e)
+	}
+	if err != nil {
+		return Item{}, err
+	}
+	out := &Released{items: make([]Item, len(versions)), total: total}
+	out.next = w.sealed(next, w.historyQuestion(e.Type, e.ID, time.Time{}))
+	var patients []string
+	for i := range versions {
+		out.items[i] = Item{Resource: versions[i].Resource}
+		patients = merge(patients, versions[i].Patients)
+	}
+	w.note(patients, string(e.Type)+"/"+e.ID)
+	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, patients)
+}
+
+// missed is why a reading entry finds nothing, for the record.
+func (w *writing) missed(ctx context.Context, u *consent.Universe, e *Entry) (err error) {
+	out := &absence{}
+	if out.reason, out.patients, err = w.why(ctx, u, e.Type, e.ID); err != nil {
+		return err
+	}
+	return out
 }
 
 // saw notes at what level the patients were seen.

@@ -163,6 +163,49 @@ func TestConditionalReadsWithinBundles(t *testing.T) {
 	}
 }
 
+// A page within a transaction is a page like any other: it says how to go on, and
+// counts nothing that it does not show.
+func TestPagesWithinATransaction(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	for range 3 {
+		h.want("clinic", "POST", "Condition", condition, 201)
+	}
+	h.want("good", "PUT", "Patient/q", `{"resourceType":"Patient","id":"q","gender":"male","active":true}`, 200)
+	w := h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
+		{"request":{"method":"GET","url":"Condition?code:exact=none"}}]}`, 400)
+	outcome(t, w)
+	var b struct {
+		Entry []struct {
+			Resource bundle
+			Response struct{ Status string }
+		}
+	}
+	if err := json.Unmarshal(h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[
+		{"request":{"method":"GET","url":"Condition?_count=2&_sort=_id"}},
+		{"request":{"method":"GET","url":"Condition?_count=3"}},
+		{"request":{"method":"GET","url":"Patient/q/_history"}}]}`, 200).Body.Bytes(), &b); err != nil {
+		t.Fatal(err)
+	}
+	first, whole, history := b.Entry[0].Resource, b.Entry[1].Resource, b.Entry[2].Resource
+	if len(first.Entry) != 2 || first.Total != nil || first.link("next") == "" {
+		t.Errorf("a page: %+v", first)
+	}
+	if len(whole.Entry) != 3 || whole.Total == nil || *whole.Total != 3 || whole.link("next") != "" {
+		t.Errorf("all there is: %+v", whole)
+	}
+	if len(history.Entry) != 2 || history.Type != "history" || history.Total == nil || *history.Total != 2 {
+		t.Errorf("a history: %+v", history)
+	}
+	rest := bundleOf(t, h.want("doctor", "GET", strings.TrimPrefix(first.link("next"), base+"/"), "", 200))
+	if len(rest.Entry) != 1 || rest.Entry[0].FullURL == first.Entry[0].FullURL || rest.Entry[0].FullURL == first.Entry[1].FullURL {
+		t.Errorf("the next page: %+v", rest)
+	}
+	for _, path := range []string{"Patient/none/_history", "Condition/c-p/_history"} {
+		h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"`+path+`"}}]}`, 404)
+	}
+}
+
 func TestLinksOfANarrativeFollow(t *testing.T) {
 	h := build(t)
 	h.furnish()
