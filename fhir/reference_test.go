@@ -160,39 +160,3 @@ func TestValidID(t *testing.T) {
 		}
 	}
 }
-
-func TestEachReference(t *testing.T) {
-	tape := parsed(t, `{"resourceType":"Observation",
-		"contained":[{"resourceType":"Specimen","subject":{"reference":"Patient/in-contained"}}],
-		"extension":[{"url":"x","valueReference":{"reference":"Patient/in-extension","display":"x"}}],
-		"identifier":[{"value":"not","assigner":{"display":"display alone"}}],
-		"subject":{"identifier":{"system":"s","value":"logical","assigner":{"reference":"Organization/assigner"}},"type":"Patient","display":"x","_display":{}},
-		"focus":[{"reference":"Patient/both","identifier":{"value":"1"}},{"reference":"","odd":1},{"refer\u0065nce":"Patient/escaped"}],
-		"performer":[{"reference":{"reference":"Patient/inner"}},{"reference":null,"identifier":{"value":"no string"}}],
-		"related":{"reference":{"value":"an identifier"},"identifier":{"value":"no"}},
-		"payment":{"type":{"text":"a concept"},"identifier":{"value":"no"}},
-		"term":{"identifier":{"value":"no"},"issued":"2026"},
-		"lot":{"identifier":{"value":"looks like one"}}}`)
-	var got []string
-	EachReference(tape, func(obj, ref, identifier Node) bool {
-		if tape.Kind(obj) != Object {
-			t.Errorf("node %d is no object", obj)
-		}
-		got = append(got, string(tape.Raw(ref))+" "+tape.Text(tape.Field(identifier, "value")))
-		return true
-	})
-	want := []string{
-		`"Patient/in-contained" `, `"Patient/in-extension" `, ` logical`, `"Organization/assigner" `, `"Patient/both" 1`, `"" `,
-		`"Patient/escaped" `, `"Patient/inner" `, ` looks like one`,
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-
-	calls := 0
-	EachReference(tape, func(_, _, _ Node) bool { calls++; return calls < 2 })
-	if calls != 2 {
-		t.Errorf("called %d times after it was told to stop", calls)
-	}
-	EachReference(new(Tape), func(_, _, _ Node) bool { t.Error("an empty tape has a reference"); return true })
-}

@@ -29,16 +29,25 @@ func FuzzOf(f *testing.F) {
 		if owners.Self {
 			from, to = tape.Span(tape.Field(tape.Root(), "link"))
 		}
-		fhir.EachReference(&tape, func(obj, ref, _ fhir.Node) bool {
-			at, _ := tape.Span(obj)
+		eachReference(&tape, tape.Root(), func(ref fhir.Node) {
+			at, _ := tape.Span(ref)
 			r := fhir.ParseReference(tape.Text(ref), base)
 			if r.Form != fhir.RefLocal || r.Type != "Patient" || at >= from && at < to {
-				return true
+				return
 			}
 			if !slices.Contains(owners.Patients, r.ID) {
 				t.Errorf("patient %s is missing from %v\n%s", r.ID, owners.Patients, src)
 			}
-			return true
 		})
 	})
+}
+
+// eachReference yields every string called reference at n or below.
+func eachReference(t *fhir.Tape, n fhir.Node, yield func(ref fhir.Node)) {
+	for c := t.First(n); c != fhir.None; c = t.Next(c) {
+		if t.Kind(n) == fhir.Object && t.Kind(c) == fhir.String && string(t.Key(c)) == "reference" {
+			yield(c)
+		}
+		eachReference(t, c, yield)
+	}
 }
