@@ -309,3 +309,37 @@ func TestAttackSecondPatientInOtherWords(t *testing.T) {
 	c.put(t, with(observation("q", "even"), "focus", []any{ref("Patient/q"), ref("https://elsewhere.example/Device/m")}))
 	c.do(t, c.a1, get("Observation/even")).want(t, http.StatusOK)
 }
+
+// Whoever may not register in an emergency learns nothing by asking for it, and
+// whoever may registers for his own organisation alone.
+func TestAttackEmergencyOfOnesOwnMaking(t *testing.T) {
+	c := newCast(t)
+	ask := func(token, patient string) answer {
+		return c.do(t, token, send(http.MethodPost, "Patient/"+patient+"/$break-glass", encode(t, object{"resourceType": "Parameters", "parameter": []any{
+			object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}},
+			object{"name": "threat", "valueCode": "life"},
+			object{"name": "justification", "valueString": emergency},
+			object{"name": "emergency", "valueBoolean": true},
+		}})))
+	}
+	none := ask(c.c1, "none").want(t, http.StatusNotFound)
+	for _, patient := range []string{"p", "q"} {
+		same(t, patient, none, ask(c.c1, patient))
+	}
+	ambulance := with(role("er", "dr-c", "c", "doctor"), "code", []any{concept("https://vitrine.example/CodeSystem/nehr-role", "emergency")})
+	c.post(t, c.system(t, "c"), without(ambulance, "id")).want(t, http.StatusCreated)
+	byPerson := c.token(t, "--kind", "practitioner", "--user", "Practitioner/dr-c", "--org", "Organization/c")
+	same(t, "a role of one's own making", none, ask(byPerson, "p"))
+	c.nothing(t, c.c1, "p")
+	c.nothing(t, byPerson, "q")
+	if tasks := c.do(t, c.auditor, get("Task?patient=p")).want(t, http.StatusOK).ids(t); len(tasks) != 0 {
+		t.Errorf("grants were made: %v", tasks)
+	}
+	c.put(t, ambulance)
+	er := c.doctor(t, "er", "c")
+	same(t, "nobody", none, ask(er, "none"))
+	ask(er, "p").want(t, http.StatusCreated)
+	c.full(t, er, "p")
+	c.put(t, role("colleague", "dr-b", "c", "doctor"))
+	c.basic(t, c.doctor(t, "colleague", "c"), "p")
+}
