@@ -2,8 +2,8 @@ package embedded
 
 import "sync/atomic"
 
-// Stats are figures of a store since it was opened, for /metrics. They hold no
-// ids.
+// Stats are figures of a store since it was opened, for whoever measures it. They
+// hold no ids, but Examined tells of rows that are hidden: no caller may see them.
 type Stats struct {
 	Writes, Records, Snapshots, Searches uint64
 	// Examined rows were asked for by walks, whether they were admitted or not.
