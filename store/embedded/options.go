@@ -32,7 +32,7 @@ const (
 	defaultBudget = 250_000
 	memTable      = 64 << 20
 	bloomBits     = 10
-	blockSize     = 32 << 10
+	blockSize     = 16 << 10
 )
 
 func (o Options) withDefaults() Options {
@@ -62,7 +62,7 @@ func (o Options) engine() *pebble.Options {
 		Logger:                      engineLog{o.Logger},
 		EventListener:               &pebble.EventListener{DataCorruption: engineLog{o.Logger}.corrupted},
 	}
-	// A page reads some 100 KB of rows that lie together: few large blocks, cheap
+	// A page reads some 100 KB of rows that lie together: fewer, larger blocks, cheap
 	// to unpack, and few levels to look into.
 	e.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	// What is looked up is nearly always there, in the last level: filters pay
