@@ -16,6 +16,22 @@ const (
 	Self
 )
 
+// Code is the level in SystemView.
+func (l Level) Code() string {
+	switch l {
+	case Basic:
+		return "basic"
+	case Full:
+		return "full"
+	case Self:
+		return "self"
+	case None:
+		return "none"
+	default:
+		return "none"
+	}
+}
+
 // Edition is one of the two forms in which a resource is kept. The zero value
 // is no edition.
 type Edition uint8

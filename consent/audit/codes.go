@@ -79,25 +79,9 @@ func (e *Event) subtypes() (typ fhir.Coding, all []fhir.Coding) {
 	if e.denied() {
 		all = append(all, event("denied"))
 	} else if interaction && e.Patient != "" && (e.Action == ActionRead || e.Action == ActionExecute) {
-		all = append(all, fhir.Coding{System: consent.SystemView, Code: levelCode(e.Level)})
+		all = append(all, fhir.Coding{System: consent.SystemView, Code: e.Level.Code()})
 	}
 	return typ, all
-}
-
-// levelCode is the code of consent.SystemView.
-func levelCode(l consent.Level) string {
-	switch l {
-	case consent.Basic:
-		return "basic"
-	case consent.Full:
-		return "full"
-	case consent.Self:
-		return "self"
-	case consent.None:
-		return "none"
-	default:
-		return "none"
-	}
 }
 
 // purpose is what the event was for: the purpose declared, or breaking the

@@ -30,27 +30,11 @@ func (g *Gate) Access(ctx context.Context, req *Request, patient string) (Releas
 		return Released{}, v.absent(ctx, u, "Patient", patient, ErrNotFound)
 	}
 	out := Released{total: -1, access: Access{
-		Level: levelCode(d.Level), BreakGlass: v.caller.Kind == consent.Practitioner && d.Level == consent.Basic,
+		Level: d.Level.Code(), BreakGlass: v.caller.Kind == consent.Practitioner && d.Level == consent.Basic,
 	}}
 	events, err := v.concerning(ctx, u, []string{patient})
 	if err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
 	return v.record(ctx, out, events)
-}
-
-// levelCode is the code of a level in consent.SystemView.
-func levelCode(l consent.Level) string {
-	switch l {
-	case consent.None:
-		return "none"
-	case consent.Basic:
-		return "basic"
-	case consent.Full:
-		return "full"
-	case consent.Self:
-		return "self"
-	default:
-		return "none"
-	}
 }

@@ -159,20 +159,25 @@ func (w *writing) relink(ctx context.Context, patient *fhir.Tape) error {
 		if t == "Patient" {
 			continue
 		}
-		var rows []store.Found
-		if err := w.each(ctx, t, []search.Clause{waiting}, func(f store.Found, _ *fhir.Tape) error {
-			rows = append(rows, f)
-			return nil
-		}); err != nil {
+		if err := w.rehomeAll(ctx, t, waiting); err != nil {
 			return err
-		}
-		for _, f := range rows {
-			if err := w.rehome(ctx, f); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// rehomeAll files anew what waits. It is gathered first: to file it changes what
+// is walked.
+func (w *writing) rehomeAll(ctx context.Context, t fhir.ResourceType, waiting search.Clause) error {
+	var rows []store.Found
+	err := w.each(ctx, t, []search.Clause{waiting}, func(f store.Found, _ *fhir.Tape) error {
+		rows = append(rows, f)
+		return nil
+	})
+	for i := 0; err == nil && i < len(rows); i++ {
+		err = w.rehome(ctx, rows[i])
+	}
+	return err
 }
 
 // rehome files a row under the home it has now. It stays the version it is, at
@@ -215,18 +220,9 @@ func (w *writing) follow(ctx context.Context, t fhir.ResourceType, id string) er
 		return nil
 	}
 	w.followed[ref] = true
-	clauses := []search.Clause{{Any: []search.Match{search.AwaitsMatch(companion(ref))}}}
-	var rows []store.Found
+	waiting := search.Clause{Any: []search.Match{search.AwaitsMatch(companion(ref))}}
 	for _, t := range [...]fhir.ResourceType{"Binary", "Provenance"} {
-		if err := w.each(ctx, t, clauses, func(f store.Found, _ *fhir.Tape) error {
-			rows = append(rows, f)
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	for _, f := range rows {
-		if err := w.rehome(ctx, f); err != nil {
+		if err := w.rehomeAll(ctx, t, waiting); err != nil {
 			return err
 		}
 	}
