@@ -117,6 +117,56 @@ func TestEventsAreFoundByEveryEntry(t *testing.T) {
 	}
 }
 
+// TestEventsAreFollowedInOrder: more events than are gathered come by their date,
+// each once.
+func TestEventsAreFollowedInOrder(t *testing.T) {
+	const n = fewRows + 200
+	opt := options(t)
+	db := openIn(t, filepath.Join(t.TempDir(), "store"), opt)
+	records := make([][]byte, n)
+	for i := range records {
+		e := event(byte(i>>8), byte(i))
+		e.Recorded = e.Recorded.Add(time.Duration(i*7919%500) * time.Millisecond)
+		e.Patient = []string{"p1", "p2", ""}[i%3]
+		records[i] = e.AppendBinary(nil)
+	}
+	if _, err := db.Record(t.Context(), records...); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	snap, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = snap.Close() }()
+	for _, p := range []search.Param{db.events.date, search.ParamLastUpdated} {
+		q := &search.Query{Type: typeAuditEvent, Sort: []search.SortKey{{Param: p, Range: true, Descending: true}}}
+		seen := map[string]bool{}
+		var last time.Time
+		var after []byte
+		for {
+			page, err := snap.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: 100, After: after})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range page.Found {
+				if seen[f.ID] || (!last.IsZero() && f.Updated.After(last)) {
+					t.Fatalf("%s at %v, after %v; met before: %v", f.ID, f.Updated, last, seen[f.ID])
+				}
+				seen[f.ID], last = true, f.Updated
+			}
+			if after = page.Next; len(after) == 0 {
+				break
+			}
+		}
+		if len(seen) != n {
+			t.Errorf("parameter %x: %d events of %d", p, len(seen), n)
+		}
+	}
+}
+
 func compareFound(t *testing.T, db *DB, snap store.Snapshot, events []audit.Event, e consent.Edition) {
 	t.Helper()
 	type value struct {
