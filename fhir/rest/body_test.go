@@ -56,6 +56,7 @@ func TestASmallBodyMustNotBecomeALargeOne(t *testing.T) {
 // closed.
 func TestStalledBody(t *testing.T) {
 	server := httptest.NewUnstartedServer(doorless(t, rest.Config{}).Handler())
+	server.Config.ReadHeaderTimeout = time.Minute // the head is there at once, however busy the machine
 	server.Config.ReadTimeout = 100 * time.Millisecond
 	server.Start()
 	defer server.Close()

@@ -61,6 +61,12 @@ func TestTheAddressOfWhatWasThereAlready(t *testing.T) {
 	if w := h.want("clinic", "POST", "Condition?_format=json&identifier=urn:x|1", numbered, 200); w.Header().Get("Location") != first {
 		t.Errorf("the condition in the address: %v", w.Header())
 	}
+	if w := h.want("clinic", "POST", "Condition", numbered, 200, "If-None-Exist", "identifier=urn:x|1", "Prefer", "return=representation"); w.Body.Len() != 0 {
+		t.Errorf("who may not read is shown what was there: %s", w.Body)
+	}
+	if w := h.want("good", "POST", "Condition", numbered, 200, "If-None-Exist", "identifier=urn:x|1"); !strings.Contains(w.Body.String(), "cough") {
+		t.Errorf("the custodian is not: %s", w.Body)
+	}
 	for _, kind := range []string{"batch", "transaction"} {
 		b := bundleOf(t, h.want("clinic", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"request":{"method":"POST","url":"Condition?identifier=urn:x|1"},"resource":`+numbered+`}]}`, 200))
 		if got := b.Entry[0].Response; got.Status != "200 OK" || got.Location != first {
