@@ -19,7 +19,8 @@ type mutation struct {
 }
 
 // mutations are the breaks that TestTwoWorlds must notice, each in another
-// place. A row whose stretch is no longer found fails: the list follows the code.
+// place. A row whose stretch is no longer found fails in every run: the list
+// follows the code.
 func mutations() []mutation {
 	return []mutation{
 		{"registration is not asked for", []edit{{"consent/decide.go", "!registered(c, f.Registrations, now)", "false"}}},
@@ -39,6 +40,20 @@ func mutations() []mutation {
 		{"a read does not ask for admission", []edit{{"store/embedded/read.go", "p.edition, err = u.Admit(ctx, p.head.row)", "p.edition, err = consent.EditionFull, nil"}}},
 		{"a walk does not ask for admission", []edit{{"store/embedded/walk.go", "e, err := w.u.Admit(ctx, w.head.row)", "e, err := w.edition, error(nil)"}}},
 		{"patients are counted in the order they came", []edit{{"store/embedded/alloc.go", "o = drawOrdinal(x.db.salt, patient, try)", "x.counters.sequence, _ = x.counters.sequence+1, try\n\t\to = ordinal(x.counters.sequence)"}}},
+	}
+}
+
+func TestMutationsFitTheCode(t *testing.T) {
+	for _, m := range mutations() {
+		for _, e := range m.edits {
+			text, err := readFile(filepath.Join("..", filepath.FromSlash(e.file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(text, e.old); n != 1 {
+				t.Errorf("%s: %s: %q stands there %d times", m.name, e.file, e.old, n)
+			}
+		}
 	}
 }
 
