@@ -108,11 +108,37 @@ func TestAttackEntriesPassEveryGate(t *testing.T) {
 				t.Fatalf("%s: %s", kind, name)
 			}
 		}
-		a := c.do(t, c.c1, bundle(kind, registration, entry("GET", "Condition?patient=q", nil)))
-		if !strings.Contains(string(a.body), secret) {
-			t.Errorf("%s: who registers a patient reads: %d %s", kind, a.status, a.body)
-		}
+		c.do(t, c.c1, bundle(kind, registration, entry("GET", "Condition?patient=q", nil))).hides(t, secret)
+		c.nothing(t, c.c1, "q") // a practitioner's word registers nobody
 	}
+	c.post(t, c.system(t, "c"), without(episode("q", "c"), "id")).want(t, http.StatusCreated)
+	c.full(t, c.c1, "q")
+}
+
+// A practitioner who writes that a patient is here has written it, and is as
+// much a stranger as before: also when the visit was another patient's, or when
+// the patient becomes known later.
+func TestAttackRegisteringByHand(t *testing.T) {
+	c := newCast(t)
+	created := c.post(t, c.systemA, without(episode("b", "a"), "id")).want(t, http.StatusCreated)
+	own := strings.TrimPrefix(created.header.Get("Location"), c.base+"/")
+	own = own[:strings.Index(own, "/_history")]
+	c.put(t, without(person("q"), "generalPractitioner"))
+	c.put(t, with(episode("q", "a"), "status", "finished"))
+	c.nothing(t, c.a1, "q")
+	stolen := with(episode("q", "a"), "id", strings.TrimPrefix(own, "EpisodeOfCare/"))
+	c.do(t, c.a1, send(http.MethodPut, own, encode(t, stolen))).want(t, http.StatusOK)
+	c.nothing(t, c.a1, "q")
+	visit := object{"resourceType": "Encounter", "status": "in-progress", "class": object{"system": actCode, "code": "AMB"},
+		"subject": object{"identifier": object{"system": nric, "value": "T1234567J"}}, "serviceProvider": ref("Organization/a")}
+	c.post(t, c.a1, visit).want(t, http.StatusCreated)
+	c.put(t, with(person("late"), "identifier", []any{object{"system": nric, "value": "T1234567J"}}))
+	c.put(t, without(with(person("late"), "identifier", []any{object{"system": nric, "value": "T1234567J"}}), "generalPractitioner"))
+	c.nothing(t, c.a1, "late")
+	c.post(t, c.systemA, visit).want(t, http.StatusCreated)
+	c.do(t, c.a1, get("Patient/late")).want(t, http.StatusOK)
+	c.post(t, c.systemA, without(episode("q", "a"), "id")).want(t, http.StatusCreated)
+	c.full(t, c.a1, "q")
 }
 
 // Whoever probes by transactions is on record like who probes by reads.

@@ -171,6 +171,7 @@ func (w *writing) putOwn(ctx context.Context, resource []byte, t fhir.ResourceTy
 	if err := w.ready(d, newID()); err != nil {
 		return "", err
 	}
+	d.byServer = true
 	r, err := w.put(ctx, d, nil)
 	return versioned(r), err
 }

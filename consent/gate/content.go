@@ -25,6 +25,9 @@ type draft struct {
 	basic []byte
 	// partition is what it falls into when it is new, contributor what it is in.
 	partition, contributor string
+	// byServer says that the server wrote it, refiled that it is on file already
+	// and only its place changes.
+	byServer, refiled bool
 	// first is the row as it will be if it is new and refers to all its
 	// patients by their ids.
 	first *editions

@@ -117,11 +117,16 @@ func (l *factsLoad) own(f store.Found) bool {
 	return f.Home == consent.HomePatients && slices.Contains(f.Patients, l.facts.Patient)
 }
 
+// vouched reports whether the row may register its patient.
+func (l *factsLoad) vouched(f store.Found) bool {
+	return l.own(f) && !slices.Contains(f.Labels, consent.LabelHearsay)
+}
+
 func (l *factsLoad) episodes(ctx context.Context) error {
 	clauses := []search.Clause{l.of("EpisodeOfCare"), l.g.coded("EpisodeOfCare", "status", fhir.Coding{Code: "active"})}
 	return l.each(ctx, "EpisodeOfCare", clauses, func(f store.Found, t *fhir.Tape) error {
 		var failure error
-		if r, ok := relation.FromEpisode(t, l.source(ctx, f, &failure)); ok && l.own(f) {
+		if r, ok := relation.FromEpisode(t, l.source(ctx, f, &failure)); ok && l.vouched(f) {
 			l.facts.Registrations = append(l.facts.Registrations, r)
 		}
 		return failure
@@ -133,7 +138,7 @@ func (l *factsLoad) episodes(ctx context.Context) error {
 func (l *factsLoad) encounters(ctx context.Context) error {
 	with := func(f store.Found, t *fhir.Tape) error {
 		var failure error
-		if r, ok := relation.FromEncounter(t, l.source(ctx, f, &failure), l.g.cfg.Grace); ok && l.own(f) {
+		if r, ok := relation.FromEncounter(t, l.source(ctx, f, &failure), l.g.cfg.Grace); ok && l.vouched(f) {
 			l.facts.Registrations = append(l.facts.Registrations, r)
 		}
 		return failure

@@ -185,7 +185,7 @@ func (w *writing) rehomeAll(ctx context.Context, t fhir.ResourceType, waiting se
 func (w *writing) rehome(ctx context.Context, f store.Found) error {
 	return w.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
 		d := w.g.understand(f.Resource.Type, t)
-		d.id, d.partition, d.contributor = f.ID, f.Contributor, f.Contributor
+		d.id, d.partition, d.contributor, d.refiled = f.ID, f.Contributor, f.Contributor, true
 		if err := w.makeBasic(d); err != nil {
 			return err
 		}

@@ -268,6 +268,9 @@ func (w *writing) basicOf(ctx context.Context, f *store.Found) (*store.Found, er
 // store puts the row. before is the row it replaces; zero when it is new.
 func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) error {
 	row := consent.Row{Type: d.typ, Home: h.home, Patients: h.patients, Contributor: d.contributor, Labels: h.labels}
+	if w.hearsay(d, before, row) {
+		row.Labels = merge(slices.Clone(row.Labels), []string{consent.LabelHearsay})
+	}
 	p := store.Put{Row: row, ID: d.id, Full: e.full}
 	if d.basic != nil && h.home == consent.HomePatients && len(h.patients) == 1 {
 		p.Basic = &e.basic
@@ -283,6 +286,24 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 		}
 	}
 	return nil
+}
+
+// hearsay reports whether the row says that a patient is here on the word of one
+// practitioner alone. A practitioner may go on writing about a visit that was
+// vouched for, but not turn it into another patient's.
+func (w *writing) hearsay(d *draft, before, now consent.Row) bool {
+	if d.typ != "EpisodeOfCare" && d.typ != "Encounter" {
+		return false
+	}
+	was := slices.Contains(before.Labels, consent.LabelHearsay)
+	switch {
+	case d.refiled:
+		return was
+	case d.byServer, w.caller.Kind == consent.System, w.caller.Kind == consent.Custodian:
+		return false
+	default:
+		return was || before.Type == "" || before.Home != now.Home || !slices.Equal(before.Patients, now.Patients)
+	}
 }
 
 // touch changes the epochs of the facts that a write bears on.
