@@ -22,16 +22,6 @@ type Policy struct {
 	EmergencyRoles []fhir.Coding
 }
 
-// Period is a span of time; a zero bound is open. Both ends belong to it.
-type Period struct {
-	From, Until time.Time
-}
-
-// Contains reports whether now lies within p.
-func (p Period) Contains(now time.Time) bool {
-	return (p.From.IsZero() || !now.Before(p.From)) && (p.Until.IsZero() || !now.After(p.Until))
-}
-
 // Facts are what is on file about one patient and bears on who may see the
 // record. The zero value is a patient who is not there.
 type Facts struct {

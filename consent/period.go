@@ -6,6 +6,16 @@ import (
 	"vitrine/fhir"
 )
 
+// Period is a span of time; a zero bound is open. Both ends belong to it.
+type Period struct {
+	From, Until time.Time
+}
+
+// Contains reports whether now lies within p.
+func (p Period) Contains(now time.Time) bool {
+	return (p.From.IsZero() || !now.Before(p.From)) && (p.Until.IsZero() || !now.After(p.Until))
+}
+
 // singapore is the zone in which a date without a time is meant.
 func singapore() *time.Location { return time.FixedZone("SGT", 8*60*60) }
 

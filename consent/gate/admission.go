@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"net/http"
 
 	"vitrine/consent"
@@ -139,54 +138,4 @@ func (v *visit) refuse(ctx context.Context, code consent.Refusal, reason string)
 func (g *Gate) Deny(ctx context.Context, req *Request, r *Refused, reason string) error {
 	v := &visit{view: view{g: g, now: req.Now}, req: req, caller: req.Caller}
 	return v.denied(ctx, r, reason, nil)
-}
-
-// failed turns a failure into what the porch may know of it.
-func (g *Gate) failed(ctx context.Context, err error) error {
-	var entry *EntryError
-	if errors.As(err, &entry) {
-		return &EntryError{Index: entry.Index, Err: g.failed(ctx, entry.Err)}
-	}
-	for _, known := range []struct{ is, as error }{
-		{store.ErrNotFound, ErrNotFound},
-		{store.ErrGone, ErrGone},
-		{store.ErrConflict, ErrConflict},
-		{store.ErrTooCostly, ErrTooCostly},
-		{store.ErrBadCursor, ErrBadCursor},
-	} {
-		if errors.Is(err, known.is) {
-			return known.as
-		}
-	}
-	if known := refusal(err); known != nil {
-		return known
-	}
-	if ctx.Err() == nil {
-		g.log.ErrorContext(ctx, "request failed", "error", err)
-	}
-	return ErrUnavailable
-}
-
-// refusal is the refusal within err that the porch may see; nil when there is
-// none.
-func refusal(err error) error {
-	var (
-		refused *Refused
-		invalid *Invalid
-	)
-	switch {
-	case errors.As(err, &refused):
-		return refused
-	case errors.As(err, &invalid):
-		return invalid
-	}
-	for _, known := range []error{
-		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
-		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod,
-	} {
-		if errors.Is(err, known) {
-			return known
-		}
-	}
-	return nil
 }

@@ -1,9 +1,11 @@
 package gate
 
 import (
+	"context"
 	"errors"
 
 	"vitrine/fhir"
+	"vitrine/store"
 )
 
 // The refusals that carry nothing. They are all that fhir/rest ever sees of a
@@ -65,3 +67,53 @@ func (e *EntryError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what went wrong.
 func (e *EntryError) Unwrap() error { return e.Err }
+
+// failed turns a failure into what the porch may know of it.
+func (g *Gate) failed(ctx context.Context, err error) error {
+	var entry *EntryError
+	if errors.As(err, &entry) {
+		return &EntryError{Index: entry.Index, Err: g.failed(ctx, entry.Err)}
+	}
+	for _, known := range []struct{ is, as error }{
+		{store.ErrNotFound, ErrNotFound},
+		{store.ErrGone, ErrGone},
+		{store.ErrConflict, ErrConflict},
+		{store.ErrTooCostly, ErrTooCostly},
+		{store.ErrBadCursor, ErrBadCursor},
+	} {
+		if errors.Is(err, known.is) {
+			return known.as
+		}
+	}
+	if known := refusal(err); known != nil {
+		return known
+	}
+	if ctx.Err() == nil {
+		g.log.ErrorContext(ctx, "request failed", "error", err)
+	}
+	return ErrUnavailable
+}
+
+// refusal is the refusal within err that the porch may see; nil when there is
+// none.
+func refusal(err error) error {
+	var (
+		refused *Refused
+		invalid *Invalid
+	)
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &invalid):
+		return invalid
+	}
+	for _, known := range []error{
+		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
+		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod,
+	} {
+		if errors.Is(err, known) {
+			return known
+		}
+	}
+	return nil
+}
