@@ -3,11 +3,14 @@ package rest
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
+
+	"vitrine/consent/gate"
 )
 
 // healthz says that the process serves.
@@ -78,8 +81,13 @@ func (m *meters) count(x *exchange, took time.Duration) {
 	one.took.Observe(took.Seconds())
 }
 
-// metrics is the state of the meters in Prometheus' text format.
-func (s *Server) metrics(context.Context, *exchange) (answer, error) {
+// metrics is the state of the meters in Prometheus' text format, for the
+// machine's own collector: counts and times of everybody's requests would let a
+// caller far away follow what others do.
+func (s *Server) metrics(_ context.Context, x *exchange) (answer, error) {
+	if at, err := netip.ParseAddr(x.request.Address); err != nil || !at.Unmap().IsLoopback() {
+		return answer{}, gate.ErrNotFound
+	}
 	families, err := s.meters.registry.Gather()
 	if err != nil {
 		return answer{}, err

@@ -449,7 +449,13 @@ func TestPrettyChangesBlanksAlone(t *testing.T) {
 func TestMetricsNameNobody(t *testing.T) {
 	s := doorless(t, rest.Config{}).Handler()
 	call(s, "GET", "/fhir/Nonsense/secret-id?name=secret-name", "", good...)
-	w := call(s, "GET", "/metrics", "", "Accept", "text/plain")
+	if far := call(s, "GET", "/metrics", "", "Accept", "text/plain"); far.Code != 404 {
+		t.Errorf("from another machine: %d", far.Code)
+	}
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.RemoteAddr = "127.0.0.1:1"
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
 	if w.Code != 200 || !strings.Contains(w.Body.String(), `vitrine_requests_total{class="4xx",interaction="read"} 1`) {
 		t.Errorf("%d\n%s", w.Code, w.Body)
 	}
