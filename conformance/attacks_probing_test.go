@@ -129,8 +129,10 @@ func TestAttackRegisteringByHand(t *testing.T) {
 	stolen := with(episode("q", "a"), "id", strings.TrimPrefix(own, "EpisodeOfCare/"))
 	c.do(t, c.a1, send(http.MethodPut, own, encode(t, stolen))).want(t, http.StatusOK)
 	c.nothing(t, c.a1, "q")
-	visit := object{"resourceType": "Encounter", "status": "in-progress", "class": object{"system": actCode, "code": "AMB"},
-		"subject": object{"identifier": object{"system": nric, "value": "T1234567J"}}, "serviceProvider": ref("Organization/a")}
+	visit := object{
+		"resourceType": "Encounter", "status": "in-progress", "class": object{"system": actCode, "code": "AMB"},
+		"subject": object{"identifier": object{"system": nric, "value": "T1234567J"}}, "serviceProvider": ref("Organization/a"),
+	}
 	c.post(t, c.a1, visit).want(t, http.StatusCreated)
 	c.put(t, with(person("late"), "identifier", []any{object{"system": nric, "value": "T1234567J"}}))
 	c.put(t, without(with(person("late"), "identifier", []any{object{"system": nric, "value": "T1234567J"}}), "generalPractitioner"))
