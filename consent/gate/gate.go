@@ -5,7 +5,9 @@
 // which is fhir/rest's; it does not keep anything, which is store's.
 //
 // Nothing of a store leaves by another way: a [Released] can only be made here,
-// from the receipt of a durable audit record.
+// from the receipt of a durable audit record. There is no step called release: a
+// reading becomes valid in record (audit.go), a write in commit (commit.go),
+// which stores what was written and its record together.
 package gate
 
 import (
