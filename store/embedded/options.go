@@ -30,7 +30,7 @@ type Options struct {
 const (
 	defaultCache  = 256 << 20
 	defaultBudget = 250_000
-	memTable      = 64 << 20
+	memTable      = 32 << 20
 	bloomBits     = 10
 	blockSize     = 16 << 10
 )
@@ -54,7 +54,7 @@ func (o Options) engine() *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               256 << 20,
 		MaxOpenFiles:                4096,
