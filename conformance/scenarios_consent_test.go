@@ -3,6 +3,7 @@ package conformance
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -298,6 +299,18 @@ func TestScenario47ClaimWithoutGrant(t *testing.T) {
 	c := newCast(t)
 	c.basic(t, c.doctor(t, "a1", "a", "--purpose", "BTG"), "p")
 	c.full(t, c.doctor(t, "a1", "a", "--purpose", "BTG"), "q")
+	c.do(t, c.a1, get("Condition?patient=p").with("X-Request-Id", "by-header").with("Category", actReason+`#BTG; scheme="http://hl7.org/fhir/tag/security"`)).want(t, http.StatusOK).hides(t, secret)
+	c.do(t, c.a1, get("Condition?patient=p").with("X-Request-Id", "no-claim")).want(t, http.StatusOK)
+	c.stop(t)
+	alerts := map[string]bool{}
+	for line := range strings.Lines(c.log.String()) {
+		if strings.Contains(line, "btg-without-grant") {
+			alerts[text(decode(t, []byte(line)), "request")] = true
+		}
+	}
+	if !alerts["by-header"] || alerts["no-claim"] || len(alerts) < 8 {
+		t.Errorf("want an alert for each claim, and for nothing else: %v", alerts)
+	}
 }
 
 func TestScenario48ConsentCannotForbidEmergencies(t *testing.T) {

@@ -109,8 +109,18 @@ func (v *visit) about(ctx context.Context, u *consent.Universe, patient string, 
 	e.Patient, e.Level, e.Grant, e.Consents = patient, d.Level, d.Grant, d.Consents
 	if d.Level == consent.Basic {
 		e.BasicSet = v.g.tools.Basic.Version()
+		v.suspect(ctx)
 	}
 	return nil
+}
+
+// suspect raises an alert when somebody says that there is an emergency and has
+// not broken the glass: that opens nothing, and is worth a look (DOSSIER §2.1).
+func (v *visit) suspect(ctx context.Context) {
+	if v.req.ClaimsEmergency || v.caller.Purpose == consent.BreakGlass {
+		v.g.log.WarnContext(ctx, "an emergency was claimed without a grant; releasing the basic set at most", "alert", "btg-without-grant",
+			"request", v.req.ID, "client", v.caller.Client, "org", v.caller.Organization)
+	}
 }
 
 // decision is what the request may see of the patient. Those for whom nothing

@@ -27,6 +27,9 @@ type Request struct {
 	Header string
 	// Address is the network address of the client.
 	Address string
+	// ClaimsEmergency says that a Category header declares BTG. It opens
+	// nothing; without a grant it is an anomaly.
+	ClaimsEmergency bool
 }
 
 // Interaction is what a request does.

@@ -91,6 +91,9 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 		Line:        r.Method + " " + r.RequestURI,
 		Address:     host(r.RemoteAddr),
 	}
+	if category := r.Header["Category"]; len(category) > 0 {
+		x.request.ClaimsEmergency = strings.Contains(category[0], "v3-ActReason#BTG")
+	}
 	h := c.Writer.Header()
 	h["X-Request-Id"] = x.value(x.request.ID)
 	delete(h, "Allow") // the engine's guess, where no route fitted
