@@ -120,13 +120,11 @@ func TestAttackEntriesPassEveryGate(t *testing.T) {
 // the patient becomes known later.
 func TestAttackRegisteringByHand(t *testing.T) {
 	c := newCast(t)
-	created := c.post(t, c.systemA, without(episode("b", "a"), "id")).want(t, http.StatusCreated)
-	own := strings.TrimPrefix(created.header.Get("Location"), c.base+"/")
-	own = own[:strings.Index(own, "/_history")]
+	own, id := c.contributed(t, without(episode("b", "a"), "id"))
 	c.put(t, without(person("q"), "generalPractitioner"))
 	c.put(t, with(episode("q", "a"), "status", "finished"))
 	c.nothing(t, c.a1, "q")
-	stolen := with(episode("q", "a"), "id", strings.TrimPrefix(own, "EpisodeOfCare/"))
+	stolen := with(episode("q", "a"), "id", id)
 	c.do(t, c.a1, send(http.MethodPut, own, encode(t, stolen))).want(t, http.StatusOK)
 	c.nothing(t, c.a1, "q")
 	visit := object{
@@ -141,6 +139,41 @@ func TestAttackRegisteringByHand(t *testing.T) {
 	c.do(t, c.a1, get("Patient/late")).want(t, http.StatusOK)
 	c.post(t, c.systemA, without(episode("q", "a"), "id")).want(t, http.StatusCreated)
 	c.full(t, c.a1, "q")
+}
+
+// What the clinic's system once vouched for does not let a practitioner reopen
+// it, take an employer's flag off it, or claim to be the general practitioner.
+func TestAttackReopeningAVisit(t *testing.T) {
+	c := newCast(t)
+	c.put(t, without(person("q"), "generalPractitioner"))
+	c.put(t, with(episode("q", "a"), "status", "finished"))
+	over := with(without(episode("q", "a"), "id"), "status", "finished")
+	examined := object{
+		"resourceType": "Encounter", "status": "in-progress", "class": object{"system": actCode, "code": "AMB"},
+		"type": []any{concept("http://hl7.org/fhir/sid/icd-10", "Z02.1")}, "subject": ref("Patient/q"), "serviceProvider": ref("Organization/a"),
+	}
+	for _, row := range []struct{ sent, changed object }{{over, with(over, "status", "active")}, {examined, without(examined, "type")}} {
+		at, id := c.contributed(t, row.sent)
+		c.nothing(t, c.a1, "q")
+		c.do(t, c.a1, send(http.MethodPut, at, encode(t, with(row.changed, "id", id)))).want(t, http.StatusOK)
+		c.nothing(t, c.a1, "q")
+	}
+	at, id := c.contributed(t, without(without(person("x"), "id"), "generalPractitioner"))
+	claimed := encode(t, with(person("x"), "id", id))
+	c.do(t, c.a1, send(http.MethodPut, at, claimed)).want(t, http.StatusOK)
+	c.do(t, c.a1, get(at)).want(t, http.StatusNotFound)
+	c.do(t, c.systemA, send(http.MethodPut, at, claimed)).want(t, http.StatusOK)
+	c.do(t, c.a1, get(at)).want(t, http.StatusOK)
+}
+
+// contributed is where clinic A's system created the resource: "Type/id", and
+// the id.
+func (c *cast) contributed(t *testing.T, o object) (at, id string) {
+	t.Helper()
+	location := c.post(t, c.systemA, o).want(t, http.StatusCreated).header.Get("Location")
+	at, _, _ = strings.Cut(strings.TrimPrefix(location, c.base+"/"), "/_history")
+	_, id, _ = strings.Cut(at, "/")
+	return at, id
 }
 
 // Whoever probes by transactions is on record like who probes by reads.

@@ -33,8 +33,9 @@ const (
 // custodian, and never for a provider.
 const LabelOversight = SystemLabel + "|oversight"
 
-// LabelHearsay marks, in the row alone, an EpisodeOfCare or Encounter that one
-// practitioner wrote. It is part of the record, and registers nobody: otherwise
-// whoever is curious about a patient could write that the patient is there
-// (S11, S12). The organisation's own system or the custodian must say so.
+// LabelHearsay marks, in the row alone, an EpisodeOfCare, Encounter or Patient
+// that one practitioner wrote last. It is part of the record, and registers
+// nobody: otherwise whoever is curious about a patient could write that the
+// patient is there (S11, S12). The organisation's own system or the custodian
+// must say so.
 const LabelHearsay = SystemLabel + "|hearsay"

@@ -70,6 +70,9 @@ func (l *factsLoad) run(ctx context.Context) error {
 func (l *factsLoad) patient(ctx context.Context) (links []string, err error) {
 	exists, err := l.read(ctx, "Patient", l.facts.Patient, func(f store.Found, t *fhir.Tape) error {
 		links = l.g.links(t)
+		if !l.vouched(f) {
+			return nil
+		}
 		var failure error
 		registrations := relation.FromPatient(t, l.source(ctx, f, &failure), func(ref string) []string {
 			ids, err := l.workplaces(ctx, &l.basis, ref)

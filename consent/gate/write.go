@@ -268,7 +268,7 @@ func (w *writing) basicOf(ctx context.Context, f *store.Found) (*store.Found, er
 // store puts the row. before is the row it replaces; zero when it is new.
 func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) error {
 	row := consent.Row{Type: d.typ, Home: h.home, Patients: h.patients, Contributor: d.contributor, Labels: h.labels}
-	if w.hearsay(d, before, row) {
+	if w.hearsay(d, before) {
 		row.Labels = merge(slices.Clone(row.Labels), []string{consent.LabelHearsay})
 	}
 	p := store.Put{Row: row, ID: d.id, Full: e.full}
@@ -288,21 +288,20 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 	return nil
 }
 
-// hearsay reports whether the row says that a patient is here on the word of one
-// practitioner alone. A practitioner may go on writing about a visit that was
-// vouched for, but not turn it into another patient's.
-func (w *writing) hearsay(d *draft, before, now consent.Row) bool {
-	if d.typ != "EpisodeOfCare" && d.typ != "Encounter" {
+// hearsay reports whether the row says on the word of one practitioner that a
+// patient is here. That it was vouched for before does not help: a visit that is
+// over could be reopened, and an employer's be made to look like care.
+func (w *writing) hearsay(d *draft, before consent.Row) bool {
+	if d.typ != "EpisodeOfCare" && d.typ != "Encounter" && d.typ != "Patient" {
 		return false
 	}
-	was := slices.Contains(before.Labels, consent.LabelHearsay)
 	switch {
 	case d.refiled:
-		return was
+		return slices.Contains(before.Labels, consent.LabelHearsay)
 	case d.byServer, w.caller.Kind == consent.System, w.caller.Kind == consent.Custodian:
 		return false
 	default:
-		return was || before.Type == "" || before.Home != now.Home || !slices.Equal(before.Patients, now.Patients)
+		return true
 	}
 }
 
