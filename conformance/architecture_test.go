@@ -48,6 +48,7 @@ func rooms() map[string]room {
 		"consent/audit":       {domain, true},
 		"store":               {[]string{"fhir", "fhir/search", "consent"}, false},
 		"store/embedded":      {storage, false},
+		"store/mongo":         {storage, false},
 		"store/storetest":     {storage, false},
 		"consent/gate":        {[]string{"fhir/...", "consent/...", "store"}, false},
 		"fhir/smart/token":    {[]string{"fhir", "fhir/smart"}, false},
