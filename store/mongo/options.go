@@ -39,7 +39,7 @@ type Options struct {
 	// default 30 seconds.
 	Timeout time.Duration
 	// Dialer, when set, makes the connections.
-	Dialer options.Dialer
+	Dialer options.ContextDialer
 	// Logger gets the events of the store; default none.
 	Logger *slog.Logger
 }
