@@ -17,7 +17,7 @@ import (
 // faulty is a store of which one part can be made to fail.
 type faulty struct {
 	store.Store
-	record, write atomic.Bool
+	record, write, ping atomic.Bool
 	// deaf is the type whose searches fail.
 	deaf atomic.Value
 }
@@ -36,6 +36,14 @@ func (f *faulty) Write(ctx context.Context, do func(store.Tx) error) error {
 		return errDown
 	}
 	return f.Store.Write(ctx, do)
+}
+
+// Ping makes it a store that may be out of reach.
+func (f *faulty) Ping(context.Context) error {
+	if f.ping.Load() {
+		return errDown
+	}
+	return nil
 }
 
 func (f *faulty) Snapshot(ctx context.Context) (store.Snapshot, error) {
@@ -105,6 +113,19 @@ func TestScenario46NothingIsReleasedUnrecorded(t *testing.T) {
 	w.want("breaking the glass", outcome(err), "unavailable")
 	f.write.Store(false)
 	w.want("the glass is whole", w.sees(doctor("A"), "Observation", "patient=Patient/p"), "*")
+}
+
+// TestReadyAsksTheStore: a store that can be read and not written to is no store
+// to answer from.
+func TestReadyAsksTheStore(t *testing.T) {
+	w, f := newFaulty(t)
+	if err := w.gate.Ready(w.ctx()); err != nil {
+		t.Errorf("in reach: %v", err)
+	}
+	f.ping.Store(true)
+	if err := w.gate.Ready(w.ctx()); !errors.Is(err, gate.ErrUnavailable) {
+		t.Errorf("out of reach: got %v, want %v", err, gate.ErrUnavailable)
+	}
 }
 
 // Scenario 18: Consents that cannot be read count as Basic; other facts end the

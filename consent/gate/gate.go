@@ -151,8 +151,23 @@ func sealer(key [cursorKeySize]byte) cipher.AEAD {
 	return aead
 }
 
-// Ready reports whether the store answers.
+// pinger is a store that is elsewhere and may be out of reach.
+type pinger interface {
+	// Ping reports whether the store can be reached and written to.
+	Ping(ctx context.Context) error
+}
+
+// pingTimeout bounds how long a store may take to say that it is there.
+const pingTimeout = 2 * time.Second
+
+// Ready reports whether the store answers, and can be written to: what cannot
+// be recorded is not released.
 func (g *Gate) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if p, ok := g.store.(pinger); ok && p.Ping(ctx) != nil {
+		return ErrUnavailable
+	}
 	snap, err := g.store.Snapshot(ctx)
 	if err != nil {
 		return ErrUnavailable

@@ -20,9 +20,8 @@ func (s *Server) healthz(context.Context, *exchange) (answer, error) {
 
 // readyz says whether the gate can answer and record.
 func (s *Server) readyz(ctx context.Context, _ *exchange) (answer, error) {
-	ready := s.gate.Ready(ctx) == nil
-	if !ready {
-		return status(http.StatusServiceUnavailable, "unavailable"), nil
+	if err := s.gate.Ready(ctx); err != nil {
+		return answer{}, err
 	}
 	return status(http.StatusOK, "ready"), nil
 }
