@@ -41,6 +41,9 @@ const commandBackup = "backup"
 // startAdmin answers the socket until the returned function is called. A server
 // that cannot have one serves without: the path may be too long for a socket.
 func (h *House) startAdmin(ctx context.Context) (stop func()) {
+	if !h.cfg.Store.embedded() { // what is asked here can be asked of the database, and several servers may share the directory
+		return func() {}
+	}
 	path := h.data.file(socketFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // left by a server that was killed; the store's lock is ours
 		h.log.WarnContext(ctx, "no admin socket", "error", err)

@@ -14,6 +14,7 @@ import (
 // backupCommand copies the store of a data directory.
 type backupCommand struct {
 	place
+	database
 	Out string `help:"Directory to make; it must not exist yet." required:"" placeholder:"DIR"`
 }
 
@@ -25,12 +26,23 @@ directory, that server makes the copy (through the socket admin.sock in the data
 The signing key and the server's identity are not in a backup: a server restored from one makes its own, and tokens
 made before count for nothing there. A backup holds the whole record: guard it like the data directory.
 
+A store in MongoDB is backed up with MongoDB's own means: snapshots of all members, or mongodump with --oplog.
+
   vitrine backup --data ./vitrine-data --out /backups/2026-11-22
   vitrine restore --from /backups/2026-11-22 --data ./restored`
 }
 
+// errBackupElsewhere: nothing here copies a database better than its own tools.
+var errBackupElsewhere = errors.New("a store in MongoDB is backed up with MongoDB's own means: snapshots of all members, or mongodump with --oplog")
+
 // Run makes the backup.
 func (c *backupCommand) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if !c.Store.embedded() {
+		return errBackupElsewhere
+	}
 	out, err := filepath.Abs(c.Out)
 	if err != nil {
 		return err

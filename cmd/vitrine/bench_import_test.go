@@ -56,7 +56,7 @@ func importAll(b *testing.B, dir string) (took time.Duration, resources int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := build(cfg, "http://localhost", slog.New(slog.DiscardHandler))
+	h, err := build(b.Context(), cfg, "http://localhost", slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

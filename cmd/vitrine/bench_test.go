@@ -254,7 +254,7 @@ func newBenchHouse(b *testing.B, more ...func(*settings)) *benchHouse {
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := open(cfg, ln, io.Discard)
+	h, err := open(b.Context(), cfg, ln, io.Discard)
 	if err != nil {
 		b.Fatal(err)
 	}

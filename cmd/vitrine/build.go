@@ -18,7 +18,6 @@ import (
 	"vitrine/fhir/smart/token"
 	"vitrine/fhir/validate"
 	"vitrine/store"
-	"vitrine/store/embedded"
 )
 
 // House is the whole server as a value, listening nowhere yet.
@@ -36,7 +35,7 @@ type House struct {
 
 // build wires the house that answers at a base URL. What it has opened is
 // closed again when a later step fails.
-func build(cfg settings, base string, log *slog.Logger) (_ *House, err error) {
+func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ *House, err error) {
 	h := &House{cfg: cfg, log: log, base: base}
 	defer func() {
 		if err != nil {
@@ -50,7 +49,7 @@ func build(cfg settings, base string, log *slog.Logger) (_ *House, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.openStore(tools); err != nil {
+	if err := h.openStore(ctx, tools); err != nil {
 		return nil, err
 	}
 	door, err := h.buildGate(tools)
@@ -61,7 +60,7 @@ func build(cfg settings, base string, log *slog.Logger) (_ *House, err error) {
 	if err != nil {
 		return nil, err
 	}
-	porch, err := rest.New(rest.Config{
+	porch, err := rest.New(rest.Config{ //nolint:contextcheck // every request brings its own
 		BaseURL:    base + fhirPath,
 		Version:    version,
 		MaxBody:    int64(cfg.MaxBody),
@@ -101,22 +100,6 @@ func buildTools(fhirBase string) (gate.Tools, error) {
 		Compartments: compartment.New(definitions),
 		Basic:        set,
 	}, nil
-}
-
-func (h *House) openStore(tools gate.Tools) error {
-	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
-		Indexer:     tools.Indexer,
-		Definitions: tools.Definitions,
-		CacheSize:   int64(h.cfg.CacheSize),
-		ScanBudget:  h.cfg.ScanBudget,
-		Logger:      h.log,
-	})
-	if err != nil {
-		return fmt.Errorf("open store in %s (is another server running on it?): %w", h.data.path, err)
-	}
-	h.store = db
-	h.closers = append(h.closers, db.Close)
-	return nil
 }
 
 func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {

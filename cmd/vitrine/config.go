@@ -28,6 +28,7 @@ type place struct {
 // settings is everything a deployment can choose about the server.
 type settings struct {
 	place
+	database
 	Listen       string   `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	BaseURL      string   `name:"base-url" help:"URL under which clients reach the server; the FHIR base is /fhir below it. Default: the listen address." placeholder:"URL"`
 	InsecureHTTP bool     `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
@@ -79,8 +80,10 @@ func (c *settings) check() error {
 	if c.PageDefault < 1 || c.PageMax < c.PageDefault {
 		return errors.New("--page-default must be at least 1 and at most --page-max")
 	}
-	_, err = normalBase(c.BaseURL)
-	return err
+	if _, err := normalBase(c.BaseURL); err != nil {
+		return err
+	}
+	return c.database.check()
 }
 
 func loopback(host string) bool {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 
 // demoCommand tells the story against a server of its own.
 type demoCommand struct {
+	database
 	Keep string `help:"Keep the data directory, to look at it afterwards; it must not exist yet." placeholder:"DIR"`
 }
 
@@ -25,7 +27,8 @@ over HTTP: contribution, care, restriction, the basic set, breaking the glass, t
 Prints what was asked and what came back; exits 0 only if every step held.
 
   vitrine demo
-  vitrine demo --keep ./demo-data && vitrine serve --data ./demo-data`
+  vitrine demo --keep ./demo-data && vitrine serve --data ./demo-data
+  vitrine demo --store mongodb://127.0.0.1/`
 }
 
 // Run starts the server, tells the story and takes everything away again.
@@ -39,7 +42,7 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	} else if _, err := os.Stat(dir); err == nil {
 		return fmt.Errorf("--keep: %s is there already", dir)
 	}
-	cfg, err := defaults(dir)
+	cfg, err := c.settings(dir)
 	if err != nil {
 		return err
 	}
@@ -48,11 +51,29 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	h, err := open(cfg, ln, io.Discard)
+	h, err := openWith(ctx, cfg, ln, cfg.quiet(s.err))
 	if err != nil {
 		return err
 	}
-	return closing(h, h.tell(ctx, ln, s.out))
+	err = closing(h, h.tell(ctx, ln, s.out))
+	if !cfg.Store.embedded() {
+		_, _ = fmt.Fprintf(s.out, "The records stay in the database %s of MongoDB until you drop it.\n", cfg.StoreDatabase)
+	}
+	return err
+}
+
+// settings are those of the demo's own server. In MongoDB it tells its story in
+// a database of its own, for it begins with no records.
+func (c *demoCommand) settings(dir string) (settings, error) {
+	cfg, err := defaults(dir)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.database = c.database
+	if !cfg.Store.embedded() && cfg.StoreDatabase == "" {
+		cfg.StoreDatabase = "vitrine_demo_" + strings.ToLower(rand.Text()[:8])
+	}
+	return cfg, cfg.check()
 }
 
 // tell runs the server for as long as the story takes.

@@ -48,7 +48,7 @@ func serveWith(t *testing.T, dir string, change func(*settings)) *served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := open(cfg, ln, io.Discard)
+	h, err := open(t.Context(), cfg, ln, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"io"
 	"net/http"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 // importCommand loads files.
 type importCommand struct {
 	place
+	database
 	Server  string   `help:"Load into a running server instead of a data directory." placeholder:"URL"`
 	Token   string   `help:"Access token for --server. Better given as VITRINE_TOKEN." placeholder:"TOKEN"`
 	Workers int      `help:"Requests under way at once." default:"4"`
@@ -26,10 +27,11 @@ single resources and of NDJSON lines, resources with an id are put under it, the
 transactions of up to 100, and where one of those is refused, one by one.
 
 Without --server the store is opened here, as the custodian, and everything goes through the same gate as a request:
-no server may be running on the data directory then.
+no server may be running on the data directory then. One in MongoDB may be in use.
 
   vitrine import --data ./vitrine-data ./synthea
   vitrine import patients.ndjson.gz hospital.json
+  vitrine import --store mongodb://db1,db2,db3/?replicaSet=rs0 ./synthea
   VITRINE_TOKEN=$(vitrine token --kind custodian) vitrine import --server http://127.0.0.1:8080 ./synthea
 
 Every refusal is a line on standard error: file, entry, type, expression, reason. The exit status is 0 only if nothing
@@ -45,7 +47,7 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	target, done, err := c.target()
+	target, done, err := c.target(ctx, s.err)
 	if err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func (c *importCommand) Run(ctx context.Context, s streams) error {
 }
 
 // target is the server to load into, and what to do in the end.
-func (c *importCommand) target() (*target, func() error, error) {
+func (c *importCommand) target(ctx context.Context, logs io.Writer) (*target, func() error, error) {
 	if c.Server != "" {
 		base, err := normalBase(c.Server)
 		if err != nil {
@@ -75,10 +77,14 @@ func (c *importCommand) target() (*target, func() error, error) {
 		}
 		return newTarget(base+fhirPath, c.Token, http.DefaultTransport), func() error { return nil }, nil
 	}
+	if err := c.check(); err != nil {
+		return nil, nil, err
+	}
 	cfg, err := defaults(c.Data)
 	if err != nil {
 		return nil, nil, err
 	}
+	cfg.database = c.database
 	data, err := openData(c.Data)
 	if err != nil {
 		return nil, nil, err
@@ -89,7 +95,7 @@ func (c *importCommand) target() (*target, func() error, error) {
 			return nil, nil, err
 		}
 	}
-	h, err := build(cfg, base, slog.New(slog.DiscardHandler))
+	h, err := build(ctx, cfg, base, cfg.quiet(logs))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 
 	"vitrine/fhir/smart"
@@ -23,7 +24,11 @@ func (serveCommand) Help() string {
   vitrine serve --demo
   vitrine serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem --base-url https://nehr.example
   vitrine serve --config /etc/vitrine.yaml
+  vitrine serve --store 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file /run/secrets/vitrine
   vitrine serve --issuer 'https://idp.example jwks=https://idp.example/jwks kinds=regulator'
+
+With --store the records are in MongoDB and any number of servers may share them ("vitrine store --help"); the data
+directory then holds the keys alone, and must be the same for all.
 
 SIGTERM drains: no new connections, and the requests under way may end (--drain-for). Every flag can also be set as
 VITRINE_... or in the file; see "vitrine config".`
@@ -39,7 +44,7 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	h, err := open(c.settings, ln, s.err)
+	h, err := open(ctx, c.settings, ln, s.err)
 	if err != nil {
 		return err
 	}
@@ -54,20 +59,23 @@ func (c *serveCommand) Run(ctx context.Context, s streams) error {
 
 // open builds the house that answers on ln, and notes its base URL. ln is closed
 // when that fails.
-func open(cfg settings, ln net.Listener, logs io.Writer) (*House, error) {
+func open(ctx context.Context, cfg settings, ln net.Listener, logs io.Writer) (*House, error) {
+	return openWith(ctx, cfg, ln, cfg.logger(logs))
+}
+
+func openWith(ctx context.Context, cfg settings, ln net.Listener, log *slog.Logger) (*House, error) {
 	base, err := cfg.baseURL(ln.Addr().String())
 	if err != nil {
 		return nil, closing(ln, err)
 	}
-	log := cfg.logger(logs)
-	h, err := build(cfg, base, log)
+	h, err := build(ctx, cfg, base, log)
 	if err != nil {
 		return nil, closing(ln, err)
 	}
 	if err := h.data.remember(base); err != nil {
 		return nil, closing(ln, closing(h, err))
 	}
-	log.Info("serving", "listen", ln.Addr().String(), "base", base+fhirPath, "version", version)
+	log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "base", base+fhirPath, "version", version)
 	return h, nil
 }
 

@@ -16,14 +16,15 @@ type configCommand struct {
 // Help shows the forms a setting can take.
 func (configCommand) Help() string {
 	return `Prints the settings that "vitrine serve" with the same flags, environment and file would run with, in the form
-of a settings file. Passwords in URLs are masked.
+of a settings file. Passwords in URLs and in --store are masked.
 
   vitrine config --config /etc/vitrine.yaml
   VITRINE_LISTEN=127.0.0.1:9000 vitrine config
   vitrine config > vitrine.yaml
 
 A setting comes from its flag, else from VITRINE_ and its name (VITRINE_BASE_URL), else from the file, else it is the
-default. A file with a key that is no setting is refused.`
+default. A file with a key that is no setting is refused. The password of --store is no setting: it is read from
+--store-password-file or from VITRINE_STORE_PASSWORD alone.`
 }
 
 // Run prints them in the order of the help text.
@@ -65,7 +66,7 @@ func shown(v reflect.Value) any {
 		return list
 	case []string:
 		return append([]string{}, x...)
-	case bool, int, float64:
+	case bool, int, uint64, float64:
 		return x
 	default:
 		return fmt.Sprint(x)
