@@ -51,14 +51,11 @@ func Through(t testing.TB, uri string) *Proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := NewProxy(t, addr)
-	u.Host = p.Addr()
 	q := u.Query()
 	q.Del("replicaSet")
 	q.Set("directConnection", "true")
 	u.RawQuery = q.Encode()
-	p.uri = u
-	return p
+	return listen(t, addr, u)
 }
 
 // primaryOf asks the servers where their primary is.
@@ -79,11 +76,19 @@ func primaryOf(ctx context.Context, uri string) (string, error) {
 // ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
+	return listen(t, target, nil)
+}
+
+func listen(t testing.TB, target string, uri *url.URL) *Proxy {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{listener: l, target: target, links: map[*link]struct{}{}}
+	if uri != nil {
+		uri.Host = l.Addr().String()
+	}
+	p := &Proxy{listener: l, target: target, uri: uri, links: map[*link]struct{}{}}
 	p.work.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
