@@ -119,7 +119,8 @@ func mongod(t testing.TB) string {
 		return program
 	}
 	if list := os.Getenv(EnvNotRun); list != "" {
-		if err := appendLine(list, t.Name()); err != nil {
+		dir, err := os.Getwd() // the package's
+		if err = errors.Join(err, appendLine(list, filepath.Base(dir)+": "+t.Name())); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -99,7 +99,7 @@ func TestNotRun(t *testing.T) {
 		t.Error("a server was found")
 	})
 	text, err := os.ReadFile(list)
-	if err != nil || string(text) != "TestNotRun/asks_for_a_server\n" {
+	if err != nil || string(text) != "mongotest: TestNotRun/asks_for_a_server\n" {
 		t.Errorf("listed: %q, %v", text, err)
 	}
 }
