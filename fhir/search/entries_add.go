@@ -150,6 +150,10 @@ func AppendInstant(e *Entries, p Param, at time.Time) {
 	e.addRange(p, tagMoment, nil, point, point, dayWidth)
 }
 
+// MomentOf is the time with which a range begins whose low bound that is: the way
+// back from AppendInstant.
+func MomentOf(low uint64) time.Time { return time.UnixMicro(int64(low ^ midKey)) } //nolint:gosec // as momentKey
+
 // IsLiteral reports whether the value of a reference is a literal one, and not
 // an identifier.
 func IsLiteral(value []byte) bool { return len(value) > 0 && value[0] == tagReference }

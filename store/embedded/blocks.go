@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"maps"
@@ -9,95 +8,116 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"vitrine/fhir/search"
+	"vitrine/consent"
 )
 
-// Postings of events come in blocks: those of one value, one patient and one
-// chunk of the log are a single key, which ends in the first number and has the
-// steps to the others as its value. Chunks follow each other in the order of
-// sequences, so the blocks of a value and a patient do not overlap.
+// What is kept of events comes in blocks: the postings of one value, one patient
+// and one chunk of the log are a single key, which ends in the first number and
+// has the steps to the others as its value. Chunks follow each other in the order
+// of sequences, so the blocks of a value and a patient do not overlap. The rows of
+// a patient, the ids and the times of a chunk are blocks, too, with more to each
+// number.
 
-// shelfRows are the keys of a chunk of events. They go to the engine in order,
-// kind by kind: what lies side by side is put in for a fraction of the price.
+// shelfRows are the keys of a chunk of events. They go to the engine in order:
+// what lies side by side is put in for a fraction of the price.
 type shelfRows struct {
-	// alone says which parameters have single postings.
-	alone func(search.Param) bool
-	arena []byte
-	kinds [rowKinds][]pair
-	// blocks are the postings that are put together, by their key without the
-	// sequence.
+	// blocks are by their key, with zeros for the sequence, or for all of the
+	// first number.
 	blocks map[string]*block
+	spare  []*block
 	key    []byte
+	value  []byte
 }
 
-// The kinds of keys of an event, but for the postings in blocks.
-const (
-	rowsID = iota
-	rowsFull
-	rowsBasic
-	rowsPosted
-	rowKinds
-)
-
-// pair is a key in the arena, with its value behind it.
-type pair struct{ at, value, end int }
-
-// block are the postings of one value, one patient and one chunk.
+// block is what will be the value of one key.
 type block struct {
 	first, last number
+	record      uint64
 	steps       []byte
+	// more is what stands behind the steps: of the rows of a patient alone.
+	more []byte
 }
 
 func (r *shelfRows) reset() {
-	r.arena = r.arena[:0]
-	for i := range r.kinds {
-		r.kinds[i] = r.kinds[i][:0]
+	if r.blocks == nil || len(r.blocks) > 8*chunk {
+		r.blocks, r.spare = map[string]*block{}, nil
 	}
-	if r.blocks == nil || len(r.blocks) > 4*chunk {
-		r.blocks = map[string]*block{}
+	for _, b := range r.blocks {
+		r.spare = append(r.spare, b)
 	}
 	clear(r.blocks)
 }
 
-// pair takes the arena with a key appended to it, and how its value is appended.
-func (r *shelfRows) pair(kind int, withKey []byte, value func([]byte) []byte) {
-	p := pair{at: len(r.arena), value: len(withKey)}
-	if r.arena = withKey; value != nil {
-		r.arena = value(r.arena)
+// at is the block under r.key; begun says that it has numbers.
+func (r *shelfRows) at(n number) (b *block, begun bool) {
+	if b, ok := r.blocks[string(r.key)]; ok {
+		return b, true
 	}
-	p.end = len(r.arena)
-	r.kinds[kind] = append(r.kinds[kind], p)
+	if last := len(r.spare) - 1; last >= 0 {
+		b, r.spare = r.spare[last], r.spare[:last]
+		*b = block{steps: b.steps[:0], more: b.more[:0]}
+	} else {
+		b = &block{}
+	}
+	b.first, b.last = n, n
+	r.blocks[string(r.key)] = b
+	return b, false
 }
 
 // post adds a number to the block of the posting prefix in key.
 func (r *shelfRows) post(n number) {
 	r.key = appendNumber(r.key, n.ordinal().first())
-	b := r.blocks[string(r.key)]
-	switch {
-	case b == nil:
-		r.blocks[string(r.key)] = &block{first: n, last: n}
-	case n > b.last:
-		b.steps = binary.AppendUvarint(b.steps, uint64(n-b.last))
-		b.last = n
+	if b, begun := r.at(n); begun && n > b.last {
+		b.step(n)
+	}
+}
+
+// step adds a number that comes after the last.
+func (b *block) step(n number) {
+	b.steps = binary.AppendUvarint(b.steps, uint64(n-b.last))
+	b.last = n
+}
+
+// leap adds a number that may come before the last, the first one again too.
+func (b *block) leap(n number) {
+	b.steps = binary.AppendVarint(b.steps, int64(n)-int64(b.last)) //nolint:gosec // what wraps wraps back
+	b.last = n
+}
+
+// add makes the keys of an event with its number.
+func (r *shelfRows) add(i *eventIndex, t typeNumber, one *shelved, n number) {
+	r.row(n, one)
+	r.key = prefixEventID(r.key[:0], one.id)
+	r.key = appendNumber(r.key, 0)
+	b, _ := r.at(n)
+	b.leap(n)
+	b.steps = append(b.steps, one.id[idBucket:]...)
+	span, within := momentOf(one.recorded)
+	r.key = prefixMoments(r.key[:0], span)
+	r.key = appendNumber(r.key, 0)
+	b, _ = r.at(n)
+	b.leap(n)
+	b.steps = append(b.steps, within)
+	for param, value := range one.postings.All() {
+		if !i.timed(param) {
+			r.key = prefixValue(r.key[:0], consent.EditionFull, param, t, value)
+			r.post(n)
+		}
 	}
 }
 
 // set puts the keys into a batch.
 func (r *shelfRows) set(batch *pebble.Batch) error {
-	for _, pairs := range r.kinds {
-		slices.SortFunc(pairs, func(a, b pair) int {
-			return bytes.Compare(r.arena[a.at:a.value], r.arena[b.at:b.value])
-		})
-		for _, p := range pairs {
-			if err := batch.Set(r.arena[p.at:p.value], r.arena[p.value:p.end], nil); err != nil {
-				return err
-			}
-		}
-	}
 	for _, key := range slices.Sorted(maps.Keys(r.blocks)) {
 		b := r.blocks[key]
 		r.key = appendNumber(append(r.key[:0], key[:len(key)-8]...), b.first)
-		if err := batch.Set(r.key, b.steps, nil); err != nil {
+		value := b.steps
+		if len(b.more) > 0 {
+			r.value = binary.AppendUvarint(r.value[:0], uint64(len(b.steps)))
+			r.value = append(append(r.value, b.steps...), b.more...)
+			value = r.value
+		}
+		if err := batch.Set(r.key, value, nil); err != nil {
 			return err
 		}
 	}
@@ -130,6 +150,11 @@ type blocks struct {
 	// now is the block last read; a number that lies before it is looked for
 	// from the top.
 	now []number
+	at  int // of the number last found in it
+	// cut takes the steps from the front of a value; nil where they are all of
+	// it.
+	cut func(value []byte) (steps []byte, err error)
+	err error
 }
 
 func newBlocks(src source, prefix []byte) (*blocks, error) {
@@ -175,17 +200,23 @@ func (b *blocks) read(ok bool) bool {
 	if err != nil {
 		return false // the iterator keeps it for close
 	}
+	if b.cut != nil {
+		if steps, err = b.cut(steps); err != nil {
+			b.err = err
+			return false
+		}
+	}
 	b.now = appendBlock(b.now, b.it.Key(), steps)
 	return true
 }
 
 // within is the first number of the block that is at least n.
 func (b *blocks) within(n number) (number, bool) {
-	i, _ := slices.BinarySearch(b.now, n)
-	if i == len(b.now) {
+	b.at, _ = slices.BinarySearch(b.now, n)
+	if b.at == len(b.now) {
 		return 0, false
 	}
-	return b.now[i], true
+	return b.now[b.at], true
 }
 
-func (b *blocks) close() error { return errors.Join(b.it.Error(), b.it.Close()) }
+func (b *blocks) close() error { return errors.Join(b.err, b.it.Error(), b.it.Close()) }

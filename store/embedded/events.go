@@ -103,9 +103,9 @@ func (i *eventIndex) leads(e consent.Edition, m *search.Match) bool {
 	}
 	switch m.Op {
 	case search.OpEqual:
-		return i.posted(m.Param, m.Key)
+		return i.posted(m.Param, m.Key) && !i.timed(m.Param)
 	case search.OpRange:
-		return m.Param == i.date || m.Param == search.ParamLastUpdated
+		return i.timed(m.Param)
 	case search.OpPrefix:
 		return false
 	default:
@@ -113,9 +113,9 @@ func (i *eventIndex) leads(e consent.Edition, m *search.Match) bool {
 	}
 }
 
-// alone reports whether postings of a parameter are not put together, because
-// their order is followed.
-func (i *eventIndex) alone(p search.Param) bool { return p == i.date || p == search.ParamLastUpdated }
+// timed reports whether the postings of a parameter are the times of events, in
+// the order of which they are followed.
+func (i *eventIndex) timed(p search.Param) bool { return p == i.date || p == search.ParamLastUpdated }
 
 // nobody stands for the patient in a shape. It is no id, so nothing is indexed
 // of a reference to it.
@@ -218,22 +218,22 @@ func (m *eventPostings) index(ev *audit.Event, id string, e consent.Edition) err
 
 // entriesOfEvent are all entries of an edition of an event, made from its
 // record. They are valid until m makes others.
-func (v *view) entriesOfEvent(m **eventPostings, record uint64, id string, e consent.Edition) (search.Encoded, error) {
+func (v *view) entriesOfEvent(m **eventPostings, at placed, e consent.Edition) (search.Encoded, error) {
 	if v.db.events == nil {
 		return nil, errNoEvents
 	}
 	if *m == nil {
 		*m = newEventPostings(v.db.events)
 	}
-	raw, closer, err := v.src.Get(keyAudit((*m).key[:0], record))
+	raw, err := v.record(at)
 	if err != nil {
 		return nil, err
 	}
 	ev, err := audit.Decode(raw)
-	if err := errors.Join(err, closer.Close()); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if err := (*m).index(&ev, id, e); err != nil {
+	if err := (*m).index(&ev, formatUUID(ev.ID), e); err != nil {
 		return nil, err
 	}
 	(*m).encoded = (*m).all.AppendBinary((*m).encoded[:0])
@@ -248,7 +248,7 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 	case i == nil:
 		return nil, errMany
 	case m.Param == search.ParamID && m.Op == search.OpEqual:
-		return v.identified(t, m)
+		return v.identified(m)
 	case m.Param == i.entity && m.Op == search.OpEqual && unversioned(m.Key) && bytes.HasPrefix(m.Key[1:], []byte(toPatient)):
 		m.Param = i.patient
 	}
@@ -262,16 +262,16 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 	}
 }
 
-// identified streams the numbers of the row with an id.
-func (v *view) identified(t typeNumber, m search.Match) (stream, error) {
-	id, _ := search.CodeOf(m.Key)
-	n, ok, err := readNumber(v.src, t, string(id))
+// identified streams the number of the row with an id.
+func (v *view) identified(m search.Match) (stream, error) {
+	code, _ := search.CodeOf(m.Key)
+	id, ok := parseUUID(string(code))
+	if !ok {
+		return nothing{}, nil
+	}
+	n, ok, err := findEvent(v.src, id)
 	if err != nil || !ok {
 		return nothing{}, err
 	}
-	p, err := v.current(consent.EditionFull, typeAuditEvent, t, n)
-	if err != nil {
-		return nil, err
-	}
-	return newSorted(p.head.numbers(n.sequence())), p.closer.Close()
+	return sorted{n}, nil
 }

@@ -18,7 +18,7 @@ type header struct {
 	version  string
 	updated  time.Time
 	count    uint64 // versions of this edition so far, this one included
-	record   uint64 // of the audit log, when the row is rendered from it
+	event    placed // where in the log the record of an event is; never written
 	deleted  bool
 }
 
@@ -33,7 +33,6 @@ func (h *header) append(dst []byte) []byte {
 	}
 	dst = append(dst, flags, byte(h.row.Home))
 	dst = binary.AppendUvarint(dst, h.count)
-	dst = binary.AppendUvarint(dst, h.record)
 	dst = binary.AppendVarint(dst, h.updated.UnixMilli())
 	dst = appendText(dst, h.id)
 	dst = appendText(dst, h.version)
@@ -154,7 +153,7 @@ func cutHeader(h *header, t fhir.ResourceType, b []byte, known names) (rest []by
 	flags, home := b[0], b[1]
 	r := reader{b: b[2:], names: known}
 	h.deleted = flags&flagDeleted != 0
-	h.count, h.record = r.uvarint(), r.uvarint()
+	h.count, h.event = r.uvarint(), placed{}
 	h.updated = time.UnixMilli(r.varint()).UTC()
 	h.id = string(r.bytes())
 	h.version = known.text(r.bytes())

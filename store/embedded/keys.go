@@ -22,7 +22,10 @@ import (
 //	V sequence, edition, ^version count     → header, JSON: a former version
 //	X edition, parameter, type, value, number → nothing: a posting; of events, see blocks
 //	S edition, parameter, type              → nothing: some row has several ranges
-//	A number of the record                  → an audit record
+//	A number of the first record            → a round of audit records
+//	E primary number                        → rows of events of one patient, see chunk.go
+//	U part of an id, number                 → ids of events
+//	T part of a time, number                → times of events
 //
 // R holds header and entries together and is ordered by type and then patient,
 // so one sequential walk over a patient's rows of a type gives all that
@@ -39,6 +42,9 @@ const (
 	spacePosting  = 'X'
 	spaceSeveral  = 'S'
 	spaceAuditLog = 'A'
+	spaceEvent    = 'E'
+	spaceEventID  = 'U'
+	spaceMoment   = 'T'
 )
 
 // The rows of the meta keyspace.
@@ -50,7 +56,7 @@ const (
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 3"
+const schema = "vitrine embedded 4"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64

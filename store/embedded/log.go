@@ -1,11 +1,8 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
-	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,10 +14,11 @@ import (
 
 // auditLog appends audit records. Callers put their records on the round that is
 // being filled and wait; one goroutine writes a round as one batch with one
-// sync, while the next is filled. A caller's bytes are not copied until they are
-// in the batch, since the caller waits for that.
+// sync, while the next is filled. A caller's bytes are not copied until the round
+// is put together, since the caller waits for that.
 type auditLog struct {
-	eng *pebble.DB
+	eng    *pebble.DB
+	packer packer // of run
 
 	mu      sync.Mutex
 	filling *round
@@ -52,19 +50,6 @@ func (l *auditLog) open(db *DB) error {
 	last, err := lastRecord(db.eng)
 	l.next = last + 1
 	return err
-}
-
-// lastRecord is the number of the last record in the log, zero without one.
-func lastRecord(eng *pebble.DB) (uint64, error) {
-	it, err := eng.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceAuditLog}, UpperBound: []byte{spaceAuditLog + 1}})
-	if err != nil {
-		return 0, err
-	}
-	var last uint64
-	if it.Last() {
-		last = binary.BigEndian.Uint64(it.Key()[1:])
-	}
-	return last, errors.Join(it.Error(), it.Close())
 }
 
 // Record appends records and returns when they are durable. Once queued they are
@@ -139,7 +124,7 @@ func (l *auditLog) close() {
 func (l *auditLog) write(r *round) error {
 	batch := l.eng.NewBatch()
 	r.first = l.reserve(len(r.records))
-	if err := setRecords(batch, r.first, r.records); err != nil {
+	if err := l.packer.set(batch, r.first, r.records); err != nil {
 		l.applied(r.first)
 		return errors.Join(err, batch.Close())
 	}
@@ -152,18 +137,6 @@ func (l *auditLog) write(r *round) error {
 		return err
 	}
 	return batch.Close()
-}
-
-func setRecords(batch *pebble.Batch, first uint64, records [][]byte) error {
-	for i, r := range records {
-		op := batch.SetDeferred(9, len(r))
-		keyAudit(op.Key[:0], first+uint64(i))
-		copy(op.Value, r)
-		if err := op.Finish(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // reserve gives out n numbers, which applied must follow.
@@ -211,14 +184,4 @@ func (l *auditLog) whole() uint64 {
 		end = min(end, f)
 	}
 	return end - 1
-}
-
-// readRecord hands the bytes of a record to use.
-func readRecord(get func([]byte) ([]byte, io.Closer, error), record uint64, use func([]byte) error) error {
-	v, closer, err := get(keyAudit(nil, record))
-	if err != nil {
-		return err
-	}
-	defer closer.Close()
-	return use(bytes.Clone(v))
 }

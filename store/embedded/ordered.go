@@ -7,8 +7,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
@@ -109,7 +107,7 @@ type ordered struct {
 // run is a stretch of the postings of one tag, forwards or backwards.
 type run struct {
 	w      *walk
-	it     *pebble.Iterator
+	it     postings
 	prefix int // length of what stands before the value
 	buf    []byte
 	live   bool
@@ -186,7 +184,7 @@ func (o *ordered) close() error {
 func (o *ordered) open(r *run, tag byte, within span) error {
 	w := r.w
 	lower, upper := within.bounds(append(prefixPostings(nil, w.edition, o.key.Param, w.t), tag), o.key)
-	it, err := w.view.src.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := w.view.postingsOf(w.edition, w.t, o.key.Param, lower, upper)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"math"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"vitrine/consent"
 	"vitrine/fhir/search"
 )
@@ -133,7 +131,7 @@ func (v *view) matchStream(e consent.Edition, t typeNumber, m search.Match, limi
 func (v *view) gather(e consent.Edition, t typeNumber, m search.Match, limit int) (stream, error) {
 	prefix := prefixPostings(nil, e, m.Param, t)
 	lower, upper := postingBounds(prefix, m)
-	it, err := v.src.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	it, err := v.postingsOf(e, t, m.Param, lower, upper)
 	if err != nil {
 		return nil, err
 	}

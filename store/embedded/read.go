@@ -78,7 +78,7 @@ func (v *view) locate(t fhir.ResourceType, id string) (place, error) {
 			return r.place(n), nil
 		}
 	}
-	at, ok, err := readNumber(v.src, n, id)
+	at, ok, err := v.numberOf(t, n, id)
 	if err != nil {
 		return place{}, err
 	}
@@ -86,7 +86,7 @@ func (v *view) locate(t fhir.ResourceType, id string) (place, error) {
 		return place{}, store.ErrNotFound
 	}
 	p, err := v.current(consent.EditionFull, t, n, at)
-	if err != nil || v.kept == nil || p.head.record != 0 {
+	if err != nil || v.kept == nil || t == typeAuditEvent {
 		return p, err
 	}
 	if r := v.kept.put(n, &p, v.commit); r != nil {
@@ -102,11 +102,11 @@ func (r *keptRow) place(t typeNumber) place {
 
 // current reads the current version of an edition by number.
 func (v *view) current(e consent.Edition, t fhir.ResourceType, tn typeNumber, n number) (place, error) {
+	if t == typeAuditEvent {
+		return v.event(e, tn, n)
+	}
 	p := place{t: tn, n: n, edition: e}
 	raw, closer, err := v.src.Get(keyCurrent(make([]byte, 0, 16), e, tn, n))
-	if errors.Is(err, pebble.ErrNotFound) && t == typeAuditEvent {
-		raw, closer, err = v.src.Get(keyRow(nil, e, tn, n)) // the row is all there is of an event
-	}
 	if errors.Is(err, pebble.ErrNotFound) {
 		return place{}, store.ErrNotFound
 	}
@@ -143,10 +143,8 @@ func (v *view) found(h *header, e consent.Edition, body []byte) (store.Found, er
 	f.Patients, f.Labels = slices.Clone(h.row.Patients), slices.Clone(h.row.Labels)
 	switch {
 	case h.deleted:
-	case h.record != 0:
-		var err error
-		f.JSON, err = v.renderRecord(h.record, h.id, e)
-		return f, err
+	case h.event != placed{}:
+		return f, v.render(&f, h.event)
 	default:
 		f.JSON = bytes.Clone(body)
 	}

@@ -147,11 +147,16 @@ type bodies struct {
 	view  *view
 	t     typeNumber
 	parts [consent.EditionBasic + 1]*keys
-	head  header
-	known names
+	// events are read another way.
+	events [consent.EditionBasic + 1]*eventRows
+	head   header
+	known  names
 }
 
 func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
+	if t == typeAuditEvent {
+		return b.event(e, primary)
+	}
 	k := b.parts[e]
 	if k == nil {
 		prefix := keyCurrent(nil, e, b.t, 0)
@@ -162,7 +167,7 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 		b.parts[e] = k
 	}
 	if at, ok := k.seek(primary); !ok || at != primary {
-		return b.event(e, primary, t)
+		return store.Found{}, errHeader
 	}
 	value, err := k.it.ValueAndErr()
 	if err != nil {
@@ -176,16 +181,19 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 }
 
 // event reads an AuditEvent, of which there is no more than the row.
-func (b *bodies) event(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
-	p, err := b.view.current(e, t, b.t, primary)
-	if err != nil {
+func (b *bodies) event(e consent.Edition, primary number) (store.Found, error) {
+	r := b.events[e]
+	if r == nil {
+		var err error
+		if r, err = newEventRows(b.view.src, e); err != nil {
+			return store.Found{}, err
+		}
+		b.events[e] = r
+	}
+	if err := r.headAt(&b.head, primary); err != nil {
 		return store.Found{}, err
 	}
-	defer p.closer.Close()
-	if p.head.record == 0 {
-		return store.Found{}, errHeader
-	}
-	return b.view.found(&p.head, e, nil)
+	return b.view.found(&b.head, e, nil)
 }
 
 func (b *bodies) close() error {
@@ -193,6 +201,11 @@ func (b *bodies) close() error {
 	for _, k := range b.parts {
 		if k != nil {
 			err = errors.Join(err, k.close())
+		}
+	}
+	for _, r := range b.events {
+		if r != nil {
+			err = errors.Join(err, r.close())
 		}
 	}
 	return err

@@ -13,18 +13,18 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"vitrine/consent"
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
+	"vitrine/store"
 )
 
 const (
 	typeAuditEvent fhir.ResourceType = "AuditEvent"
 
-	// chunk is how many records are shelved in one write. It holds the writer's
-	// turn for a few milliseconds.
-	chunk = 512
+	// chunk is about how many records are shelved in one write. It holds the
+	// writer's turn for a few milliseconds.
+	chunk = 1024
 	// pause is how long the shelf waits between its turns while requests are
 	// under way, and between looks at an empty log.
 	pause = 50 * time.Millisecond
@@ -48,13 +48,14 @@ type shelf struct {
 	// Working memory of the one at work.
 	postings *eventPostings
 	entries  search.Entries
+	round    unpacked
 	rows     shelfRows
 }
 
 func (s *shelf) open(db *DB) error {
 	s.db = db
 	if db.events != nil {
-		s.postings, s.rows.alone = newEventPostings(db.events), db.events.alone
+		s.postings = newEventPostings(db.events)
 	}
 	v, closer, err := db.eng.Get([]byte(metaAudited))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -67,7 +68,9 @@ func (s *shelf) open(db *DB) error {
 	if len(v) != 8 {
 		return fmt.Errorf("%w: audit position", errSchema)
 	}
-	s.at.Store(binary.BigEndian.Uint64(v))
+	at := binary.BigEndian.Uint64(v)
+	s.at.Store(at)
+	db.log.next = max(db.log.next, at+1) // what was passed by is not looked at again
 	return nil
 }
 
@@ -136,12 +139,11 @@ func (s *shelf) shelve(ctx context.Context, target uint64) error {
 	if from >= target {
 		return nil
 	}
-	to := min(target, from+chunk)
 	if s.postings == nil {
-		s.at.Store(to)
+		s.at.Store(target)
 		return nil
 	}
-	events, err := s.read(from+1, to)
+	events, to, err := s.read(from+1, target)
 	if err != nil {
 		return err
 	}
@@ -155,24 +157,52 @@ func (s *shelf) shelve(ctx context.Context, target uint64) error {
 
 // shelved is an event made ready outside the writer's turn.
 type shelved struct {
-	record   uint64
-	id       string
+	at       placed
+	id       [16]byte
 	patient  string
 	recorded time.Time
 	postings search.Encoded // of the full edition; the basic one has none
 }
 
-// read makes the records of a stretch of the log ready. One that cannot be read
-// is reported and passed by: it stays in the log.
-func (s *shelf) read(from, to uint64) ([]shelved, error) {
-	it, err := s.db.eng.NewIter(&pebble.IterOptions{LowerBound: keyAudit(nil, from), UpperBound: keyAudit(nil, to+1)})
+// read makes records ready, from one on: a chunk of them in whole rounds, or all
+// there are up to target. to is the last of them. One that cannot be read is
+// reported and passed by: it stays in the log.
+func (s *shelf) read(from, target uint64) (all []shelved, to uint64, err error) {
+	it, err := s.db.eng.NewIter(&pebble.IterOptions{LowerBound: keyAudit(nil, 0), UpperBound: keyAudit(nil, target+1)})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	all := make([]shelved, 0, to-from+1)
-	for ok := it.First(); ok; ok = it.Next() {
-		record := binary.BigEndian.Uint64(it.Key()[1:])
-		one, err := s.prepare(record, it.Value())
+	to = target
+	all = make([]shelved, 0, min(target-from+1, chunk+roundMost))
+	live := it.SeekLT(keyAudit(nil, from+1)) // the round that holds it begins there or before
+	if !live {
+		live = it.First()
+	}
+	for ; live; live = it.Next() {
+		if len(all) >= chunk {
+			to = min(target, s.round.last())
+			break
+		}
+		value, err := it.ValueAndErr()
+		if err == nil {
+			err = s.round.read(binary.BigEndian.Uint64(it.Key()[1:]), value)
+		}
+		if err != nil {
+			return nil, 0, errors.Join(err, it.Close())
+		}
+		all = s.readRound(all, from, target)
+	}
+	return all, to, errors.Join(it.Error(), it.Close())
+}
+
+// readRound makes the records of a round ready that lie within bounds.
+func (s *shelf) readRound(all []shelved, from, target uint64) []shelved {
+	for record := max(from, s.round.first); record <= min(target, s.round.last()); record++ {
+		raw, ok := s.round.record(record)
+		if !ok {
+			break
+		}
+		one, err := s.prepare(placed{record, s.round.first}, raw)
 		if err != nil {
 			s.db.figures.unreadable.Add(1)
 			s.db.opt.Logger.Error("audit record not readable", slog.Uint64("record", record))
@@ -180,16 +210,16 @@ func (s *shelf) read(from, to uint64) ([]shelved, error) {
 		}
 		all = append(all, one)
 	}
-	return all, errors.Join(it.Error(), it.Close())
+	return all
 }
 
 // prepare reads a record and makes its postings.
-func (s *shelf) prepare(record uint64, raw []byte) (shelved, error) {
+func (s *shelf) prepare(at placed, raw []byte) (shelved, error) {
 	ev, err := audit.Decode(raw)
 	if err != nil {
 		return shelved{}, err
 	}
-	one := shelved{record: record, id: formatUUID(ev.ID), patient: ev.Patient, recorded: ev.Recorded}
+	one := shelved{at: at, id: ev.ID, patient: ev.Patient, recorded: ev.Recorded}
 	s.entries.Reset()
 	if err := s.postings.of(&s.entries, &ev); err != nil {
 		return shelved{}, err
@@ -220,7 +250,7 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	x := newTx(s.db)
 	defer x.end()
 	s.rows.reset()
-	err := s.rows.fill(x, events)
+	err := s.rows.fill(s.db.events, x, events)
 	if err == nil {
 		err = s.rows.set(x.batch)
 	}
@@ -242,64 +272,43 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	return x.batch.Close()
 }
 
-// fill makes the rows of the events: the id, both editions, the postings of the
-// full one. Ids are drawn by the server and not looked up.
-func (r *shelfRows) fill(x *tx, events []shelved) error {
+// fill makes the keys of the events: the id, the row of both editions, the
+// postings of the full one. Ids are drawn by the server and not looked up.
+func (r *shelfRows) fill(i *eventIndex, x *tx, events []shelved) error {
 	t, err := x.typeFor(typeAuditEvent)
 	if err != nil {
 		return err
 	}
-	x.wrote[t] = true
-	known := map[string]ordinal{}
-	for i := range events {
-		one := &events[i]
-		h := header{id: one.id, record: one.record, updated: one.recorded, count: 1}
-		h.row = consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine}
-		if one.patient != "" {
-			o, ok := known[one.patient]
-			if !ok {
-				if o, err = x.ordinalFor(one.patient); err != nil {
-					return err
-				}
-				known[one.patient] = o
+	known := map[string]ordinal{"": ordinalQuarantine}
+	for k := range events {
+		one := &events[k]
+		o, ok := known[one.patient]
+		if !ok {
+			if o, err = x.ordinalFor(one.patient); err != nil {
+				return err
 			}
-			h.row.Home, h.row.Patients, h.ordinals = consent.HomePatients, []string{one.patient}, []ordinal{o}
+			known[one.patient] = o
 		}
 		sequence, err := x.nextSequence()
 		if err != nil {
 			return err
 		}
-		r.add(t, &h, h.primary(sequence), one.postings)
+		r.add(i, t, one, makeNumber(o, sequence))
 	}
 	return nil
 }
 
-func (r *shelfRows) add(t typeNumber, h *header, n number, postings search.Encoded) {
-	r.pair(rowsID, keyID(r.arena, t, h.id), func(b []byte) []byte { return appendNumber(b, n) })
-	h.version = "1"
-	r.pair(rowsFull, keyRow(r.arena, consent.EditionFull, t, n), h.append)
-	h.version = "b1"
-	r.pair(rowsBasic, keyRow(r.arena, consent.EditionBasic, t, n), h.append)
-	for param, value := range postings.All() {
-		r.key = prefixValue(r.key[:0], consent.EditionFull, param, t, value)
-		if r.alone(param) {
-			r.pair(rowsPosted, appendNumber(append(r.arena, r.key...), n), nil)
-			continue
-		}
-		r.post(n)
+// render makes the AuditEvent of a record.
+func (v *view) render(f *store.Found, at placed) error {
+	raw, err := v.record(at)
+	if err != nil {
+		return err
 	}
-}
-
-// renderRecord makes the AuditEvent of a record.
-func (v *view) renderRecord(record uint64, id string, e consent.Edition) ([]byte, error) {
-	var out []byte
-	err := readRecord(v.src.Get, record, func(raw []byte) error {
-		ev, err := audit.Decode(raw)
-		if err != nil {
-			return err
-		}
-		out = ev.AppendJSON(nil, id, e)
-		return nil
-	})
-	return out, err
+	ev, err := audit.Decode(raw)
+	if err != nil {
+		return err
+	}
+	f.ID, f.Updated = formatUUID(ev.ID), ev.Recorded
+	f.JSON = ev.AppendJSON(nil, f.ID, f.Edition)
+	return nil
 }

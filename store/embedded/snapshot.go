@@ -22,6 +22,8 @@ type view struct {
 	// kept are rows as a snapshot of commit reads them; nil in a write.
 	kept   *kept
 	commit uint64
+	// round is the one of the log that was read last.
+	round unpacked
 }
 
 type snapshot struct {

@@ -6,6 +6,9 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"vitrine/consent"
+	"vitrine/fhir"
 )
 
 // stream gives row numbers in order, without duplicates.
@@ -65,6 +68,28 @@ func (k *keys) stand(ok bool) {
 }
 
 func (k *keys) close() error { return errors.Join(k.it.Error(), k.it.Close()) }
+
+// rows streams the rows of a type.
+type rows interface {
+	stream
+	// cut takes the row last found apart: its header, and the entries behind it.
+	cut(h *header, t fhir.ResourceType, known names) (entries []byte, err error)
+}
+
+func (v *view) rowsOf(t fhir.ResourceType, e consent.Edition, tn typeNumber) (rows, error) {
+	if t == typeAuditEvent {
+		return newEventRows(v.src, e)
+	}
+	return newKeys(v.src, prefixRows(nil, e, tn))
+}
+
+func (k *keys) cut(h *header, t fhir.ResourceType, known names) ([]byte, error) {
+	value, err := k.it.ValueAndErr()
+	if err != nil {
+		return nil, err
+	}
+	return cutHeader(h, t, value, known)
+}
 
 // union streams what any part has.
 type union []stream

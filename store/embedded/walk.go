@@ -21,7 +21,7 @@ type walk struct {
 	edition consent.Edition
 	t       typeNumber
 	driver  stream // nil: the rows lead
-	rows    *keys
+	rows    rows
 	own     *owners
 	known   names
 	events  *eventPostings // makes the entries of events, once it is asked to
@@ -42,7 +42,7 @@ func (v *view) newWalk(ctx context.Context, e consent.Edition, t typeNumber, u *
 	if w.own, err = v.ownersOf(ctx, u, q.Type, e); err != nil {
 		return nil, err
 	}
-	if w.rows, err = newKeys(v.src, prefixRows(nil, e, t)); err != nil {
+	if w.rows, err = v.rowsOf(q.Type, e, t); err != nil {
 		return nil, errors.Join(err, w.own.patient.close())
 	}
 	return w, nil
@@ -117,11 +117,7 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 	if !ok || at != n {
 		return false, nil
 	}
-	value, err := w.rows.it.ValueAndErr()
-	if err != nil {
-		return false, err
-	}
-	rest, err := cutHeader(&w.head, w.q.Type, value, w.known)
+	rest, err := w.rows.cut(&w.head, w.q.Type, w.known)
 	if err != nil {
 		return false, err
 	}
@@ -140,8 +136,8 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, store.ErrTooCostly
 	}
 	w.n, w.entries = n, rest
-	if w.head.record != 0 && len(w.q.Clauses)+len(w.q.Sort) > 0 {
-		if w.entries, err = w.view.entriesOfEvent(&w.events, w.head.record, w.head.id, w.edition); err != nil {
+	if w.q.Type == typeAuditEvent && len(w.q.Clauses)+len(w.q.Sort) > 0 {
+		if w.entries, err = w.view.entriesOfEvent(&w.events, w.head.event, w.edition); err != nil {
 			return false, err
 		}
 	}

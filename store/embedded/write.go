@@ -124,7 +124,7 @@ func (x *tx) commit() (*pebble.Batch, error) {
 	if len(x.records) > 0 {
 		first := x.db.log.reserve(len(x.records))
 		defer x.db.log.applied(first)
-		if err := setRecords(x.batch, first, x.records); err != nil {
+		if err := new(packer).set(x.batch, first, x.records); err != nil {
 			return nil, err
 		}
 	}
