@@ -4,11 +4,16 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
+	"math"
 	"strings"
 )
 
-// Encoded are the entries of a resource as Entries.AppendBinary writes them. A
-// damaged encoding ends where it stops making sense.
+// Encoded are the entries of a resource as Entries.AppendBinary writes them: how
+// many, and then for each the step from the parameter before, doubled, and the
+// value with its length before it. A value that was there before, as a code is
+// for each parameter that finds it, is not written again: the step is odd, and
+// how many bytes back that value's length stands takes its place. A damaged
+// encoding ends where it stops making sense.
 type Encoded []byte
 
 // Encode appends the entries to dst[:0] as Encoded.
@@ -28,7 +33,8 @@ func (e Encoded) All() iter.Seq2[Param, []byte] {
 
 // cursor reads entries one by one without allocating.
 type cursor struct {
-	rest  []byte
+	all   []byte
+	at    int
 	left  uint64
 	param Param
 	value []byte
@@ -39,27 +45,64 @@ func (e Encoded) cursor() cursor {
 	if size <= 0 {
 		return cursor{}
 	}
-	return cursor{rest: e[size:], left: n}
+	return cursor{all: e, at: size, left: n}
 }
 
 func (c *cursor) next() bool {
-	if c.left == 0 || len(c.rest) < 3 {
+	if c.left == 0 {
 		return false
 	}
 	c.left--
-	n, size := uint64(c.rest[2]), 1
-	if n >= 0x80 {
-		n, size = binary.Uvarint(c.rest[2:])
-	}
-	if size <= 0 || n > uint64(len(c.rest)-2-size) {
+	step, at := readUvarint(c.all, c.at)
+	param := uint64(c.param) + step>>1
+	if at < 0 || param > math.MaxUint16 {
 		c.left = 0
 		return false
 	}
-	c.param = Param(binary.BigEndian.Uint16(c.rest))
-	start := 2 + size
-	end := start + int(n)
-	c.value, c.rest = c.rest[start:end:end], c.rest[end:]
+	var value []byte
+	var end int
+	if step&1 == 0 {
+		value, end = valueAt(c.all, at)
+	} else {
+		var back uint64
+		if back, end = readUvarint(c.all, at); end < 0 || back > uint64(c.at) {
+			c.left = 0
+			return false
+		}
+		if value, at = valueAt(c.all, c.at-int(back)); at > c.at {
+			end = -1
+		}
+	}
+	if value == nil || end < 0 {
+		c.left = 0
+		return false
+	}
+	c.param, c.value, c.at = Param(param), value, end
 	return true
+}
+
+// valueAt is the value whose length stands there, and where it ends; nil when it
+// does not.
+func valueAt(b []byte, at int) (value []byte, end int) {
+	n, at := readUvarint(b, at)
+	if at < 0 || n > uint64(len(b)-at) {
+		return nil, -1
+	}
+	end = at + int(n)
+	return b[at:end:end], end
+}
+
+// readUvarint reads a number, and where what follows it begins; negative when there
+// is none.
+func readUvarint(b []byte, at int) (n uint64, end int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
+	n, size := binary.Uvarint(b[at:])
+	if size <= 0 {
+		return 0, -1
+	}
+	return n, at + size
 }
 
 // Accepts reports whether a value of the match's parameter matches.

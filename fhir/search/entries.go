@@ -2,7 +2,6 @@ package search
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 )
 
@@ -54,16 +53,4 @@ func (e *Entries) Sort() {
 	e.spans = slices.CompactFunc(e.spans, func(a, b span) bool {
 		return a.param == b.param && bytes.Equal(e.buf[a.start:a.end], e.buf[b.start:b.end])
 	})
-}
-
-// AppendBinary appends the entries, which must be sorted, in the form that
-// Encoded reads.
-func (e *Entries) AppendBinary(dst []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(e.spans)))
-	for _, s := range e.spans {
-		dst = binary.BigEndian.AppendUint16(dst, uint16(s.param))
-		dst = binary.AppendUvarint(dst, uint64(s.end-s.start))
-		dst = append(dst, e.buf[s.start:s.end]...)
-	}
-	return dst
 }

@@ -343,7 +343,15 @@ func TestDamagedEncodingEnds(t *testing.T) {
 			_, _ = p, v
 		}
 	}
-	for range (Encoded{0xff, 0xff, 0xff, 1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}).All() {
-		t.Error("an entry out of nothing")
+	for _, none := range []Encoded{
+		{0xff, 0xff, 0xff, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, // longer than all there is
+		{1, 1, 0},       // its own value
+		{1, 1, 1, 0},    // the count for a value
+		{1, 1, 9, 0},    // a value before the beginning
+		{1, 0x80, 0x80}, // no step
+	} {
+		for p, v := range none.All() {
+			t.Errorf("%x: an entry out of nothing: %d %x", none, p, v)
+		}
 	}
 }
