@@ -9,11 +9,11 @@ import (
 )
 
 // Encoded are the entries of a resource as Entries.AppendBinary writes them: how
-// many, and then for each the step from the parameter before, doubled, and the
-// value with its length before it. A value that was there before, as a code is
-// for each parameter that finds it, is not written again: the step is odd, and
-// how many bytes back that value's length stands takes its place. A damaged
-// encoding ends where it stops making sense.
+// many, and then for each the step from the parameter before it, in 16 bits,
+// doubled, and the value with its length in front. A value that was there before,
+// as a code is for each parameter that finds it, is not written again: the step
+// is odd then, and how many bytes back that length stands takes its place. A
+// damaged encoding ends where it stops making sense.
 type Encoded []byte
 
 // Encode appends the entries to dst[:0] as Encoded.
@@ -54,8 +54,7 @@ func (c *cursor) next() bool {
 	}
 	c.left--
 	step, at := readUvarint(c.all, c.at)
-	param := uint64(c.param) + step>>1
-	if at < 0 || param > math.MaxUint16 {
+	if at < 0 || step>>1 > math.MaxUint16 {
 		c.left = 0
 		return false
 	}
@@ -77,7 +76,7 @@ func (c *cursor) next() bool {
 		c.left = 0
 		return false
 	}
-	c.param, c.value, c.at = Param(param), value, end
+	c.param, c.value, c.at = c.param+Param(step>>1), value, end
 	return true
 }
 

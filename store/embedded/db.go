@@ -64,6 +64,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	db.stop = stop
 	db.work.Go(db.log.run)
 	db.work.Go(func() { db.shelf.run(ctx) })
+	db.work.Go(func() { (&tidier{db: db}).run(ctx) })
 	return db, nil
 }
 

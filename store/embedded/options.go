@@ -56,7 +56,7 @@ func (o Options) engine() *pebble.Options {
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               256 << 20,
+		LBaseMaxBytes:               baseLevel,
 		MaxOpenFiles:                4096,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		Logger:                      engineLog{o.Logger},

@@ -271,7 +271,7 @@ func (o *ordered) next(ctx context.Context) (item, bool, error) {
 		var one item
 		if ok {
 			v, _ := search.SortValue(r.w.entries, o.key)
-			ok, one = bytes.Equal(v, r.value) && !o.given(r), r.w.item(sortValue{has: true, value: bytes.Clone(r.value)})
+			ok, one = bytes.Equal(v, r.value) && !o.given(r), r.w.sorted(sortValue{has: true, value: bytes.Clone(r.value)})
 		}
 		if ok {
 			o.last = one.position
@@ -310,17 +310,14 @@ func (o *ordered) valueless(ctx context.Context) (item, bool, error) {
 			return item{}, false, err
 		}
 		if _, has := search.SortValue(w.entries, o.key); !has {
-			return w.item(sortValue{}), true, nil
+			return w.sorted(sortValue{}), true, nil
 		}
 	}
 }
 
-// item is the row on which the walk stands.
-func (w *walk) item(key sortValue) item {
-	return item{
-		position: position{keys: []sortValue{key}, n: w.n}, edition: w.edition,
-		primary: w.head.primary(w.n.sequence()),
-	}
+// sorted is the row on which the walk stands, at its value.
+func (w *walk) sorted(key sortValue) item {
+	return w.item(position{keys: []sortValue{key}, n: w.n})
 }
 
 // foremost is the run that comes first; nil at the end of all.

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"vitrine/consent"
-	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
@@ -62,8 +61,7 @@ func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
 	if err != nil {
 		return err
 	}
-	bodies := bodies{view: s.view, t: s.t, known: names{}}
-	err = errors.Join(s.page(ctx, m, &bodies, page), m.close(), bodies.close())
+	err = errors.Join(s.page(ctx, m, page), m.close())
 	if err != nil || !s.p.Count || page.Total >= 0 {
 		return err
 	}
@@ -73,22 +71,22 @@ func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
 
 // page fills a page from the walks and looks one row further. On the first page
 // the rest is counted on the way.
-func (s *searching) page(ctx context.Context, m *walks, b *bodies, page *store.Page) error {
-	var last number
-	for len(page.Found) < s.p.Limit {
+func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error {
+	items := make([]item, 0, min(max(s.p.Limit, 0), mostAhead))
+	for len(items) < s.p.Limit {
 		w, err := m.next(ctx)
 		if err != nil {
 			return err
 		}
 		if w == nil {
-			return s.ended(page)
-		}
-		f, err := b.found(w.edition, w.head.primary(w.n.sequence()), w.head.row.Type)
-		if err != nil {
+			err = s.read(items, page)
+			s.ended(page)
 			return err
 		}
-		page.Found = append(page.Found, f)
-		last = w.n
+		items = append(items, w.item(position{n: w.n}))
+	}
+	if err := s.read(items, page); err != nil {
+		return err
 	}
 	counting := s.p.Count && !s.after.set
 	if s.p.Limit <= 0 && !counting {
@@ -99,10 +97,11 @@ func (s *searching) page(ctx context.Context, m *walks, b *bodies, page *store.P
 		return err
 	}
 	if w == nil && err == nil {
-		return s.ended(page)
+		s.ended(page)
+		return nil
 	}
 	if s.p.Limit > 0 {
-		page.Next = position{n: last}.append(nil)
+		page.Next = items[len(items)-1].append(nil)
 	}
 	if !counting {
 		return nil
@@ -118,11 +117,10 @@ func (s *searching) page(ctx context.Context, m *walks, b *bodies, page *store.P
 }
 
 // ended is a page with nothing after it.
-func (s *searching) ended(page *store.Page) error {
+func (s *searching) ended(page *store.Page) {
 	if s.p.Count && !s.after.set {
 		page.Total = len(page.Found)
 	}
-	return nil
 }
 
 // count counts all matches, whatever the page.
@@ -140,75 +138,6 @@ func (s *searching) count(ctx context.Context) (int, error) {
 		}
 		total++
 	}
-}
-
-// bodies reads what a page has found, with one iterator for each edition.
-type bodies struct {
-	view  *view
-	t     typeNumber
-	parts [consent.EditionBasic + 1]*keys
-	// events are read another way.
-	events [consent.EditionBasic + 1]*eventRows
-	head   header
-	known  names
-}
-
-func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
-	if t == typeAuditEvent {
-		return b.event(e, primary)
-	}
-	k := b.parts[e]
-	if k == nil {
-		prefix := keyCurrent(nil, e, b.t, 0)
-		var err error
-		if k, err = newKeys(b.view.src, prefix[:len(prefix)-8]); err != nil {
-			return store.Found{}, err
-		}
-		b.parts[e] = k
-	}
-	if at, ok := k.seek(primary); !ok || at != primary {
-		return store.Found{}, errHeader
-	}
-	value, err := k.it.ValueAndErr()
-	if err != nil {
-		return store.Found{}, err
-	}
-	body, err := cutHeader(&b.head, t, value, b.known)
-	if err != nil {
-		return store.Found{}, err
-	}
-	return b.view.found(&b.head, e, body)
-}
-
-// event reads an AuditEvent, of which there is no more than the row.
-func (b *bodies) event(e consent.Edition, primary number) (store.Found, error) {
-	r := b.events[e]
-	if r == nil {
-		var err error
-		if r, err = newEventRows(b.view.src, e); err != nil {
-			return store.Found{}, err
-		}
-		b.events[e] = r
-	}
-	if err := r.headAt(&b.head, primary); err != nil {
-		return store.Found{}, err
-	}
-	return b.view.found(&b.head, e, nil)
-}
-
-func (b *bodies) close() error {
-	var err error
-	for _, k := range b.parts {
-		if k != nil {
-			err = errors.Join(err, k.close())
-		}
-	}
-	for _, r := range b.events {
-		if r != nil {
-			err = errors.Join(err, r.close())
-		}
-	}
-	return err
 }
 
 // position is a place in the order of a query: the sort values of the last

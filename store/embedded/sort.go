@@ -8,17 +8,9 @@ import (
 	"errors"
 	"slices"
 
-	"vitrine/consent"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
-
-// item is a match with its place in the order.
-type item struct {
-	position
-	edition consent.Edition
-	primary number
-}
 
 // top keeps the first items of an order; the last of them is on top of the heap.
 type top struct {
@@ -144,7 +136,7 @@ func (s *searching) collect(ctx context.Context, m *walks, first *top) (total in
 			}
 			heap.Pop(first)
 		}
-		heap.Push(first, item{position: at.clone(), edition: w.edition, primary: w.head.primary(w.n.sequence())})
+		heap.Push(first, w.item(at.clone()))
 	}
 }
 
@@ -155,23 +147,4 @@ func (p position) clone() position {
 		p.keys[i].value = bytes.Clone(p.keys[i].value)
 	}
 	return p
-}
-
-// read fetches the items in the order in which they lie, and gives them in
-// theirs.
-func (s *searching) read(items []item, page *store.Page) error {
-	b := bodies{view: s.view, t: s.t, known: names{}}
-	order := make([]int, len(items))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(items[i].primary, items[j].primary) })
-	page.Found = make([]store.Found, len(items))
-	for _, i := range order {
-		var err error
-		if page.Found[i], err = b.found(items[i].edition, items[i].primary, s.q.Type); err != nil {
-			return errors.Join(err, b.close())
-		}
-	}
-	return b.close()
 }
