@@ -71,7 +71,9 @@ func OfContributor(organization string) *Universe {
 	return &Universe{reach: reachOwn, contributor: organization}
 }
 
-// Where narrows the universe to the rows for which keep holds.
+// Where narrows the universe to the rows for which keep holds. It is told the
+// type, the home and the labels of a row and no more: a store may ask once for
+// all rows that have them in common.
 func (u *Universe) Where(keep func(Row) bool) *Universe {
 	u.where = keep
 	return u
@@ -138,7 +140,7 @@ const (
 // does not exist. Every patient who owns the row must admit it, and where there
 // are several, each in full.
 func (u *Universe) Admit(ctx context.Context, r Row) (Edition, error) {
-	if u == nil || (u.where != nil && !u.where(r)) {
+	if u == nil || (u.where != nil && !u.where(Row{Type: r.Type, Home: r.Home, Labels: r.Labels})) {
 		return 0, nil
 	}
 	switch u.reach {

@@ -2,16 +2,166 @@ package mongo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
 
 	"vitrine/store"
+	"vitrine/store/events"
 )
 
 // DB is a store in a MongoDB database. It is safe for concurrent use.
-type DB struct{ store.Store }
+type DB struct {
+	opt    Options
+	client *driver.Client
+	data   *driver.Database
+	server server
+	salt   []byte
+	events *events.Index // nil without an indexer
+
+	life    life
+	turn    chan struct{} // held by the one writer of this process
+	news    news
+	log     auditLog
+	classes classes
+	work    sync.WaitGroup
+}
+
+var _ store.Store = (*DB)(nil)
 
 // Open connects to the servers and opens the store in the database. Collections
 // and indexes are made where there are none.
-func Open(ctx context.Context, opt Options) (*DB, error) { panic("soon") }
+func Open(ctx context.Context, opt Options) (*DB, error) {
+	db, err := connect(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.prepare(ctx); err != nil {
+		return nil, errors.Join(err, db.disconnect())
+	}
+	db.work.Go(db.log.run)
+	return db, nil
+}
 
-// Ping reports whether the store can be reached and written to.
-func (db *DB) Ping(ctx context.Context) error { panic("soon") }
+// connect makes a client and learns what kind of servers it speaks to.
+func connect(ctx context.Context, opt Options) (*DB, error) {
+	opt, err := opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	o := opt.client()
+	if o.Validate() != nil {
+		return nil, ErrURI
+	}
+	client, err := driver.Connect(o)
+	if err != nil {
+		return nil, ErrURI
+	}
+	db := &DB{opt: opt, client: client, data: client.Database(opt.Database), turn: make(chan struct{}, 1)}
+	if db.server, err = inspect(ctx, db.data); err != nil {
+		return nil, errors.Join(err, db.disconnect())
+	}
+	return db, nil
+}
+
+func (db *DB) prepare(ctx context.Context) error {
+	if err := db.server.serves(); err != nil {
+		return err
+	}
+	if err := db.makeSchema(ctx); err != nil {
+		return err
+	}
+	var err error
+	if db.salt, err = db.readSalt(ctx); err != nil {
+		return err
+	}
+	if db.opt.Indexer != nil {
+		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions); err != nil {
+			return err
+		}
+	}
+	db.log.open(db)
+	return db.news.open(ctx, db)
+}
+
+// Ping reports whether the store can be reached and a primary takes writes.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.life.enter(); err != nil {
+		return err
+	}
+	defer db.life.leave()
+	_, err := db.news.ask(ctx)
+	return err
+}
+
+// Close waits for what is under way and for open snapshots, refuses what comes
+// after, and lets go of the connections.
+func (db *DB) Close() error {
+	if !db.life.end() {
+		return store.ErrClosed
+	}
+	db.log.close()
+	db.work.Wait()
+	return db.disconnect()
+}
+
+func (db *DB) disconnect() error {
+	ctx, cancel := context.WithTimeout(context.Background(), db.opt.Timeout) //nolint:forbidigo // the end of a store is nobody's request
+	defer cancel()
+	return clean(db.client.Disconnect(ctx))
+}
+
+func (db *DB) collection(name string) *driver.Collection { return db.data.Collection(name) }
+
+// Describe is the kind and the version of the servers, for a log.
+func (db *DB) Describe() string {
+	return fmt.Sprintf("MongoDB %s, %s", db.server.version, db.server.topology)
+}
+
+// Transactions reports whether several resources can be written as one.
+func (db *DB) Transactions() bool { return db.server.topology != standalone }
+
+// life counts what is under way, so that Close can wait for it.
+type life struct {
+	mu    sync.Mutex
+	busy  int
+	ended bool
+	idle  chan struct{}
+}
+
+func (l *life) enter() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return store.ErrClosed
+	}
+	l.busy++
+	return nil
+}
+
+func (l *life) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy--
+	if l.ended && l.busy == 0 {
+		close(l.idle)
+	}
+}
+
+// end waits until nothing is under way; false when it was ended before.
+func (l *life) end() bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	l.ended, l.idle = true, make(chan struct{})
+	if l.busy == 0 {
+		close(l.idle)
+	}
+	l.mu.Unlock()
+	<-l.idle
+	return true
+}

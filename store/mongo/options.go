@@ -1,12 +1,16 @@
 package mongo
 
 import (
-	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
+	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -49,26 +53,69 @@ const (
 	defaultBudget      = 250_000
 	defaultConnections = 100
 	defaultTimeout     = 30 * time.Second
+	// selection is how long an operation waits for a primary, so that an
+	// election is sat out and a dead cluster is not.
+	selection = 15 * time.Second
 )
 
-// Report is what Check found.
-type Report struct {
-	// Server is the version of the servers.
-	Server string
-	// Topology is "replica set", "sharded cluster" or "standalone".
-	Topology string
-	// Database is the name of the database.
-	Database string
-	// Schema is the version of the schema found; empty when there is none yet.
-	Schema string
-	// Problems are what keeps the store from serving; none when it may.
-	Problems []string
+// ErrURI says that the URI is not one of MongoDB's, without quoting it.
+var ErrURI = errors.New("the URI of the store is not a valid MongoDB connection string")
+
+func (o Options) withDefaults() (Options, error) {
+	c, err := connstring.ParseAndValidate(o.URI)
+	if err != nil {
+		return o, ErrURI // the driver's words may quote the password
+	}
+	if o.Database == "" {
+		o.Database = c.Database
+	}
+	if o.Database == "" {
+		o.Database = defaultDatabase
+	}
+	if o.ScanBudget <= 0 {
+		o.ScanBudget = defaultBudget
+	}
+	if o.Connections == 0 {
+		o.Connections = defaultConnections
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, nil
 }
 
-// Init makes the collections and indexes of a store, and does nothing where
-// they are.
-func Init(ctx context.Context, opt Options) error{ panic("soon") }
-
-// Check compares the collections and indexes of a store with what this version
-// needs. It writes nothing.
-func Check(ctx context.Context, opt Options) (Report, error) { panic("soon") }
+func (o Options) client() *options.ClientOptions {
+	c := options.Client().ApplyURI(o.URI).
+		SetAppName("vitrine").
+		SetReadPreference(readpref.Primary()).
+		SetReadConcern(readconcern.Majority()).
+		SetWriteConcern(writeconcern.Majority()).
+		SetRetryWrites(true).
+		SetRetryReads(true).
+		SetMaxPoolSize(o.Connections).
+		SetServerSelectionTimeout(selection).
+		SetTimeout(o.Timeout)
+	if o.Username != "" || o.Password != "" {
+		auth := options.Credential{}
+		if c.Auth != nil {
+			auth = *c.Auth
+		}
+		if o.Username != "" {
+			auth.Username = o.Username
+		}
+		if o.Password != "" {
+			auth.Password, auth.PasswordSet = o.Password, true
+		}
+		c.SetAuth(auth)
+	}
+	if o.TLS != nil {
+		c.SetTLSConfig(o.TLS)
+	}
+	if o.Dialer != nil {
+		c.SetDialer(o.Dialer)
+	}
+	return c
+}

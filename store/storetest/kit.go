@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +25,17 @@ const (
 	paramDate  search.Param = 9   // ranges under the key "d"
 	paramOwner search.Param = 300 // who cares for a patient
 )
+
+// mark is a label.
+const mark = "http://example.org/labels|marked"
+
+// marked gives a row the label.
+func marked(p store.Put) store.Put {
+	p.Labels = []string{mark}
+	return p
+}
+
+func isMarked(r consent.Row) bool { return slices.Contains(r.Labels, mark) }
 
 // moment is a fixed time; versions are minutes apart.
 func moment(minute int) time.Time {

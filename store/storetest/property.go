@@ -194,6 +194,9 @@ func drawPut(t *rapid.T, v string) store.Put {
 	if typ == "Organization" {
 		row = shared(typ)
 	}
+	if rapid.Bool().Draw(t, "marked") {
+		row.Labels = []string{mark}
+	}
 	row.Contributor = rapid.SampledFrom([]string{"A", "B"}).Draw(t, "contributor")
 	p := first(row, id)
 	p.Full = version(typ, id, v, 1, drawEntries(t)...)
@@ -223,7 +226,7 @@ func drawWorld(t *rapid.T) world {
 	}
 	w.patients = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"p1", "p2", "p3", "p4", "p9"}), 0, 3, rapid.ID).Draw(t, "patients")
 	if rapid.IntRange(0, 4).Draw(t, "narrowed") == 0 {
-		w.where = func(r consent.Row) bool { return r.Contributor == "A" }
+		w.where = isMarked
 	}
 	return w
 }

@@ -19,10 +19,10 @@ func people(t *testing.T, st store.Store) {
 	foreign.Contributor = "B"
 	write(t, st,
 		twofold(first(of("Patient", "p1"), "p1", owner("A"), code("x")), code("x")),
-		twofold(first(of("Patient", "p2"), "p2", owner("B"), code("x")), code("x")),
+		marked(twofold(first(of("Patient", "p2"), "p2", owner("B"), code("x")), code("x"))),
 		twofold(first(of("Patient", "p3"), "p3", code("x")), code("x")),
 		first(of("Observation", "p1"), "o1", code("x")),
-		first(of("Observation", "p2"), "o2", code("x")),
+		marked(first(of("Observation", "p2"), "o2", code("x"))),
 		first(of("Observation", "p3"), "o3", code("x")),
 		foreign,
 		first(of("Observation", "p1", "p2"), "o12", code("x")),
@@ -49,9 +49,6 @@ func testUniverses(t *testing.T, st store.Store) {
 	people(t, st)
 	every := levels{"p1": consent.Full, "p2": consent.Full, "p3": consent.Full}
 	mixed := levels{"p1": consent.Full, "p2": consent.Basic, "p3": consent.Full}
-	only := func(id string) func(consent.Row) bool {
-		return func(r consent.Row) bool { return len(r.Patients) == 1 && r.Patients[0] == id }
-	}
 	p1, p2, p3 := "Patient/p1/1", "Patient/p2/1", "Patient/p3/1"
 	o0, o1, o2, o3, o4, o12 := "Observation/o0/1", "Observation/o1/1", "Observation/o2/1", "Observation/o3/1", "Observation/o4/1", "Observation/o12/1"
 	for _, c := range []struct {
@@ -74,7 +71,7 @@ func testUniverses(t *testing.T, st store.Store) {
 		{"any", every.any, []string{p1, p2, p3}, []string{o1, o4, o12, o2, o3}, []string{"Organization/A/1"}, nil},
 		{"any, one basic", mixed.any, []string{p1, "Patient/p2/b1", p3}, []string{o1, o4, o3}, []string{"Organization/A/1"}, nil},
 		{"everything", consent.Everything, []string{p1, p2, p3}, []string{o0, o1, o4, o12, o2, o3}, []string{"Organization/A/1"}, []string{"Medication/m/1"}},
-		{"narrowed", func() *consent.Universe { return consent.Everything().Where(only("p2")) }, []string{p2}, []string{o2}, nil, nil},
+		{"narrowed", func() *consent.Universe { return consent.Everything().Where(isMarked) }, []string{p2}, []string{o2}, nil, nil},
 		{"own", func() *consent.Universe { return consent.OfContributor("B") }, nil, []string{o4}, nil, nil},
 		{"own of nobody", func() *consent.Universe { return consent.OfContributor("") }, nil, nil, nil, nil},
 	} {

@@ -1,0 +1,408 @@
+package mongo
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"vitrine/consent"
+	"vitrine/consent/audit"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+	"vitrine/store/events"
+)
+
+const typeAuditEvent fhir.ResourceType = "AuditEvent"
+
+// eventPosition is the length of the position of an event: when it was, and its
+// id.
+const eventPosition = 24
+
+// event is one that was read: its row, and what it is made from.
+type event struct {
+	n   []byte
+	row consent.Row
+	ev  audit.Event
+	id  string
+}
+
+func (d *eventDocument) event() (event, error) {
+	ev, err := audit.Decode(d.Record)
+	if err != nil {
+		return event{}, err
+	}
+	e := event{n: d.N, ev: ev, id: uuid.UUID(ev.ID).String(), row: consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine}}
+	if ev.Patient != "" {
+		e.row.Home, e.row.Patients = consent.HomePatients, []string{ev.Patient}
+	}
+	return e, nil
+}
+
+// document is the event as a resource, in an edition.
+func (e *event) document(edition consent.Edition) document {
+	d := document{
+		ID: name(typeAuditEvent, e.id), N: e.n, W: classOf(e.row.Home, nil), P: e.ev.Patient, Version: "1", Count: 1,
+		Updated: e.ev.Recorded.UnixMilli(), JSON: e.ev.AppendJSON(nil, e.id, edition),
+	}
+	if edition == consent.EditionBasic {
+		d.Version = "b1"
+	}
+	return d
+}
+
+// admitEvent finds an event in the edition admitted.
+func (v *view) admitEvent(in context.Context, u *consent.Universe, id string) (document, consent.Edition, error) {
+	bounds, ok := eventIDs(id)
+	if !ok || v.db.events == nil {
+		return document{}, 0, store.ErrNotFound
+	}
+	var d eventDocument
+	err := v.db.collection(collEvents).FindOne(in, is("_id", bounds)).Decode(&d)
+	if errors.Is(err, driver.ErrNoDocuments) {
+		return document{}, 0, store.ErrNotFound
+	}
+	if err != nil {
+		return document{}, 0, clean(err)
+	}
+	one, err := d.event()
+	if err != nil {
+		return document{}, 0, store.ErrNotFound
+	}
+	e, err := u.Admit(in, one.row)
+	if err != nil {
+		return document{}, 0, err
+	}
+	if e == 0 {
+		return document{}, 0, store.ErrNotFound
+	}
+	return one.document(e), e, nil
+}
+
+// eventIDs are the bounds of the keys of an event.
+func eventIDs(id string) (bson.D, bool) {
+	parsed, err := uuid.Parse(id)
+	if err != nil || parsed.String() != id {
+		return nil, false
+	}
+	return bson.D{
+		{Key: "$gte", Value: append(parsed[:], make([]byte, 8)...)},
+		{Key: "$lte", Value: append(parsed[:len(parsed):len(parsed)], bytes.Repeat([]byte{0xFF}, 8)...)},
+	}, true
+}
+
+// seeking is one page of events under way. Who reads everything is led by
+// postings; a patient's are few, and looked at one by one in the edition that is
+// for patients, of which there are no postings.
+type seeking struct {
+	*searching
+	conditions []bson.D
+	exact      bool // the conditions say all of the clauses
+	never      bool
+	maker      *events.Maker
+	encoded    search.Encoded
+}
+
+func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
+	page := store.Page{Total: -1}
+	if s.p.Count {
+		page.Total = 0
+	}
+	if s.after.set && len(s.after.n) != eventPosition {
+		return page, store.ErrBadCursor
+	}
+	if s.v.db.events == nil {
+		return page, nil
+	}
+	k := seeking{searching: s, exact: true, maker: s.v.db.events.NewMaker()}
+	if s.u.IsEverything() {
+		k.lead()
+	} else {
+		k.exact = len(s.q.Clauses) == 0
+		if ids, ok := s.u.Patients(); ok {
+			k.conditions = append(k.conditions, is("p", bson.D{{Key: "$in", Value: append([]string{}, ids...)}}))
+		}
+	}
+	if k.never {
+		return page, nil
+	}
+	if descending, ok := k.chronological(); ok {
+		return k.inTime(ctx, descending)
+	}
+	return k.gathered(ctx)
+}
+
+// lead turns the clauses into conditions, as far as postings go.
+func (k *seeking) lead() {
+	for _, c := range k.q.Clauses {
+		var any []bson.D
+		exact := true
+		for _, m := range c.Any {
+			f, all, ok := k.leads(m)
+			if !ok {
+				any, exact = nil, false
+				break
+			}
+			exact = exact && all
+			if f != nil {
+				any = append(any, f)
+			}
+		}
+		k.exact = k.exact && exact
+		switch {
+		case len(any) > 0:
+			k.conditions = append(k.conditions, anyOf(any))
+		case exact: // nothing can hold
+			k.never = true
+		}
+	}
+}
+
+// leads is the condition of a match; nil where no event satisfies it. all says
+// that it holds for no others; ok is false when there is none.
+func (k *seeking) leads(m search.Match) (f bson.D, all, ok bool) {
+	if m.Param == search.ParamID && m.Op == search.OpEqual {
+		id, _ := search.CodeOf(m.Key)
+		bounds, ok := eventIDs(string(id))
+		if !ok {
+			return nil, true, true
+		}
+		return is("_id", bounds), true, true
+	}
+	lead, ok := k.v.db.events.Lead(consent.EditionFull, m)
+	if !ok {
+		return nil, false, false
+	}
+	if lead.Op == search.OpEqual {
+		return is("x", entry(lead.Param, lead.Key)), lead.Param == m.Param, true
+	}
+	low, high, ok := span(&lead)
+	if !ok {
+		return nil, true, true
+	}
+	return is("n", bson.D{
+		{Key: "$gte", Value: append(binary.BigEndian.AppendUint64(nil, low), make([]byte, 16)...)},
+		{Key: "$lte", Value: append(binary.BigEndian.AppendUint64(nil, high), bytes.Repeat([]byte{0xFF}, 16)...)},
+	}), true, true
+}
+
+// millisecond is how much longer _lastUpdated lasts than the instant of date, in
+// the units of entries.
+const millisecond = 999
+
+// span are the instants of the events that a match of a time holds for.
+func span(m *search.Match) (low, high uint64, ok bool) {
+	var e search.Entries
+	search.AppendInstant(&e, 0, time.Unix(0, 0))
+	if _, v := e.At(0); !bytes.Equal(v[:1], m.Key) {
+		return 0, 0, false // of lengths that no event has
+	}
+	longer := uint64(0)
+	if m.Param == search.ParamLastUpdated {
+		longer = millisecond
+	}
+	b := m.Bounds
+	if b.HighMax < longer {
+		return 0, 0, false
+	}
+	low, high = b.LowMin, min(b.LowMax, b.HighMax-longer)
+	if b.HighMin > longer {
+		low = max(low, b.HighMin-longer)
+	}
+	return low, high, low <= high
+}
+
+// chronological reports whether the order is that of positions.
+func (k *seeking) chronological() (descending, ok bool) {
+	switch len(k.q.Sort) {
+	case 0:
+		return false, true
+	case 1:
+		return k.q.Sort[0].Descending, k.v.db.events.Chronological(k.q.Sort[0].Param)
+	default:
+		return false, false
+	}
+}
+
+// inTime is a page in the order of time, or against it.
+func (k *seeking) inTime(ctx context.Context, descending bool) (store.Page, error) {
+	page := store.Page{Total: -1}
+	var last []byte
+	more := false
+	if k.p.Limit > 0 || !k.p.Count {
+		budget := k.budget
+		err := k.each(ctx, k.after.n, descending, func(e *event, edition consent.Edition, holds bool) (bool, error) {
+			if budget--; budget < 0 {
+				return false, store.ErrTooCostly
+			}
+			if !holds {
+				return true, nil
+			}
+			if more = len(page.Found) >= k.p.Limit; more {
+				return false, nil
+			}
+			d := e.document(edition)
+			page.Found, last = append(page.Found, d.found(typeAuditEvent, e.id, edition)), e.n
+			return true, nil
+		})
+		if err != nil {
+			return store.Page{}, err
+		}
+	}
+	if more && k.p.Limit > 0 {
+		page.Next = place{keys: make([]sortValue, len(k.q.Sort)), n: last}.append(nil)
+	}
+	if !k.p.Count {
+		return page, nil
+	}
+	if !more && !k.after.set && k.p.Limit > 0 {
+		page.Total = len(page.Found)
+		return page, nil
+	}
+	var err error
+	page.Total, err = k.count(ctx)
+	return page, err
+}
+
+func (k *seeking) count(ctx context.Context) (int, error) {
+	total, budget := 0, k.budget
+	if k.exact && k.u.IsEverything() && k.plain(ctx) {
+		in, err := k.v.in(ctx)
+		if err != nil {
+			return 0, err
+		}
+		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, bson.D{})), options.Count().SetLimit(int64(k.budget)+1))
+		if err == nil && n > int64(k.budget) {
+			return 0, store.ErrTooCostly
+		}
+		return int(n), clean(err)
+	}
+	err := k.each(ctx, nil, false, func(_ *event, _ consent.Edition, holds bool) (bool, error) {
+		if budget--; budget < 0 {
+			return false, store.ErrTooCostly
+		}
+		if holds {
+			total++
+		}
+		return true, nil
+	})
+	return total, err
+}
+
+// plain reports whether every event exists in the universe, with a patient and
+// without.
+func (k *seeking) plain(ctx context.Context) bool {
+	for _, r := range []consent.Row{
+		{Type: typeAuditEvent, Home: consent.HomeQuarantine}, {Type: typeAuditEvent, Home: consent.HomePatients},
+	} {
+		if e, err := k.u.Admit(ctx, r); err != nil || e != consent.EditionFull {
+			return false
+		}
+	}
+	return true
+}
+
+// gathered is a page in an order of its own: every event is looked at.
+func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
+	first, total, budget := top{order: k.q.Sort}, 0, k.budget
+	editions := map[string]consent.Edition{}
+	err := k.each(ctx, nil, false, func(e *event, edition consent.Edition, holds bool) (bool, error) {
+		if budget--; budget < 0 {
+			return false, store.ErrTooCostly
+		}
+		if holds {
+			total++
+			editions[e.id] = edition
+			first.offer(item{place: place{keys: sortValues(k.encoded, k.q.Sort), n: e.n}, edition: edition, id: e.id}, &k.after, k.p.Limit)
+		}
+		return true, nil
+	})
+	if err != nil {
+		return store.Page{}, err
+	}
+	page := store.Page{Total: -1}
+	if k.p.Count {
+		page.Total = total
+	}
+	var items []item
+	items, page.Next = first.take(k.p.Limit)
+	for _, one := range items {
+		in, err := k.v.in(ctx)
+		if err != nil {
+			return store.Page{}, err
+		}
+		d, e, err := k.v.admitEvent(in, k.u, one.id)
+		if err != nil {
+			return store.Page{}, err
+		}
+		page.Found = append(page.Found, d.found(typeAuditEvent, one.id, e))
+	}
+	return page, nil
+}
+
+// each goes over the events that exist in the universe, and says whether they
+// satisfy the query. They are read some at a time, so that no cursor is left
+// open on the servers.
+func (k *seeking) each(ctx context.Context, after []byte, descending bool, use func(e *event, edition consent.Edition, holds bool) (bool, error)) error {
+	direction, beyond := 1, "$gt"
+	if descending {
+		direction, beyond = -1, "$lt"
+	}
+	chunk := min(max(k.p.Limit+1, 100), mostRows)
+	o := options.Find().SetSort(is("n", direction)).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "r", Value: 1}}).
+		SetLimit(int64(chunk)).SetBatchSize(int32(chunk) + 1) //nolint:gosec // small
+	for {
+		in, err := k.v.in(ctx)
+		if err != nil {
+			return err
+		}
+		conditions := append(k.conditions[:len(k.conditions):len(k.conditions)], bson.D{})
+		if len(after) > 0 {
+			conditions = append(conditions, is("n", is(beyond, after)))
+		}
+		cur, err := k.v.db.collection(collEvents).Find(in, allOf(conditions), o)
+		if err != nil {
+			return clean(err)
+		}
+		var docs []eventDocument
+		if err := cur.All(in, &docs); err != nil {
+			return clean(err)
+		}
+		for i := range docs {
+			if more, err := k.examine(ctx, &docs[i], use); err != nil || !more {
+				return err
+			}
+		}
+		if len(docs) < chunk {
+			return nil
+		}
+		after = docs[chunk-1].N
+	}
+}
+
+// examine admits an event first and asks what is in it after.
+func (k *seeking) examine(ctx context.Context, d *eventDocument, use func(e *event, edition consent.Edition, holds bool) (bool, error)) (more bool, err error) {
+	one, err := d.event()
+	if err != nil {
+		return true, nil //nolint:nilerr // it was reported when it came
+	}
+	e, err := k.u.Admit(ctx, one.row)
+	if err != nil || e == 0 {
+		return err == nil, err
+	}
+	holds := true
+	if !k.exact || len(k.q.Sort) > 1 || len(k.q.Sort) == 1 && !k.v.db.events.Chronological(k.q.Sort[0].Param) {
+		if k.encoded, err = k.maker.Entries(k.encoded, &one.ev, one.id, e); err != nil {
+			return false, err
+		}
+		holds = k.q.Matches(k.encoded)
+	}
+	return use(&one, e, holds)
+}

@@ -1,0 +1,114 @@
+package mongo
+
+import (
+	"encoding/binary"
+	"math"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"vitrine/fhir/search"
+)
+
+// is, among and within are the shapes of conditions.
+func is(field string, v any) bson.D { return bson.D{{Key: field, Value: v}} }
+
+func among[T any](field string, values []T) bson.D {
+	if len(values) == 1 {
+		return is(field, values[0])
+	}
+	return is(field, bson.D{{Key: "$in", Value: values}})
+}
+
+func anyOf(alternatives []bson.D) bson.D {
+	if len(alternatives) == 1 {
+		return alternatives[0]
+	}
+	return is("$or", alternatives)
+}
+
+func allOf(conditions []bson.D) bson.D {
+	if len(conditions) == 1 {
+		return conditions[0]
+	}
+	return is("$and", conditions)
+}
+
+// clauses are the conditions of a query on the entries; never is true when one
+// of them holds for nothing.
+func clauses(all []search.Clause) (conditions []bson.D, never bool) {
+	for _, c := range all {
+		f := clause(c.Any)
+		if f == nil {
+			return nil, true
+		}
+		conditions = append(conditions, f)
+	}
+	return conditions, false
+}
+
+// clause is the condition that any of the matches holds; nil for none.
+func clause(matches []search.Match) bson.D {
+	var equal []string
+	var rest []bson.D
+	for i := range matches {
+		switch m := &matches[i]; m.Op {
+		case search.OpEqual:
+			equal = append(equal, entry(m.Param, m.Key))
+		case search.OpPrefix:
+			rest = append(rest, prefixed(m))
+		case search.OpRange:
+			rest = append(rest, ranged(m))
+		}
+	}
+	if len(equal) > 0 {
+		rest = append(rest, among("x", equal))
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return anyOf(rest)
+}
+
+func prefixed(m *search.Match) bson.D {
+	return between(entry(m.Param, m.Key), beyond(m.Param, m.Key))
+}
+
+// beyond is the first entry above all that start with the value.
+func beyond(p search.Param, value []byte) string {
+	raw := append(binary.BigEndian.AppendUint16(nil, uint16(p)), value...)
+	raw = next(raw)
+	return entry(search.Param(binary.BigEndian.Uint16(append(raw, 0, 0))), raw[min(2, len(raw)):])
+}
+
+// between bounds one entry on both sides, tightly: without $elemMatch an index
+// would be searched to the end on one of them.
+func between(low, high string) bson.D {
+	return is("x", is("$elemMatch", bson.D{{Key: "$gte", Value: low}, {Key: "$lt", Value: high}}))
+}
+
+// ranged bounds an entry by its low bound, which the index serves, and by its
+// high bound, which is compared where the document is.
+func ranged(m *search.Match) bson.D {
+	at := func(bound uint64) []byte {
+		return binary.BigEndian.AppendUint64(append([]byte(nil), m.Key...), bound)
+	}
+	low, high := entry(m.Param, at(m.Bounds.LowMin)), beyond(m.Param, at(m.Bounds.LowMax))
+	f := between(low, high)
+	if m.Bounds.HighMin == 0 && m.Bounds.HighMax == math.MaxUint64 {
+		return f
+	}
+	bound := func(b uint64) bson.D { return is("$literal", characters(binary.BigEndian.AppendUint64(nil, b))) }
+	const width = 8
+	part := is("$substrCP", bson.A{"$$e", 2 + len(m.Key) + width, width})
+	compare := func(op string, what, with any) bson.D { return is(op, bson.A{what, with}) }
+	holds := is("$and", bson.A{
+		compare("$gte", "$$e", is("$literal", low)),
+		compare("$lt", "$$e", is("$literal", high)),
+		compare("$gte", part, bound(m.Bounds.HighMin)),
+		compare("$lte", part, bound(m.Bounds.HighMax)),
+	})
+	exact := is("$expr", is("$anyElementTrue", bson.A{is("$map", bson.D{
+		{Key: "input", Value: is("$ifNull", bson.A{"$x", bson.A{}})}, {Key: "as", Value: "e"}, {Key: "in", Value: holds},
+	})}))
+	return allOf([]bson.D{f, exact})
+}

@@ -1,0 +1,81 @@
+package mongo
+
+import (
+	"context"
+
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"vitrine/fhir"
+	"vitrine/store"
+)
+
+// view answers reads and searches from one state of the store: that of its
+// session, which is a snapshot's or a transaction's.
+type view struct {
+	db   *DB
+	sess *driver.Session
+	// ready brings to the servers what a write has kept back; nil in a snapshot.
+	ready func(context.Context) error
+	// made are the classes that a write has made, by type.
+	made   map[fhir.ResourceType][]string
+	closed bool
+}
+
+// in is ctx for operations of the view.
+func (v *view) in(ctx context.Context) (context.Context, error) {
+	if v.closed {
+		return nil, store.ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx = driver.NewSessionContext(ctx, v.sess)
+	if v.ready == nil {
+		return ctx, nil
+	}
+	return ctx, v.ready(ctx)
+}
+
+type snapshot struct {
+	view
+	at moment
+}
+
+// Snapshot opens a view of everything that was acknowledged before, by any
+// process.
+func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := db.life.enter(); err != nil {
+		return nil, err
+	}
+	at, err := db.news.ask(ctx)
+	if err != nil {
+		db.life.leave()
+		return nil, err
+	}
+	s, err := db.client.StartSession(options.Session().SetSnapshot(true).SetSnapshotTime(at.time))
+	if err != nil {
+		db.life.leave()
+		return nil, clean(err)
+	}
+	return &snapshot{view: view{db: db, sess: s}, at: at}, nil
+}
+
+// Epoch says when the facts under key last changed before this snapshot.
+func (s *snapshot) Epoch(key string) (epoch uint64, ok bool) {
+	return s.db.news.epoch(key, s.at.commit)
+}
+
+// Close gives the view back. A second call does nothing.
+func (s *snapshot) Close() error {
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	s.sess.EndSession(context.Background()) //nolint:forbidigo // a snapshot leaves nothing to undo
+	s.db.life.leave()
+	return nil
+}
