@@ -71,6 +71,17 @@ func Explain(err error) error {
 	return err
 }
 
+// reason is what is told of a failure to open a store.
+func reason(err error) error {
+	why := Explain(err)
+	for _, known := range []error{ErrUnreachable, ErrCertificate, ErrCredentials, ErrRights} {
+		if errors.Is(why, known) {
+			return known
+		}
+	}
+	return clean(err)
+}
+
 func explainCode(refused mongo.CommandError, err error) error {
 	switch refused.Code {
 	case codeUserNotFound, codeAuthenticationFailed, codeAtlasError:

@@ -2,7 +2,6 @@ package mongo
 
 import (
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -57,9 +56,6 @@ const (
 	// election is sat out and a dead cluster is not.
 	selection = 15 * time.Second
 )
-
-// ErrURI says that the URI is not one of MongoDB's, without quoting it.
-var ErrURI = errors.New("the URI of the store is not a valid MongoDB connection string")
 
 func (o Options) withDefaults() (Options, error) {
 	c, err := connstring.ParseAndValidate(o.URI)

@@ -56,13 +56,13 @@ func inspect(ctx context.Context, data *driver.Database) (server, error) {
 		Msg     string `bson:"msg"`
 	}
 	if err := data.RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello); err != nil {
-		return server{}, clean(err)
+		return server{}, reason(err)
 	}
 	var build struct {
 		Version string `bson:"version"`
 	}
 	if err := data.RunCommand(ctx, bson.D{{Key: "buildInfo", Value: 1}}).Decode(&build); err != nil {
-		return server{}, clean(err)
+		return server{}, reason(err)
 	}
 	s := server{version: build.Version, topology: standalone}
 	switch {
