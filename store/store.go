@@ -1,6 +1,7 @@
 // Package store owns the contract of a store: a few small interfaces, their
-// refusals, and what each method promises. It keeps nothing, which is
-// store/embedded's; it decides nothing, which is consent's.
+// refusals, what each method promises, and the copy of one store into another.
+// It keeps nothing, which is store/embedded's; it decides nothing, which is
+// consent's.
 package store
 
 import (

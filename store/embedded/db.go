@@ -84,6 +84,9 @@ func (db *DB) prepare() error {
 	if err := checkSchema(db.eng); err != nil {
 		return err
 	}
+	if err := checkWhole(db.eng, &db.opt); err != nil {
+		return err
+	}
 	var err error
 	if db.salt, err = readSalt(db.eng); err != nil {
 		return err

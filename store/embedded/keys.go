@@ -53,6 +53,7 @@ const (
 	metaCounters = "Mcounters"
 	metaAudited  = "Maudited"
 	metaSalt     = "Msalt"
+	metaCopying  = "Mcopying"
 )
 
 // schema names the layout above. A directory with another one is not opened.

@@ -23,6 +23,8 @@ type Options struct {
 	// ScanBudget is how many admitted rows one query may examine; default
 	// 250,000.
 	ScanBudget int
+	// Copying opens also a store into which a copy is not finished.
+	Copying bool
 	// Logger gets the events of the engine; default none.
 	Logger *slog.Logger
 }

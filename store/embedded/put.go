@@ -79,9 +79,7 @@ func (x *tx) put(p store.Put) error {
 
 // begin finds what was there and gives out the numbers of what will be.
 func (x *tx) begin(row consent.Row, id string) (change, error) {
-	row.Patients = slices.Clone(row.Patients)
-	slices.Sort(row.Patients)
-	row.Patients = slices.Compact(row.Patients)
+	row = sortedOwners(row)
 	c := change{head: header{row: row, id: id}}
 	var err error
 	if c.t, err = x.typeFor(row.Type); err != nil {
@@ -106,6 +104,14 @@ func (x *tx) begin(row consent.Row, id string) (change, error) {
 	}
 	c.to, c.are = c.head.primary(c.sequence), c.head.numbers(c.sequence)
 	return c, nil
+}
+
+// sortedOwners is the row with each of its patients once, in order.
+func sortedOwners(row consent.Row) consent.Row {
+	row.Patients = slices.Clone(row.Patients)
+	slices.Sort(row.Patients)
+	row.Patients = slices.Compact(row.Patients)
+	return row
 }
 
 // load reads one edition of the row as it was.

@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"audit events of a write", testAuditWithWrite},
 		{"one's own audit events while more come", testOwnEvents},
 		{"backup", testBackup},
+		{"a copy is the same store", func(t *testing.T, st store.Store) { testCopy(t, st, open(t)) }},
 		{"a closed store", testClosed},
 		{"search equals the naive evaluation", testProperty},
 	}
