@@ -11,17 +11,7 @@ import (
 	"vitrine/fhir/search"
 )
 
-// A copy carries a store into one of another kind. It is made by Copy, in
-// batches that each leave a mark in the target, so that it goes on where it was
-// interrupted; then Compare holds the two against each other, and Finish takes
-// the mark away. A store with a mark is half a record, in which the Consent that
-// restricts the other half may be missing: it is not to be opened for anything
-// but the rest of the copy.
-//
-// What was written stays what it was: ids, versions, times, bytes, rows, entries
-// and the records of accesses. The numbers a store gives for itself do not, so
-// cursors and positions are worth nothing in the copy.
-
+// The refusals of a copy.
 var (
 	// ErrCopying: the store is the target of a copy that was not finished.
 	ErrCopying = errors.New("the copy into this store is not finished")
@@ -109,8 +99,16 @@ type Progress struct {
 	Done, Total uint64
 }
 
-// Copy copies what the target does not have yet. It is for Compare to say that
-// nothing is missing.
+// Copy carries a store into another, perhaps of another kind. It does so in
+// batches that each leave a mark in the target, so that it goes on where it was
+// interrupted; then Compare holds the two against each other, and Finish takes
+// the mark away. A store with a mark is half a record, in which the Consent that
+// restricts the other half may be missing: it is not to be opened for anything
+// but the rest of the copy.
+//
+// What was written stays what it was: ids, versions, times, bytes, rows, entries
+// and the records of accesses. The numbers a store gives for itself do not, so
+// cursors and positions are worth nothing in the copy.
 func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) error {
 	raw, err := to.Mark(ctx)
 	if err != nil {

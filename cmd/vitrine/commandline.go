@@ -22,6 +22,7 @@ type cli struct {
 	Backup      backupCommand      `cmd:"" help:"Copy a data directory's store, also while the server runs."`
 	Restore     restoreCommand     `cmd:"" help:"Put a backup into a new data directory."`
 	Store       storeCommand       `cmd:"" help:"Make or check a store in MongoDB."`
+	Migrate     migrateCommand     `cmd:"" help:"Copy a store into MongoDB, or out of it, and compare the copy."`
 	ShowConfig  configCommand      `cmd:"" name:"config" help:"Print the settings in force."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the server on this machine is ready."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -17,7 +17,12 @@ import (
 // database are the flags of every verb that opens a store: the data directory's
 // own, or one in MongoDB.
 type database struct {
-	Store             storeName     `help:"Where the records are: 'embedded', which is the data directory, or a MongoDB URI, mongodb://... or mongodb+srv://..." default:"embedded" placeholder:"URI"`
+	Store storeName `help:"Where the records are: 'embedded', which is the data directory, or a MongoDB URI, mongodb://... or mongodb+srv://..." default:"embedded" placeholder:"URI"`
+	connection
+}
+
+// connection are the flags that say how MongoDB is reached.
+type connection struct {
 	StoreDatabase     string        `name:"store-database" help:"Database in MongoDB. Default: the one in the URI, or vitrine." placeholder:"NAME"`
 	StoreUsername     string        `name:"store-username" help:"User of MongoDB. The password comes from --store-password-file or from VITRINE_STORE_PASSWORD." placeholder:"NAME"`
 	StorePasswordFile string        `name:"store-password-file" help:"File that holds the password of the user and nothing else." placeholder:"FILE"`

@@ -90,10 +90,10 @@ func TestPasswordOfTheStore(t *testing.T) {
 		user, pass string
 	}{
 		{"none", database{Store: "mongodb://h"}, "", "", ""},
-		{"file", database{Store: "mongodb://h", StoreUsername: "u", StorePasswordFile: file}, "", "u", "of the file"},
-		{"file before environment", database{Store: "mongodb://h", StoreUsername: "u", StorePasswordFile: file}, "other", "u", "of the file"},
-		{"environment", database{Store: "mongodb://h", StoreUsername: "u"}, "of the environment", "u", "of the environment"},
-		{"user of the URI", database{Store: "mongodb://u%40x@h", StorePasswordFile: file}, "", "u@x", "of the file"},
+		{"file", database{"mongodb://h", connection{StoreUsername: "u", StorePasswordFile: file}}, "", "u", "of the file"},
+		{"file before environment", database{"mongodb://h", connection{StoreUsername: "u", StorePasswordFile: file}}, "other", "u", "of the file"},
+		{"environment", database{"mongodb://h", connection{StoreUsername: "u"}}, "of the environment", "u", "of the environment"},
+		{"user of the URI", database{"mongodb://u%40x@h", connection{StorePasswordFile: file}}, "", "u@x", "of the file"},
 		{"password without user", database{Store: "mongodb://h"}, "of another", "", ""},
 	} {
 		t.Setenv(envStorePassword, c.env)
@@ -102,7 +102,7 @@ func TestPasswordOfTheStore(t *testing.T) {
 			t.Errorf("%s: got %q %q, %v; want %q %q", c.name, opt.Username, opt.Password, err, c.user, c.pass)
 		}
 	}
-	empty := database{Store: "mongodb://h", StoreUsername: "u", StorePasswordFile: writeFile(t, "empty", "\n")}
+	empty := database{"mongodb://h", connection{StoreUsername: "u", StorePasswordFile: writeFile(t, "empty", "\n")}}
 	if _, err := empty.options(slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("an empty password was taken")
 	}
@@ -118,7 +118,7 @@ func TestPlainConnectionsBeyondThisMachine(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", uri, got, want)
 		}
 	}
-	if (&database{Store: "mongodb://h", StoreCA: "f"}).exposed() {
+	if (&database{"mongodb://h", connection{StoreCA: "f"}}).exposed() {
 		t.Error("with --store-ca")
 	}
 }

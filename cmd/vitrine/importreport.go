@@ -106,9 +106,13 @@ func (r *report) refused() int {
 
 // watch tells of progress from time to time, until the returned function is
 // called.
-func (r *report) watch() (stop func()) {
+func (r *report) watch() (stop func()) { return fromTimeToTime(r.live, r.progress) }
+
+// fromTimeToTime calls show until the returned function is called; oftener when
+// somebody looks on.
+func fromTimeToTime(live bool, show func()) (stop func()) {
 	every := 5 * time.Second
-	if r.live {
+	if live {
 		every = time.Second / 2
 	}
 	end, done := make(chan struct{}), make(chan struct{})
@@ -121,7 +125,7 @@ func (r *report) watch() (stop func()) {
 			case <-end:
 				return
 			case <-tick.C:
-				r.progress()
+				show()
 			}
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"vitrine/consent/gate"
+	"vitrine/store"
 	"vitrine/store/embedded"
 	"vitrine/store/mongo"
 )
@@ -17,7 +18,7 @@ import (
 // openStore opens the store that --store names.
 func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	if !h.cfg.Store.embedded() {
-		return h.openMongo(ctx, tools)
+		return h.openMongo(ctx, tools, func(*mongo.Options) {})
 	}
 	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
 		Indexer:     tools.Indexer,
@@ -26,6 +27,9 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 		ScanBudget:  h.cfg.ScanBudget,
 		Logger:      h.log,
 	})
+	if errors.Is(err, store.ErrCopying) {
+		return fmt.Errorf(`%w: give "vitrine migrate" once more`, err)
+	}
 	if err != nil {
 		return fmt.Errorf("open store in %s (is another server running on it?): %w", h.data.path, err)
 	}
@@ -35,13 +39,15 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	return nil
 }
 
-// openMongo waits for the database, says which it is and opens the store there.
-func (h *House) openMongo(ctx context.Context, tools gate.Tools) error {
+// openMongo waits for the database, says which it is and opens the store there,
+// with whatever choose changes.
+func (h *House) openMongo(ctx context.Context, tools gate.Tools, choose func(*mongo.Options)) error {
 	opt, err := h.cfg.options(h.log)
 	if err != nil {
 		return err
 	}
 	opt.Indexer, opt.Definitions, opt.ScanBudget = tools.Indexer, tools.Definitions, h.cfg.ScanBudget
+	choose(&opt)
 	if h.cfg.exposed() {
 		h.log.WarnContext(ctx, "records cross the network to MongoDB in the clear; use TLS (--store-ca)")
 	}
@@ -119,6 +125,8 @@ func (d *database) advice(err error, problems ...string) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, store.ErrCopying):
+		return fmt.Errorf(`%w: give "vitrine migrate" once more`, err)
 	case errors.Is(err, mongo.ErrURI):
 		return errStoreURI
 	case errors.Is(err, mongo.ErrUnreachable):

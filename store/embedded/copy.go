@@ -95,7 +95,19 @@ func (db *DB) Records(ctx context.Context, after []byte) (some [][]byte, next []
 }
 
 // recordsUnder are the records that one key of the log holds.
-func recordsUnder(value []byte) ([][]byte, error) { return [][]byte{bytes.Clone(value)}, nil }
+func recordsUnder(value []byte) ([][]byte, error) {
+	var r unpacked
+	if err := r.read(1, value); err != nil {
+		return nil, err
+	}
+	all := make([][]byte, 0, r.last())
+	for n := range r.last() {
+		if raw, ok := r.record(n + 1); ok {
+			all = append(all, raw)
+		}
+	}
+	return all, nil
+}
 
 // eachKey walks the keys with a prefix after a position, as long as each wants
 // more, and returns the position of the last.
@@ -334,7 +346,7 @@ func (x *tx) copiedEdition(c *change, e consent.Edition, all []store.Chapter, cu
 			h.ordinals = append(h.ordinals, o)
 		}
 		if !current || i < len(all)-1 {
-			if err := x.batch.Set(keyVersion(nil, c.sequence, e, h.count), append(h.append(nil), v.JSON...), nil); err != nil {
+			if err := x.batch.Set(keyVersion(x.scratch.key[:0], c.sequence, e, h.count), append(h.append(nil), v.JSON...), nil); err != nil {
 				return err
 			}
 			continue
