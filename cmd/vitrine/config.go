@@ -49,7 +49,7 @@ type settings struct {
 	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`
 	PageMax     int           `name:"page-max" help:"Most resources on a page." default:"1000"`
 	ScanBudget  int           `name:"scan-budget" help:"Most rows one query may look at before it is too costly." default:"250000"`
-	CacheSize   byteSize      `name:"cache-size" help:"Block cache of the store." default:"256MiB"`
+	CacheSize   byteSize      `name:"cache-size" help:"Block cache of the store; 0 is an eighth of the memory." default:"0"`
 	MaxBody     byteSize      `name:"max-body" help:"Largest body with one resource." default:"16MiB"`
 	MaxBundle   byteSize      `name:"max-bundle" help:"Largest batch or transaction." default:"64MiB"`
 	MaxEntries  int           `name:"max-entries" help:"Most entries of a batch or transaction." default:"50000"`

@@ -23,7 +23,7 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
 		Indexer:     tools.Indexer,
 		Definitions: tools.Definitions,
-		CacheSize:   int64(h.cfg.CacheSize),
+		CacheSize:   int64(h.cfg.blockCache()),
 		ScanBudget:  h.cfg.ScanBudget,
 		Logger:      h.log,
 	})

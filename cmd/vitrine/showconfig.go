@@ -32,6 +32,7 @@ func (c *configCommand) Run(ctx *kong.Context, s streams) error {
 	if base, err := c.baseURL(c.Listen); err == nil {
 		c.BaseURL = base
 	}
+	c.CacheSize = c.blockCache()
 	var items yaml.MapSlice
 	for _, flag := range ctx.Selected().Flags {
 		if flag.Name == "help" {
