@@ -51,6 +51,13 @@ type Store interface {
 	Close() error
 }
 
+// Transactional is what a store says of itself that may be unable to keep
+// several resources as one: Write then does so only for what goes with a single
+// one. Stores that do not say it are able.
+type Transactional interface {
+	Transactions() bool
+}
+
 // Receipt proves that audit records are durable. The zero value proves nothing.
 type Receipt struct{ last uint64 }
 

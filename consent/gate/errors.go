@@ -29,6 +29,8 @@ var (
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrMethod: the type does not have this interaction (405).
 	ErrMethod = errors.New("method not allowed")
+	// ErrNoTransactions: the store cannot keep several resources as one (501).
+	ErrNoTransactions = errors.New("no transactions")
 )
 
 // Refused is a refusal that depends on the caller alone, never on a patient
@@ -109,7 +111,7 @@ func refusal(err error) error {
 	}
 	for _, known := range []error{
 		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
-		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod,
+		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions,
 	} {
 		if errors.Is(err, known) {
 			return known

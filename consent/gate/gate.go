@@ -151,6 +151,12 @@ func sealer(key [cursorKeySize]byte) cipher.AEAD {
 	return aead
 }
 
+// Transactions reports whether several resources can be kept as one.
+func (g *Gate) Transactions() bool {
+	t, ok := g.store.(store.Transactional)
+	return !ok || t.Transactions()
+}
+
 // pinger is a store that is elsewhere and may be out of reach.
 type pinger interface {
 	// Ping reports whether the store can be reached and written to.

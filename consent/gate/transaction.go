@@ -41,6 +41,9 @@ func (g *Gate) Transaction(ctx context.Context, req *Request, entries []Entry) (
 		return Released{}, err
 	}
 	defer v.close()
+	if !g.Transactions() {
+		return Released{}, ErrNoTransactions
+	}
 	p := &plan{steps: make([]step, len(entries)), conditional: map[string]string{}}
 	if err := v.admitEntries(ctx, p, entries); err != nil {
 		return Released{}, err

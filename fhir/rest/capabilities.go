@@ -35,7 +35,11 @@ func (s *Server) statement() []byte {
 		}
 		w = s.describe(w, t)
 	}
-	w = w.raw(`],"interaction":[{"code":"transaction"},{"code":"batch"}],"compartment":[`)
+	w = w.raw(`],"interaction":[`)
+	if s.gate.Transactions() {
+		w = w.raw(`{"code":"transaction"},`)
+	}
+	w = w.raw(`{"code":"batch"}],"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}

@@ -50,6 +50,7 @@ const (
 	problemUnavailable
 	problemTimeout
 	problemNoSMART
+	problemNoTransactions
 
 	problemCount
 )
@@ -100,6 +101,7 @@ var catalogue = [problemCount]entry{
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
 	problemTimeout:          {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
 	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
+	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 
@@ -215,6 +217,7 @@ func problemOf(err error) problem {
 		{gate.ErrTooCostly, problemTooCostly},
 		{gate.ErrBadCursor, problemCursor},
 		{gate.ErrMethod, problemMethod},
+		{gate.ErrNoTransactions, problemNoTransactions},
 		{gate.ErrUnavailable, problemUnavailable},
 		{context.Canceled, problemUnavailable},
 		{context.DeadlineExceeded, problemUnavailable},

@@ -62,7 +62,7 @@ func (db *DB) backup(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := db.client.StartSession(options.Session().SetSnapshot(true).SetSnapshotTime(at.time))
+	s, err := db.sessionAt(at)
 	if err != nil {
 		return clean(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 
 	"vitrine/store"
 	"vitrine/store/events"
@@ -51,19 +53,33 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := opt.client()
-	if o.Validate() != nil {
-		return nil, ErrURI
+	db := &DB{opt: opt, turn: make(chan struct{}, 1)}
+	if err := db.dial(opt.client()); err != nil {
+		return nil, err
 	}
-	client, err := driver.Connect(o)
-	if err != nil {
-		return nil, ErrURI
-	}
-	db := &DB{opt: opt, client: client, data: client.Database(opt.Database), turn: make(chan struct{}, 1)}
 	if db.server, err = inspect(ctx, db.data); err != nil {
 		return nil, errors.Join(err, db.disconnect())
 	}
-	return db, nil
+	if !db.alone() {
+		return db, nil
+	}
+	// Such a server knows no retries and no majority to read from.
+	if err := db.disconnect(); err != nil {
+		return nil, err
+	}
+	return db, db.dial(opt.client().SetRetryWrites(false).SetReadConcern(readconcern.Local()))
+}
+
+func (db *DB) dial(o *options.ClientOptions) error {
+	if o.Validate() != nil {
+		return ErrURI
+	}
+	client, err := driver.Connect(o)
+	if err != nil {
+		return ErrURI
+	}
+	db.client, db.data = client, client.Database(db.opt.Database)
+	return nil
 }
 
 func (db *DB) prepare(ctx context.Context) error {
@@ -72,6 +88,12 @@ func (db *DB) prepare(ctx context.Context) error {
 	}
 	if err := db.makeSchema(ctx); err != nil {
 		return err
+	}
+	if db.alone() {
+		db.opt.Logger.WarnContext(ctx, "the MongoDB server is standalone: transaction Bundles are refused, and one process may serve")
+		if err := db.undo(ctx); err != nil {
+			return err
+		}
 	}
 	var err error
 	if db.salt, err = db.readSalt(ctx); err != nil {
@@ -119,9 +141,6 @@ func (db *DB) collection(name string) *driver.Collection { return db.data.Collec
 func (db *DB) Describe() string {
 	return fmt.Sprintf("MongoDB %s, %s", db.server.version, db.server.topology)
 }
-
-// Transactions reports whether several resources can be written as one.
-func (db *DB) Transactions() bool { return db.server.topology != standalone }
 
 // life counts what is under way, so that Close can wait for it.
 type life struct {

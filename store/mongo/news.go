@@ -122,11 +122,14 @@ func (n *news) run() {
 func (n *news) enquire() (moment, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), n.db.opt.Timeout) //nolint:forbidigo // it serves many requests
 	defer cancel()
-	at, err := n.time(ctx)
-	if err != nil {
-		return moment{}, clean(err)
+	var at moment
+	var err error
+	if !n.db.alone() {
+		if at.time, err = n.time(ctx); err != nil {
+			return moment{}, clean(err)
+		}
 	}
-	s, err := n.db.client.StartSession(options.Session().SetSnapshot(true).SetSnapshotTime(at))
+	s, err := n.db.sessionAt(at)
 	if err != nil {
 		return moment{}, clean(err)
 	}
@@ -147,7 +150,8 @@ func (n *news) enquire() (moment, error) {
 	if err := n.db.classes.load(ctx, n.db, lock.Classes); err != nil {
 		return moment{}, err
 	}
-	return moment{time: at, commit: uint64(lock.At)}, nil //nolint:gosec // it counts
+	at.commit = uint64(lock.At) //nolint:gosec // it counts
+	return at, nil
 }
 
 func (n *news) time(ctx context.Context) (bson.Timestamp, error) {

@@ -121,6 +121,11 @@ func (x *tx) flush(in context.Context) error {
 }
 
 func (x *tx) apply(in context.Context, c changes) error {
+	if x.db.alone() {
+		if err := x.note(in, c); err != nil {
+			return err
+		}
+	}
 	for _, coll := range []string{collVersions, collFull, collBasic} {
 		if len(c[coll]) == 0 {
 			continue

@@ -92,6 +92,7 @@ func indexes() map[string][]bson.D {
 		collEpochs:   {{{Key: "at", Value: 1}}},
 		collClasses:  nil,
 		collMeta:     nil,
+		collUndo:     nil,
 	}
 }
 

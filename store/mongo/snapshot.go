@@ -56,12 +56,20 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 		db.life.leave()
 		return nil, err
 	}
-	s, err := db.client.StartSession(options.Session().SetSnapshot(true).SetSnapshotTime(at.time))
+	s, err := db.sessionAt(at)
 	if err != nil {
 		db.life.leave()
 		return nil, clean(err)
 	}
 	return &snapshot{view: view{db: db, sess: s}, at: at}, nil
+}
+
+// sessionAt reads as things were at a moment.
+func (db *DB) sessionAt(at moment) (*driver.Session, error) {
+	if db.alone() {
+		return db.client.StartSession()
+	}
+	return db.client.StartSession(options.Session().SetSnapshot(true).SetSnapshotTime(at.time))
 }
 
 // Epoch says when the facts under key last changed before this snapshot.

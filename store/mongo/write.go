@@ -43,6 +43,9 @@ func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
 		return err
 	}
 	defer func() { <-db.turn }()
+	if db.alone() {
+		return db.attemptAlone(ctx, do)
+	}
 	wait := leastWait
 	for range attempts {
 		err := db.attempt(ctx, do)
@@ -156,6 +159,7 @@ type tx struct {
 	touched         map[string]bool
 	records         [][]byte
 	wrote           bool
+	steps           int   // noted, where there are no transactions
 	failed          error // a write that was half done: nothing may be kept
 	over            bool
 }
