@@ -173,7 +173,7 @@ func TestScanBudget(t *testing.T) {
 	for i := range 6 {
 		p := small("o"+strconv.Itoa(i), "1")
 		if i > 3 {
-			p.Patients = []string{"p2"}
+			p.Patients, p.Labels = []string{"p2"}, []string{"another's"}
 		}
 		put(t, db, p)
 	}
@@ -186,7 +186,7 @@ func TestScanBudget(t *testing.T) {
 	if _, err := s.Search(t.Context(), consent.Everything(), observations(), count); !errors.Is(err, store.ErrTooCostly) {
 		t.Errorf("six rows: got %v, want %v", err, store.ErrTooCostly)
 	}
-	p1 := consent.Everything().Where(func(r consent.Row) bool { return r.Patients[0] == "p1" })
+	p1 := consent.Everything().Where(func(r consent.Row) bool { return len(r.Labels) == 0 })
 	if page, err := s.Search(t.Context(), p1, observations(), count); err != nil || page.Total != 4 {
 		t.Errorf("four of six rows: got %d, %v, want 4", page.Total, err)
 	}
