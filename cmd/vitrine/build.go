@@ -69,7 +69,9 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 		InFlight:   cfg.InFlight,
 		Rate:       cfg.Rate,
 		Burst:      cfg.Burst,
-		Log:        log,
+
+		AbsenceGrid: cfg.absenceGrid(),
+		Log:         log,
 	}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, door, verifier)
 	if err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ type settings struct {
 	InFlight    int           `name:"client-in-flight" help:"Most requests of one client served at once." default:"256"`
 	Rate        float64       `name:"client-rate" help:"Requests a second one client may make on average; 0 sets no limit." default:"0"`
 	Burst       int           `name:"client-burst" help:"Requests one client may make at once above its rate." default:"100"`
+	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples a 404 leaves, so that its time tells nothing; it should be longer than a look at the store. Default: 1ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
 	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
 
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
@@ -84,6 +85,26 @@ func (c *settings) check() error {
 		return err
 	}
 	return c.database.check()
+}
+
+// The steps of answers of absence where none is chosen. Between a row that is
+// hidden and one that is not there lies a look at the facts of its owner: some
+// microseconds here, some round trips there.
+const (
+	gridEmbedded = time.Millisecond
+	gridMongo    = 25 * time.Millisecond
+)
+
+// absenceGrid is the step chosen, or that of the store.
+func (c *settings) absenceGrid() time.Duration {
+	switch {
+	case c.AbsenceGrid > 0:
+		return c.AbsenceGrid
+	case !c.Store.embedded():
+		return gridMongo
+	default:
+		return gridEmbedded
+	}
 }
 
 func loopback(host string) bool {

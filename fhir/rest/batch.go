@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -120,6 +121,7 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		err = gate.ErrUnavailable
 	}
 	if err != nil {
+		outer.absent = outer.absent || errors.Is(err, gate.ErrNotFound)
 		return s.appendFailure(dst, err, e.index)
 	}
 	return s.appendAnswer(dst, &a)

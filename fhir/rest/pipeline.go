@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -42,6 +43,7 @@ type exchange struct {
 	problem string
 	fault   error
 	cut     bool // the client did not wait for the answer
+	absent  bool // an entry was not found
 	browser bool // a page asks, or may
 	// values hold the header values of the answer, as far as there is room.
 	values [4]string
@@ -65,12 +67,31 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		ctx := c.Request.Context()
 		x := s.open(row, c)
 		defer s.close(ctx, c.Writer, x)
+		began := time.Now() //nolint:forbidigo // how long it takes, not when it was
 		a, err := s.phases(ctx, c.Writer, c.Request, x)
+		if x.absent || errors.Is(err, gate.ErrNotFound) {
+			s.hold(ctx, began)
+		}
 		if err != nil {
 			s.fail(c.Writer, x, err)
 			return
 		}
 		s.respond(c.Writer, x, a)
+	}
+}
+
+// hold keeps an answer of absence back until the next step of its grid, so that
+// what it took to find out does not tell whether there was something to hide:
+// one look, or the owner's restrictions as well.
+func (s *Server) hold(ctx context.Context, began time.Time) {
+	if s.cfg.AbsenceGrid <= 0 {
+		return
+	}
+	wait := time.NewTimer(s.cfg.AbsenceGrid - time.Since(began)%s.cfg.AbsenceGrid)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -57,6 +57,9 @@ type Config struct {
 	// Burst how many at once. A zero Rate sets no limit.
 	Rate  float64
 	Burst int
+	// AbsenceGrid is the step at whose multiples, counted from the request, an
+	// answer leaves that says that something is not there; zero sets none.
+	AbsenceGrid time.Duration
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 	// Log receives one event per request; nil discards them.
