@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"vitrine/store/embedded"
+	"vitrine/store/mongo"
 )
 
 // backupCommand copies the store of a data directory.
@@ -26,26 +27,24 @@ directory, that server makes the copy (through the socket admin.sock in the data
 The signing key and the server's identity are not in a backup: a server restored from one makes its own, and tokens
 made before count for nothing there. A backup holds the whole record: guard it like the data directory.
 
-A store in MongoDB is backed up with MongoDB's own means: snapshots of all members, or mongodump with --oplog.
+With --store the copy is made of the database, by this program and while servers run; it is restored into a database.
+A large store is better backed up with MongoDB's own means: snapshots of the members' disks, or mongodump --oplog.
 
   vitrine backup --data ./vitrine-data --out /backups/2026-11-22
   vitrine restore --from /backups/2026-11-22 --data ./restored`
 }
-
-// errBackupElsewhere: nothing here copies a database better than its own tools.
-var errBackupElsewhere = errors.New("a store in MongoDB is backed up with MongoDB's own means: snapshots of all members, or mongodump with --oplog")
 
 // Run makes the backup.
 func (c *backupCommand) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if !c.Store.embedded() {
-		return errBackupElsewhere
-	}
 	out, err := filepath.Abs(c.Out)
 	if err != nil {
 		return err
+	}
+	if !c.Store.embedded() {
+		return c.backupDatabase(ctx, out, s)
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, storeDirectory)); err != nil {
 		return fmt.Errorf("no store in %s", c.Data)
@@ -58,6 +57,19 @@ func (c *backupCommand) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	_, err = fmt.Fprintf(s.out, "backup of %s in %s\n", c.Data, out)
+	return err
+}
+
+// backupDatabase copies a store in MongoDB, whoever uses it.
+func (c *backupCommand) backupDatabase(ctx context.Context, out string, s streams) error {
+	db, err := openElsewhere(ctx, c.database, s.err, func(*mongo.Options) {})
+	if err != nil {
+		return err
+	}
+	if err := closing(db, db.Backup(ctx, out)); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	_, err = fmt.Fprintf(s.out, "backup of %s in %s\n", c.Store, out)
 	return err
 }
 

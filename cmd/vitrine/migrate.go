@@ -103,7 +103,11 @@ func (p storePlace) remote() bool { return strings.Contains(string(p), "://") }
 // open opens one side of a copy. What is copied from must be there.
 func (p storePlace) open(ctx context.Context, c connection, flag string, logs io.Writer) (copyable, error) {
 	if p.remote() {
-		return openToCopy(ctx, database{Store: storeName(p), connection: c}, flag, logs)
+		db, err := openElsewhere(ctx, database{Store: storeName(p), connection: c}, logs, func(o *mongo.Options) { o.Copying = true })
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", flag, err)
+		}
+		return db, nil
 	}
 	dir := filepath.Join(string(p), storeDirectory)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) && flag == "--from" {
@@ -121,27 +125,6 @@ func (p storePlace) open(ctx context.Context, c connection, flag string, logs io
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: open store in %s (is a server running on it?): %w", flag, string(p), err)
-	}
-	return db, nil
-}
-
-// openToCopy opens a store in MongoDB.
-func openToCopy(ctx context.Context, d database, flag string, logs io.Writer) (copyable, error) {
-	cfg := settings{database: d}
-	if err := d.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	tools, err := buildTools("")
-	if err != nil {
-		return nil, err
-	}
-	h := &House{cfg: cfg, log: cfg.quiet(logs)}
-	if err := h.openMongo(ctx, tools, func(o *mongo.Options) {}); err != nil {
-		return nil, fmt.Errorf("%s: %w", flag, err)
-	}
-	db, ok := h.store.(copyable)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("%s: this kind of store cannot be copied", flag), h.Close())
 	}
 	return db, nil
 }

@@ -18,7 +18,7 @@ import (
 // openStore opens the store that --store names.
 func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	if !h.cfg.Store.embedded() {
-		return h.openMongo(ctx, tools, func(*mongo.Options) {})
+		return h.openMongo(ctx, tools)
 	}
 	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
 		Indexer:     tools.Indexer,
@@ -39,47 +39,62 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	return nil
 }
 
-// openMongo waits for the database, says which it is and opens the store there,
-// with whatever choose changes.
-func (h *House) openMongo(ctx context.Context, tools gate.Tools, choose func(*mongo.Options)) error {
-	opt, err := h.cfg.options(h.log)
+// openMongo opens the store in the database.
+func (h *House) openMongo(ctx context.Context, tools gate.Tools) error {
+	db, err := h.cfg.open(ctx, tools, h.log, func(o *mongo.Options) { o.ScanBudget = h.cfg.ScanBudget })
 	if err != nil {
 		return err
-	}
-	opt.Indexer, opt.Definitions, opt.ScanBudget = tools.Indexer, tools.Definitions, h.cfg.ScanBudget
-	choose(&opt)
-	if h.cfg.exposed() {
-		h.log.WarnContext(ctx, "records cross the network to MongoDB in the clear; use TLS (--store-ca)")
-	}
-	var report mongo.Report
-	err = h.patience().wait(ctx, func(ctx context.Context) error {
-		var err error
-		report, err = mongo.Check(ctx, opt)
-		return mongo.Explain(err)
-	})
-	if err != nil {
-		return h.cfg.advice(err)
-	}
-	h.describe(ctx, report)
-	db, err := mongo.Open(ctx, opt)
-	if err != nil {
-		return h.cfg.advice(mongo.Explain(err), report.Problems...)
 	}
 	h.store = db
 	h.closers = append(h.closers, db.Close)
 	return nil
 }
 
-// describe logs which database it is.
-func (h *House) describe(ctx context.Context, r mongo.Report) {
-	h.log.InfoContext(ctx, "store", "kind", "mongodb", "server", r.Server, "topology", r.Topology, "database", r.Database, "schema", r.Schema)
-	if r.Topology == standalone {
-		h.log.WarnContext(ctx, "this MongoDB is standalone and has no transactions: transaction Bundles are refused; run it as a replica set, of one member at least")
+// openElsewhere opens a store in MongoDB for a verb that is no server.
+func openElsewhere(ctx context.Context, d database, logs io.Writer, choose func(*mongo.Options)) (*mongo.DB, error) {
+	if err := d.check(); err != nil {
+		return nil, err
 	}
+	tools, err := buildTools("") // nothing is asked of it
+	if err != nil {
+		return nil, err
+	}
+	return d.open(ctx, tools, d.quiet(logs), choose)
 }
 
-// standalone is what a Report says of a server without transactions.
-const standalone = "standalone"
+// open waits for the database, says which it is and opens the store there, with
+// whatever choose changes.
+func (d *database) open(ctx context.Context, tools gate.Tools, log *slog.Logger, choose func(*mongo.Options)) (*mongo.DB, error) {
+	opt, err := d.options(log)
+	if err != nil {
+		return nil, err
+	}
+	opt.Indexer, opt.Definitions = tools.Indexer, tools.Definitions
+	choose(&opt)
+	if d.exposed() {
+		log.WarnContext(ctx, "records cross the network to MongoDB in the clear; use TLS (--store-ca)")
+	}
+	var report mongo.Report
+	err = d.patience(log).wait(ctx, func(ctx context.Context) error {
+		var err error
+		report, err = mongo.Check(ctx, opt)
+		return mongo.Explain(err)
+	})
+	if err != nil {
+		return nil, d.advice(err)
+	}
+	describe(ctx, log, report)
+	db, err := mongo.Open(ctx, opt)
+	if err != nil {
+		return nil, d.advice(mongo.Explain(err))
+	}
+	return db, nil
+}
+
+// describe logs which database it is.
+func describe(ctx context.Context, log *slog.Logger, r mongo.Report) {
+	log.InfoContext(ctx, "store", "kind", "mongodb", "server", r.Server, "topology", r.Topology, "database", r.Database, "schema", r.Schema)
+}
 
 // patience is how long to wait for a database.
 type patience struct {
@@ -88,8 +103,8 @@ type patience struct {
 	most, attempt, pause time.Duration
 }
 
-func (h *House) patience() patience {
-	return patience{log: h.log, most: h.cfg.StoreWait, attempt: 5 * time.Second, pause: time.Second}
+func (d *database) patience(log *slog.Logger) patience {
+	return patience{log: log, most: d.StoreWait, attempt: 5 * time.Second, pause: time.Second}
 }
 
 // wait tries until the database answers, whatever it says. It gives up when it
@@ -117,7 +132,7 @@ func (p patience) wait(ctx context.Context, try func(context.Context) error) err
 
 // advice says in one sentence what to do about a database that cannot be used.
 // It never repeats the words of the driver.
-func (d *database) advice(err error, problems ...string) error {
+func (d *database) advice(err error) error {
 	at := "MongoDB"
 	if u, err := cutURI(string(d.Store)); err == nil {
 		at += " at " + strings.Join(u.hosts, ", ")
@@ -137,17 +152,17 @@ func (d *database) advice(err error, problems ...string) error {
 		return fmt.Errorf("%s does not take the user or its password: see --store-username, --store-password-file (or %s), and authSource in --store", at, envStorePassword)
 	case errors.Is(err, mongo.ErrRights):
 		return fmt.Errorf("%s does not let this user do what a store needs: give --store-username if there was none, else grant the user the role readWrite on the database", at)
-	case len(problems) > 0:
-		return fmt.Errorf("this version does not serve the store in %s: %s", at, strings.Join(problems, "; "))
+	case errors.Is(err, mongo.ErrUnknown):
+		return fmt.Errorf(`the store in %s cannot be used: see the log of MongoDB, and "vitrine store check" with the same settings`, at)
 	default:
-		return fmt.Errorf(`the store in %s cannot be used: "vitrine store check" with the same settings says more`, at)
+		return fmt.Errorf("the store in %s cannot be used: %w", at, err)
 	}
 }
 
 // quiet is the log of a verb that is no server: only what its user must know
 // about a database.
-func (c *settings) quiet(w io.Writer) *slog.Logger {
-	if c.Store.embedded() {
+func (d *database) quiet(w io.Writer) *slog.Logger {
+	if d.Store.embedded() {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))

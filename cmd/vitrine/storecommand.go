@@ -44,8 +44,7 @@ func (c *storeInitCommand) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	if err := mongo.Init(ctx, opt); err != nil {
-		report, _ := mongo.Check(ctx, opt) //nolint:errcheck // only for what it can add
-		return c.advice(mongo.Explain(err), report.Problems...)
+		return c.advice(mongo.Explain(err))
 	}
 	return c.print(ctx, opt, s.out)
 }
@@ -96,9 +95,6 @@ func (d *database) print(ctx context.Context, opt mongo.Options, out io.Writer) 
 	_, err = fmt.Fprintf(out, "server    MongoDB %s\ntopology  %s\ndatabase  %s\nschema    %s\n", r.Server, r.Topology, r.Database, r.Schema)
 	if err != nil {
 		return err
-	}
-	if r.Topology == standalone {
-		_, _ = fmt.Fprintln(out, "note      a standalone server has no transactions: transaction Bundles are refused")
 	}
 	for _, p := range r.Problems {
 		_, _ = fmt.Fprintln(out, "problem   "+p)

@@ -95,6 +95,9 @@ func (db *DB) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := db.checkWhole(ctx); err != nil {
+		return err
+	}
 	var err error
 	if db.salt, err = db.readSalt(ctx); err != nil {
 		return err

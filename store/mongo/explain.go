@@ -28,6 +28,8 @@ var (
 	ErrCredentials = errors.New("MongoDB does not take the credentials")
 	// ErrRights: the user is known and may not do what a store needs.
 	ErrRights = errors.New("the MongoDB user lacks rights")
+	// ErrUnknown: MongoDB refuses for a reason that only its own log tells.
+	ErrUnknown = errors.New("MongoDB refuses")
 )
 
 // CheckURI reports ErrURI for a URI that can never be used. It asks no server,
@@ -50,25 +52,40 @@ const (
 	codeAtlasError           = 8000
 )
 
-// Explain names the reason for which a database cannot be used; what is none of
-// them stays as it is.
+// Explain names the reason for which a database cannot be used. What the store
+// itself says stays as it is.
 func Explain(err error) error {
 	var refused mongo.CommandError
+	var cleaned *failure
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &refused):
-		return explainCode(refused, err)
+	case errors.As(err, &cleaned):
+		return explainFailure(cleaned)
 	case untrusted(err):
 		return ErrCertificate
+	case errors.As(err, &refused) && !mongo.IsTimeout(refused) && !mongo.IsNetworkError(refused):
+		return explainCode(refused.Code)
 	case mongo.IsTimeout(err), mongo.IsNetworkError(err), errors.Is(err, context.DeadlineExceeded), isNet(err):
 		return ErrUnreachable
 	}
 	var selection topology.ServerSelectionError
-	if errors.As(err, &selection) {
+	var server mongo.ServerError
+	switch {
+	case errors.As(err, &selection):
 		return ErrUnreachable
+	case errors.As(err, &server):
+		return ErrUnknown
 	}
 	return err
+}
+
+// explainFailure names the reason of what was made fit to be told before.
+func explainFailure(f *failure) error {
+	if f.network {
+		return ErrUnreachable
+	}
+	return explainCode(int32(f.code)) //nolint:gosec // a code of the server
 }
 
 // reason is what is told of a failure to open a store.
@@ -82,17 +99,15 @@ func reason(err error) error {
 	return clean(err)
 }
 
-func explainCode(refused mongo.CommandError, err error) error {
-	switch refused.Code {
+func explainCode(code int32) error {
+	switch code {
 	case codeUserNotFound, codeAuthenticationFailed, codeAtlasError:
 		return ErrCredentials
 	case codeUnauthorized:
 		return ErrRights
+	default:
+		return ErrUnknown
 	}
-	if mongo.IsTimeout(refused) || mongo.IsNetworkError(refused) {
-		return ErrUnreachable
-	}
-	return err
 }
 
 func isNet(err error) bool {

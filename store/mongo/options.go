@@ -41,6 +41,8 @@ type Options struct {
 	// Timeout bounds one operation of the database when the request allows more;
 	// default 30 seconds.
 	Timeout time.Duration
+	// Copying opens also a store into which a copy is not finished.
+	Copying bool
 	// Dialer, when set, makes the connections.
 	Dialer options.ContextDialer
 	// Logger gets the events of the store; default none.
