@@ -8,6 +8,7 @@
 // bits, the row's own sequence in the low 36. Postings are ordered by that
 // number, so what belongs to one patient lies together in every list, and a
 // walk seeks from patient to patient of the universe without reading what lies
-// between. keys.go has the layout, plan.go what leads a walk, and ordered.go the
-// other way through a type, in the order of one sort key.
+// between. keys.go has the layout, plan.go what leads a walk, ordered.go the
+// other way through a type, in the order of one sort key, and tidy.go how a store
+// at rest comes to have each patient's rows in one place.
 package embedded
