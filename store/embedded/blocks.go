@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
+	"vitrine/store/events"
 )
 
 // What is kept of events comes in blocks: the postings of one value, one patient
@@ -85,7 +86,7 @@ func (b *block) leap(n number) {
 }
 
 // add makes the keys of an event with its number.
-func (r *shelfRows) add(i *eventIndex, t typeNumber, one *shelved, n number) {
+func (r *shelfRows) add(i *events.Index, t typeNumber, one *shelved, n number) {
 	r.row(n, one)
 	r.key = prefixEventID(r.key[:0], one.id)
 	r.key = appendNumber(r.key, 0)
@@ -99,7 +100,7 @@ func (r *shelfRows) add(i *eventIndex, t typeNumber, one *shelved, n number) {
 	b.leap(n)
 	b.steps = append(b.steps, within)
 	for param, value := range one.postings.All() {
-		if !i.timed(param) {
+		if !i.Chronological(param) {
 			r.key = prefixValue(r.key[:0], consent.EditionFull, param, t, value)
 			r.post(n)
 		}

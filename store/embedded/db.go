@@ -17,6 +17,7 @@ import (
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/store"
+	"vitrine/store/events"
 )
 
 // DB is a store in a directory. It is safe for concurrent use.
@@ -34,9 +35,9 @@ type DB struct {
 	kept     *kept
 	log      auditLog
 	shelf    shelf
-	basics   sync.Map    // the numbers of types that may have basic editions
-	events   *eventIndex // nil without an indexer
-	salt     []byte      // for drawOrdinal
+	basics   sync.Map      // the numbers of types that may have basic editions
+	events   *events.Index // nil without an indexer
+	salt     []byte        // for drawOrdinal
 	figures  figures
 
 	stop context.CancelFunc
@@ -103,7 +104,7 @@ func (db *DB) prepare() error {
 		return err
 	}
 	if db.opt.Indexer != nil {
-		if db.events, err = newEventIndex(db.opt.Indexer, db.opt.Definitions); err != nil {
+		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions); err != nil {
 			return err
 		}
 	}

@@ -115,7 +115,7 @@ func TestTimelineIsThePostings(t *testing.T) {
 	const types = 9
 	db := openIn(t, filepath.Join(t.TempDir(), "store"), options(t))
 	rapid.Check(t, func(t *rapid.T) {
-		param := rapid.SampledFrom([]search.Param{search.ParamLastUpdated, db.events.date}).Draw(t, "parameter")
+		param := rapid.SampledFrom([]search.Param{search.ParamLastUpdated, db.events.Date()}).Draw(t, "parameter")
 		var keys []string
 		for _, one := range drawShelved(t, db, types) {
 			keys = append(keys, string(appendNumber(prefixValue(nil, consent.EditionFull, param, types, timeValue(param, one.recorded)), one.n)))

@@ -17,6 +17,7 @@ import (
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
+	"vitrine/store/events"
 )
 
 const (
@@ -46,7 +47,7 @@ type shelf struct {
 	mu sync.Mutex // one chunk at a time
 	at atomic.Uint64
 	// Working memory of the one at work.
-	postings *eventPostings
+	postings *events.Maker
 	entries  search.Entries
 	round    unpacked
 	rows     shelfRows
@@ -55,7 +56,7 @@ type shelf struct {
 func (s *shelf) open(db *DB) error {
 	s.db = db
 	if db.events != nil {
-		s.postings = newEventPostings(db.events)
+		s.postings = db.events.NewMaker()
 	}
 	v, closer, err := db.eng.Get([]byte(metaAudited))
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -221,7 +222,7 @@ func (s *shelf) prepare(at placed, raw []byte) (shelved, error) {
 	}
 	one := shelved{at: at, id: ev.ID, patient: ev.Patient, recorded: ev.Recorded}
 	s.entries.Reset()
-	if err := s.postings.of(&s.entries, &ev); err != nil {
+	if err := s.postings.Postings(&s.entries, &ev); err != nil {
 		return shelved{}, err
 	}
 	one.postings = s.entries.AppendBinary(make([]byte, 0, 512))
@@ -274,7 +275,7 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 
 // fill makes the keys of the events: the id, the row of both editions, the
 // postings of the full one. Ids are drawn by the server and not looked up.
-func (r *shelfRows) fill(i *eventIndex, x *tx, events []shelved) error {
+func (r *shelfRows) fill(i *events.Index, x *tx, events []shelved) error {
 	t, err := x.typeFor(typeAuditEvent)
 	if err != nil {
 		return err

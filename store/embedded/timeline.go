@@ -31,7 +31,7 @@ type postings interface {
 // postingsOf are the postings of one parameter of a type between two keys. The
 // times of events are kept in another form, and look like postings from here.
 func (v *view) postingsOf(e consent.Edition, t typeNumber, p search.Param, lower, upper []byte) (postings, error) {
-	if n, ok := v.typeNumber(typeAuditEvent); ok && n == t && e == consent.EditionFull && v.db.events != nil && v.db.events.timed(p) {
+	if n, ok := v.typeNumber(typeAuditEvent); ok && n == t && e == consent.EditionFull && v.db.events != nil && v.db.events.Chronological(p) {
 		return newTimeline(v.src, t, p, lower, upper)
 	}
 	return v.src.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})

@@ -24,7 +24,7 @@ type walk struct {
 	rows    rows
 	own     *owners
 	known   names
-	events  *eventPostings // makes the entries of events, once it is asked to
+	events  *eventEntries // makes the entries of events, once it is asked to
 	budget  *int
 	steps   int
 	later   int // rows to look at before a plan is made

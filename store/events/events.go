@@ -59,7 +59,11 @@ func New(x *search.Indexer, d *r4.Definitions) (*Index, error) {
 	return i, nil
 }
 
-// Chronological reports whether a parameter says when the event was recorded.
+// Date is AuditEvent's parameter date.
+func (i *Index) Date() search.Param { return i.date }
+
+// Chronological reports whether a parameter says when the event was recorded. A
+// store may file such entries in a form of its own.
 func (i *Index) Chronological(p search.Param) bool {
 	return p == i.date || p == search.ParamLastUpdated
 }
@@ -114,7 +118,7 @@ func (i *Index) Lead(e consent.Edition, m search.Match) (search.Match, bool) {
 	}
 	switch m.Op {
 	case search.OpEqual:
-		return m, i.posted(m.Param, m.Key)
+		return m, i.posted(m.Param, m.Key) && !i.Chronological(m.Param)
 	case search.OpRange:
 		return m, i.Chronological(m.Param)
 	case search.OpPrefix:

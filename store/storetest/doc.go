@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"receipts", testReceipts},
 		{"audit events", testAuditEvents},
 		{"audit events of a write", testAuditWithWrite},
+		{"audit events by every entry", testEveryEntry},
 		{"one's own audit events while more come", testOwnEvents},
 		{"backup", testBackup},
 		{"a copy is the same store", func(t *testing.T, st store.Store) { testCopy(t, st, open(t)) }},
