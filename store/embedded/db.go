@@ -32,6 +32,7 @@ type DB struct {
 	several  map[several]bool // known to be marked; under turn
 	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]
 	epochs   epochs
+	sharing  sharing
 	kept     *kept
 	log      auditLog
 	shelf    shelf
@@ -123,7 +124,7 @@ func (db *DB) Close() error {
 	db.stop()
 	db.log.close()
 	db.work.Wait()
-	return db.eng.Close()
+	return errors.Join(db.sharing.rest(), db.eng.Close())
 }
 
 var errSchema = errors.New("not a store of this version")

@@ -49,6 +49,7 @@ type shelf struct {
 	// Working memory of the one at work.
 	postings *events.Maker
 	entries  search.Entries
+	encoded  []byte // of the events of a chunk
 	round    unpacked
 	rows     shelfRows
 }
@@ -85,7 +86,7 @@ func (s *shelf) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case began := <-tick.C:
-			if err := s.work(ctx, began); err != nil {
+			if err := errors.Join(s.work(ctx, began), s.db.sharing.rest()); err != nil {
 				s.complain(ctx)
 			}
 		}
@@ -173,7 +174,7 @@ func (s *shelf) read(from, target uint64) (all []shelved, to uint64, err error) 
 	if err != nil {
 		return nil, 0, err
 	}
-	to = target
+	to, s.encoded = target, s.encoded[:0]
 	all = make([]shelved, 0, min(target-from+1, chunk+roundMost))
 	live := it.SeekLT(keyAudit(nil, from+1)) // the round that holds it begins there or before
 	if !live {
@@ -225,7 +226,9 @@ func (s *shelf) prepare(at placed, raw []byte) (shelved, error) {
 	if err := s.postings.Postings(&s.entries, &ev); err != nil {
 		return shelved{}, err
 	}
-	one.postings = s.entries.AppendBinary(make([]byte, 0, 512))
+	start := len(s.encoded)
+	s.encoded = s.entries.AppendBinary(s.encoded)
+	one.postings = s.encoded[start:]
 	return one, nil
 }
 

@@ -28,11 +28,10 @@ type view struct {
 
 type snapshot struct {
 	view
-	eng *pebble.Snapshot
+	shared *shared // nil once it is closed
 }
 
-// Snapshot opens a view of what has been written so far. The number of commits
-// is taken first; see epochs.
+// Snapshot opens a view of what has been written so far.
 func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -40,9 +39,8 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	if err := db.life.enter(); err != nil {
 		return nil, err
 	}
-	commit := db.epochs.commits.Load()
-	s := &snapshot{eng: db.eng.NewSnapshot()}
-	s.view = view{db: db, src: s.eng, kept: db.kept, commit: commit}
+	s := &snapshot{shared: db.share()}
+	s.view = view{db: db, src: s.shared, kept: db.kept, commit: s.shared.state.commit}
 	db.figures.snapshots.Add(1)
 	return s, nil
 }
@@ -54,13 +52,13 @@ func (s *snapshot) Epoch(key string) (epoch uint64, ok bool) {
 
 // Close gives the view back. A second call does nothing.
 func (s *snapshot) Close() error {
-	if s.eng == nil {
+	if s.shared == nil {
 		return nil
 	}
 	defer s.db.life.leave()
-	eng := s.eng
-	s.eng, s.src, s.kept = nil, closedSource{}, nil
-	return eng.Close()
+	one := s.shared
+	s.shared, s.src, s.kept = nil, closedSource{}, nil
+	return s.db.sharing.leave(one)
 }
 
 // closedSource is what is left of a view that was closed.
