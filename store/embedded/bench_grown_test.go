@@ -25,13 +25,14 @@ import (
 //
 // Random asks about any of the 10^4, whose rows are several times the size of the
 // block cache, and most of what a page reads it must fetch: misses is how many
-// blocks of 16 KB. There it is 1.4 when a page sorts the patient's rows, 1.6 when
-// it also takes a quarter of them, 1.7 when it only takes that quarter, and 1.6 to
-// 2.0 when it is the first fifty as they lie, which is quickly done when warm. A
-// block costs some 13 µs: 6 to unpack, 3 to clear the memory it goes to, 3 to read
-// it from the system's own cache, 2 to enter it in ours. The first random one also
-// fills the cache with memory that is new to the process, for a third more; the
-// last asks the same of a full one.
+// blocks of 16 KB. There it is 1.4 to 1.6 when a page sorts the patient's rows,
+// 1.6 to 1.8 when it sorts a quarter of them, 1.7 to 2.2 when it takes that
+// quarter as it lies, and 1.7 to 2.5 when it takes the first fifty, which is
+// quickly done when warm; the more, the busier the machine. A block costs 13 µs at
+// best: 6 to unpack, 3 to clear the memory it goes to, 3 to read it from the
+// system's own cache, 2 to enter it in ours. The first random one also fills the
+// cache with memory that is new to the process, for a third more; the last asks
+// the same of a full one. Where the system has to ask the disk, the disk decides.
 //
 // It takes minutes to fill the stores: -short leaves it out.
 func BenchmarkGrown(b *testing.B) {
