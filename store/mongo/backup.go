@@ -111,7 +111,7 @@ func dumpError(err error) error {
 
 // writeFile makes a file that is on disk when it returns.
 func writeFile(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
 	}
@@ -129,7 +129,7 @@ func writeFile(path string, write func(io.Writer) error) error {
 // Restore puts a backup into a database that has no store yet. When it fails the
 // database is no store, and the next Restore needs another or an empty one.
 func Restore(ctx context.Context, dir string, opt Options) error {
-	text, err := os.ReadFile(filepath.Join(dir, manifestName))
+	text, err := os.ReadFile(filepath.Join(dir, manifestName)) //nolint:gosec // the operator names it
 	var m manifest
 	if err != nil || json.Unmarshal(text, &m) != nil {
 		return errManifest
@@ -141,7 +141,7 @@ func Restore(ctx context.Context, dir string, opt Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(db.restore(ctx, dir, m), db.disconnect())
+	return errors.Join(db.restore(ctx, dir, m), db.disconnect(ctx))
 }
 
 func (db *DB) restore(ctx context.Context, dir string, m manifest) error {
@@ -175,11 +175,11 @@ func (db *DB) restore(ctx context.Context, dir string, m manifest) error {
 // load puts the documents of a file into a collection. That of meta which makes
 // the store one is the last.
 func (db *DB) load(ctx context.Context, coll, path string) (count int, err error) {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the operator names it
 	if err != nil {
 		return 0, errManifest
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	r := bufio.NewReaderSize(f, 1<<20)
 	var batch []any
 	var last bson.Raw

@@ -36,7 +36,7 @@ func Init(ctx context.Context, opt Options) error {
 	if err == nil {
 		err = db.makeSchema(ctx)
 	}
-	return errors.Join(err, db.disconnect())
+	return errors.Join(err, db.disconnect(ctx))
 }
 
 // Check compares the collections and indexes of a store with what this version
@@ -48,7 +48,7 @@ func Check(ctx context.Context, opt Options) (Report, error) {
 	}
 	r := Report{Server: db.server.version, Topology: db.server.topology, Database: db.opt.Database}
 	err = db.check(ctx, &r)
-	return r, errors.Join(err, db.disconnect())
+	return r, errors.Join(err, db.disconnect(ctx))
 }
 
 func (db *DB) check(ctx context.Context, r *Report) error {

@@ -41,7 +41,7 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 		return nil, err
 	}
 	if err := db.prepare(ctx); err != nil {
-		return nil, errors.Join(err, db.disconnect())
+		return nil, errors.Join(err, db.disconnect(ctx))
 	}
 	db.work.Go(db.log.run)
 	return db, nil
@@ -58,13 +58,13 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 		return nil, err
 	}
 	if db.server, err = inspect(ctx, db.data); err != nil {
-		return nil, errors.Join(err, db.disconnect())
+		return nil, errors.Join(err, db.disconnect(ctx))
 	}
 	if !db.alone() {
 		return db, nil
 	}
 	// Such a server knows no retries and no majority to read from.
-	if err := db.disconnect(); err != nil {
+	if err := db.disconnect(ctx); err != nil {
 		return nil, err
 	}
 	return db, db.dial(opt.client().SetRetryWrites(false).SetReadConcern(readconcern.Local()))
@@ -129,11 +129,11 @@ func (db *DB) Close() error {
 	}
 	db.log.close()
 	db.work.Wait()
-	return db.disconnect()
+	return db.disconnect(context.Background()) //nolint:forbidigo // the end of a store is nobody's request
 }
 
-func (db *DB) disconnect() error {
-	ctx, cancel := context.WithTimeout(context.Background(), db.opt.Timeout) //nolint:forbidigo // the end of a store is nobody's request
+func (db *DB) disconnect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), db.opt.Timeout)
 	defer cancel()
 	return clean(db.client.Disconnect(ctx))
 }
