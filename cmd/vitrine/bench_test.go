@@ -42,17 +42,19 @@ const turn = 20_000
 //	cpu-ratio  the bare handler's processor time over the server's, all of its
 //	           background work included; what other processes do changes it little
 //
-// What holds the server back, by a profile of 120,000 reads on two cores: a read
-// costs 60 to 75 us of processor, a bare answer 24 to 30. About 28 are the same
+// What holds the server back, by a profile of 220,000 reads on two cores: a read
+// costs 54 to 60 us of processor, a bare answer 25 to 28. About 28 are the same
 // in both: the client, net/http and the kernel's side of four system calls. Of
-// the rest the porch takes 11 (headers, one log line, the token's hash), the gate
-// 7 (caches, the decision, the record), the wait for the disk 11 (write and
+// the rest the porch takes 7 (headers, one log line, the token's hash), the gate
+// 4 (caches, the decision, the record), the wait for the disk 9 (write and
 // fdatasync of a shared round, waking who waits, and net/http's own reader that a
-// handler which waits brings to life), the shelf 4, flushes and compactions
-// behind log and shelf 5, collecting garbage 4. By the clock a read waits for
-// its round and the one before: 64 connections make rounds of about 28, so where
-// a sync takes a millisecond or more two cores are not kept busy, and the ratio
-// by the clock falls below that of processor time.
+// handler which waits brings to life), the shelf 2 to 3, collecting garbage 4.
+// Flushes and compactions behind log and shelf no longer show: a round is one key
+// and is compressed, and what is kept of events comes in blocks. By the clock a
+// read waits for its round and the one before: 64 connections make rounds of 17
+// to 30, so where a sync takes a millisecond or more, or other processes want the
+// cores, two of them are not kept busy, and the ratio by the clock, 0.40 to 0.45,
+// falls below that of processor time, 0.46 to 0.48.
 func BenchmarkReadAgainstBareGin(b *testing.B) {
 	h := newBenchHouse(b)
 	path, token := h.registered(b)
@@ -91,8 +93,8 @@ func BenchmarkConsentOnAgainstOff(b *testing.B) {
 
 // BenchmarkAuditOnAgainstOff reads from a server and from one whose store says
 // at once that a record is durable and throws it away. "ratio" is the rate with
-// the record of access over the rate without. A third of the processor time of a
-// read is the record's: the sync, the shelf, and what the engine does behind it.
+// the record of access over the rate without. A fifth of the processor time of a
+// read is the record's: the sync, waking who waits, and the shelf.
 func BenchmarkAuditOnAgainstOff(b *testing.B) {
 	on, off := newBenchHouse(b), newBenchHouse(b)
 	off.forget(b)
