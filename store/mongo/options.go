@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	driverevent "go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
@@ -47,6 +48,8 @@ type Options struct {
 	Dialer options.ContextDialer
 	// Logger gets the events of the store; default none.
 	Logger *slog.Logger
+	// monitor is told every command; for tests, which look at its plan.
+	monitor *driverevent.CommandMonitor
 }
 
 const (
@@ -114,6 +117,9 @@ func (o Options) client() *options.ClientOptions {
 	}
 	if o.Dialer != nil {
 		c.SetDialer(o.Dialer)
+	}
+	if o.monitor != nil {
+		c.SetMonitor(o.monitor)
 	}
 	return c
 }

@@ -1,0 +1,43 @@
+package mongo
+
+import (
+	"os"
+	"testing"
+
+	"vitrine/fhir/r4"
+	"vitrine/fhir/search"
+	"vitrine/store"
+	"vitrine/store/mongo/mongotest"
+	"vitrine/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(mongotest.Main(m)) }
+
+func testOptions(t testing.TB) Options {
+	t.Helper()
+	d, err := r4.Load()
+	if err != nil {
+		t.Fatalf("definitions: %v", err)
+	}
+	x, err := search.NewIndexer(d, "http://localhost/fhir")
+	if err != nil {
+		t.Fatalf("indexer: %v", err)
+	}
+	return Options{Indexer: x, Definitions: d}
+}
+
+func openFresh(t testing.TB, opt Options) *DB {
+	t.Helper()
+	opt.URI, opt.Database = mongotest.Server(t), mongotest.Database(t)
+	db, err := Open(t.Context(), opt)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func TestStore(t *testing.T) {
+	opt := testOptions(t)
+	storetest.Run(t, func(t *testing.T) store.Store { return openFresh(t, opt) })
+}
