@@ -104,10 +104,12 @@ func eventIDs(id string) (bson.D, bool) {
 type seeking struct {
 	*searching
 	conditions []bson.D
-	exact      bool // the conditions say all of the clauses
-	never      bool
-	maker      *events.Maker
-	encoded    search.Encoded
+	// index is the one that serves the conditions; nil for that of _id.
+	index   bson.D
+	exact   bool // the conditions say all of the clauses
+	never   bool
+	maker   *events.Maker
+	encoded search.Encoded
 }
 
 func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
@@ -121,13 +123,13 @@ func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
 	if s.v.db.events == nil {
 		return page, nil
 	}
-	k := seeking{searching: s, exact: true, maker: s.v.db.events.NewMaker()}
+	k := seeking{searching: s, index: byPlace(), exact: true, maker: s.v.db.events.NewMaker()}
 	if s.u.IsEverything() {
 		k.lead()
 	} else {
 		k.exact = len(s.q.Clauses) == 0
 		if ids, ok := s.u.Patients(); ok {
-			k.conditions = append(k.conditions, is("p", bson.D{{Key: "$in", Value: append([]string{}, ids...)}}))
+			k.of(ids)
 		}
 	}
 	if k.never {
@@ -137,6 +139,17 @@ func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
 		return k.inTime(ctx, descending)
 	}
 	return k.gathered(ctx)
+}
+
+// of confines the events to those of patients.
+func (k *seeking) of(ids []string) {
+	spread := make([][]byte, len(ids))
+	for i, id := range ids {
+		spread[i] = k.v.db.spreadOf(id)
+	}
+	k.index = bySpread()
+	k.never = len(ids) == 0
+	k.conditions = append(k.conditions, among("s", spread), among("p", ids))
 }
 
 // lead turns the clauses into conditions, as far as postings go.
@@ -174,6 +187,7 @@ func (k *seeking) leads(m search.Match) (f bson.D, all, ok bool) {
 		if !ok {
 			return nil, true, true
 		}
+		k.index = nil
 		return is("_id", bounds), true, true
 	}
 	lead, ok := k.v.db.events.Lead(consent.EditionFull, m)
@@ -181,6 +195,9 @@ func (k *seeking) leads(m search.Match) (f bson.D, all, ok bool) {
 		return nil, false, false
 	}
 	if lead.Op == search.OpEqual {
+		if k.index != nil {
+			k.index = byEntry()
+		}
 		return is("x", entry(lead.Param, lead.Key)), lead.Param == m.Param, true
 	}
 	low, high, ok := span(&lead)
@@ -278,7 +295,11 @@ func (k *seeking) count(ctx context.Context) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, bson.D{})), options.Count().SetLimit(int64(k.budget)+1))
+		o := options.Count().SetLimit(int64(k.budget) + 1)
+		if k.index != nil {
+			o.SetHint(k.index)
+		}
+		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, bson.D{})), o)
 		if err == nil && n > int64(k.budget) {
 			return 0, store.ErrTooCostly
 		}
@@ -358,6 +379,9 @@ func (k *seeking) each(ctx context.Context, after []byte, descending bool, use f
 	chunk := min(max(k.p.Limit+1, 100), mostRows)
 	o := options.Find().SetSort(is("n", direction)).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "r", Value: 1}}).
 		SetLimit(int64(chunk)).SetBatchSize(int32(chunk) + 1) //nolint:gosec // small
+	if k.index != nil {
+		o.SetHint(k.index)
+	}
 	for {
 		in, err := k.v.in(ctx)
 		if err != nil {

@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -33,17 +34,80 @@ func allOf(conditions []bson.D) bson.D {
 	return is("$and", conditions)
 }
 
-// clauses are the conditions of a query on the entries; never is true when one
-// of them holds for nothing.
-func clauses(all []search.Clause) (conditions []bson.D, never bool) {
+// condition is a clause of a query as a filter.
+type condition struct {
+	filter bson.D
+	// exact says that it names entries, whose documents the index has in the
+	// order of positions.
+	exact bool
+	// key is the value that it names, when it is one.
+	key []byte
+}
+
+// conditions are the clauses of a query; never is true when one of them holds
+// for nothing.
+func conditions(all []search.Clause) (conditions []condition, never bool) {
 	for _, c := range all {
-		f := clause(c.Any)
-		if f == nil {
+		f := condition{filter: clause(c.Any), exact: true}
+		if f.filter == nil {
 			return nil, true
+		}
+		for i := range c.Any {
+			f.exact = f.exact && c.Any[i].Op == search.OpEqual
+		}
+		if len(c.Any) == 1 {
+			f.key = c.Any[0].Key
 		}
 		conditions = append(conditions, f)
 	}
 	return conditions, false
+}
+
+// names reports whether a condition names a patient and nothing else, which
+// within his rows tells nothing apart.
+func (c *condition) names(patient string) bool {
+	return patient != "" && bytes.HasSuffix(c.key, []byte("Patient/"+patient))
+}
+
+// weighed puts conditions together so that the servers have few ways to go, and
+// no bad one. Of several conditions on x an index scan is bounded by one. They
+// would try each, which costs more than the page of one patient, and in the
+// alternatives for many patients they do not come to the end of it. So what names
+// entries is left for them to see; otherwise the type is, within the rows of a
+// patient, where a range of dates would be looked for among those of all. choices
+// is how many they see.
+func weighed(wide []bson.D, narrow []condition, patient string) (all []bson.D, choices int) {
+	for i := range narrow {
+		if c := &narrow[i]; c.exact && !c.names(patient) {
+			choices++
+		}
+	}
+	if led := choices > 0; led || patient != "" {
+		for i := range narrow {
+			if c := &narrow[i]; c.exact && !c.names(patient) {
+				all = append(all, c.filter)
+			} else {
+				all = append(all, unled(c.filter))
+			}
+		}
+		for _, f := range wide {
+			if led {
+				f = unled(f)
+			}
+			all = append(all, f)
+		}
+		return all, max(choices, len(wide))
+	}
+	all = append(all, wide...)
+	for i := range narrow {
+		all = append(all, narrow[i].filter)
+	}
+	return all, len(all)
+}
+
+// unled is a condition that no index scan is led by.
+func unled(f bson.D) bson.D {
+	return is("$nor", bson.A{is("$nor", bson.A{f})})
 }
 
 // clause is the condition that any of the matches holds; nil for none.

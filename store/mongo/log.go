@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -169,7 +170,7 @@ func (l *auditLog) document(record []byte) (*eventDocument, error) {
 	d.S = bytes.Clone(d.ID[16:])
 	copy(d.ID, ev.ID[:])
 	if d.P = ev.Patient; d.P != "" {
-		d.S = position(l.db.stretchOf(d.P), 0)[:stretchSize]
+		d.S = l.db.spreadOf(d.P)
 	}
 	d.N = eventPlace(&ev)
 	if l.db.events == nil {
@@ -192,6 +193,11 @@ func (l *auditLog) document(record []byte) (*eventDocument, error) {
 		}
 	}
 	return d, nil
+}
+
+// spreadOf is where the events of a patient lie.
+func (db *DB) spreadOf(patient string) []byte {
+	return binary.BigEndian.AppendUint64(nil, db.stretchOf(patient))
 }
 
 // eventPlace is the position of an event: the order of events is that of time.

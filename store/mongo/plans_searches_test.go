@@ -34,6 +34,9 @@ func (w *world) searches() []asked {
 		{name: "one patient deep page", universe: one, typ: "Observation", query: "patient=Patient/" + p, page: store.PageRequest{Limit: 5}, deep: 5, perResult: 1.2},
 		{name: "by id", universe: one, typ: "Patient", query: "_id=" + p, page: page, perResult: 1.2},
 		{name: "several patients by code", universe: few, typ: "Observation", query: "code=" + height, page: page, perResult: 1.5},
+		{name: "several patients by code and category", universe: few, typ: "Observation", query: "code=" + height + "&category=vital-signs", page: page, perResult: 1.7},
+		{name: "several patients by date sorted and counted", universe: few, typ: "Observation", query: "date=ge2012&date=lt2013&_sort=date", page: store.PageRequest{Limit: 50, Count: true}, perResult: 20},
+		{name: "several patients counted by code", universe: few, typ: "Observation", query: "code=" + height, page: store.PageRequest{Count: true}, perResult: 1.2},
 		{name: "patients by prefix of a name", universe: every, typ: "Patient", query: "family=Ho", page: page, perResult: 3, sorts: true},
 		{name: "directory by name", universe: one, typ: "Organization", query: "name=LOWELL", page: page, perResult: 3, sorts: true},
 		{
@@ -77,6 +80,6 @@ func (w *world) eventSearches() []asked {
 		{name: "events by agent and date", universe: every, typ: "AuditEvent", query: "agent=PractitionerRole/d7&date=ge2026-03-01T09:00:00Z&date=lt2026-03-02T10:00:00Z&_sort=-date", page: page, perResult: 1.2},
 		{name: "events by entity", universe: every, typ: "AuditEvent", query: "entity=Observation/o41", page: page, perResult: 1.2},
 		{name: "events by patient counted", universe: every, typ: "AuditEvent", query: "patient=Patient/" + p, page: store.PageRequest{Count: true}, perResult: 1.2},
-		{name: "event by id", universe: every, typ: "AuditEvent", query: "_id=00000001-0000-0005-0000-000000000000", page: page, perResult: 1.2},
+		{name: "event by id", universe: every, typ: "AuditEvent", query: "_id=00000001-0000-0005-0000-000000000000", page: page, perResult: 1.2, sorts: true},
 	}
 }

@@ -82,14 +82,22 @@ func (s server) serves() error {
 	return nil
 }
 
+// byEntry, byPlace and bySpread are the indexes that searches name, so that the
+// servers weigh no others.
+func byEntry() bson.D { return bson.D{{Key: "x", Value: 1}, {Key: "n", Value: 1}} }
+
+func byPlace() bson.D { return is("n", 1) }
+
+func bySpread() bson.D { return bson.D{{Key: "s", Value: 1}, {Key: "n", Value: 1}} }
+
 // indexes are what each collection needs besides the index of _id.
 func indexes() map[string][]bson.D {
 	return map[string][]bson.D{
-		collFull:     {{{Key: "x", Value: 1}, {Key: "n", Value: 1}}, {{Key: "n", Value: 1}}},
-		collBasic:    {{{Key: "x", Value: 1}, {Key: "n", Value: 1}}, {{Key: "n", Value: 1}}},
+		collFull:     {byEntry(), byPlace()},
+		collBasic:    {byEntry(), byPlace()},
 		collVersions: {{{Key: "f", Value: 1}, {Key: "i", Value: -1}}},
-		collEvents:   {{{Key: "x", Value: 1}, {Key: "n", Value: 1}}, {{Key: "p", Value: 1}, {Key: "n", Value: 1}}, {{Key: "n", Value: 1}}},
-		collEpochs:   {{{Key: "at", Value: 1}}},
+		collEvents:   {byEntry(), bySpread(), byPlace()},
+		collEpochs:   {is("at", 1)},
 		collClasses:  nil,
 		collMeta:     nil,
 		collUndo:     nil,

@@ -233,7 +233,8 @@ func (s *searching) patientsFrom(ctx context.Context, at uint64) (ids []string, 
 	condition := clause(links)
 	colls := []string{collFull}
 	if !linked {
-		condition = allOf(append([]bson.D{is("x", typeEntry(s.q.Type))}, s.clauses...))
+		all, _ := weighed([]bson.D{is("x", typeEntry(s.q.Type))}, s.clauses, "")
+		condition = allOf(all)
 		if s.v.basics(s.q.Type) {
 			colls = append(colls, collBasic)
 		}
@@ -249,7 +250,7 @@ func (s *searching) patientsFrom(ctx context.Context, at uint64) (ids []string, 
 	f := allOf([]bson.D{condition, is("n", bson.D{{Key: "$gte", Value: position(at, 0)}, {Key: "$lt", Value: position(stretchPatients, 0)}})})
 	var found []document
 	for _, coll := range colls {
-		some, err := find(in, s.v.db.collection(coll), f, options.Find().SetSort(is("n", 1)).SetLimit(enumerate).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "p", Value: 1}}))
+		some, err := find(in, s.v.db.collection(coll), f, options.Find().SetHint(byEntry()).SetSort(is("n", 1)).SetLimit(enumerate).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "p", Value: 1}}))
 		if err != nil {
 			return nil, 0, err
 		}
@@ -293,28 +294,36 @@ func (s *searching) candidate(ctx context.Context, patient string) (bool, error)
 	}
 	b := branch{patient: patient, stretch: s.v.db.stretchOf(patient)}
 	f := bson.D{{Key: "p", Value: patient}, {Key: "n", Value: b.bounds(nil)}}
-	some, err := find(in, s.v.db.collection(collFull), allOf([]bson.D{condition, f}), options.Find().SetLimit(1).SetProjection(is("_id", 1)))
+	some, err := find(in, s.v.db.collection(collFull), allOf([]bson.D{condition, f}), options.Find().SetHint(byEntry()).SetLimit(1).SetProjection(is("_id", 1)))
 	return len(some) > 0, err
 }
 
 // filter is what of a query lies in the branches of one edition, from behind a
-// position on; nil for nothing.
-func (s *searching) filter(all []branch, e consent.Edition, after []byte, classes func(*branch) []string) bson.D {
+// position on, and the index to use; nil for nothing. Where there are choices in
+// several branches the servers weigh each by itself, but only if they are told no
+// index.
+func (s *searching) filter(all []branch, e consent.Edition, after []byte, classes func(*branch) []string) (f bson.D, hint any) {
 	var any []bson.D
+	open := false
 	for i := range all {
 		b := &all[i]
 		in := classes(b)
 		if b.edition != e || len(in) == 0 || (!b.whole && len(after) > 0 && stretchAt(after) > b.stretch) {
 			continue
 		}
-		conditions := append([]bson.D{is("x", typeEntry(s.q.Type))}, s.clauses...)
+		wide := []bson.D{is("x", typeEntry(s.q.Type))}
 		if b.contributor != "" {
-			conditions = append(conditions, is("x", contributorEntry(b.contributor)))
+			wide = append(wide, is("x", contributorEntry(b.contributor)))
 		}
+		conditions, choices := weighed(wide, s.clauses, b.patient)
+		open = open || choices > 1
 		any = append(any, allOf(append(conditions, b.condition(after, in))))
 	}
 	if len(any) == 0 {
-		return nil
+		return nil, nil
 	}
-	return anyOf(any)
+	if open && len(any) > 1 {
+		return anyOf(any), nil
+	}
+	return anyOf(any), byEntry()
 }

@@ -20,7 +20,7 @@ type searching struct {
 	u       *consent.Universe
 	q       *search.Query
 	p       store.PageRequest
-	clauses []bson.D
+	clauses []condition
 	never   bool // a clause that nothing satisfies
 	after   place
 	from    []byte // the position behind which an unsorted page begins
@@ -44,7 +44,7 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	if after.set && len(after.n) != 2*stretchSize {
 		return store.Page{}, store.ErrBadCursor
 	}
-	s.clauses, s.never = clauses(q.Clauses)
+	s.clauses, s.never = conditions(q.Clauses)
 	if len(q.Sort) > 0 {
 		return s.sorted(ctx)
 	}
@@ -114,7 +114,7 @@ func (s *searching) count(ctx context.Context) (int, error) {
 }
 
 func (s *searching) countClassed(ctx context.Context, all []branch, e consent.Edition) (int, error) {
-	f := s.filter(all, e, nil, func(b *branch) []string { return b.classes })
+	f, hint := s.filter(all, e, nil, func(b *branch) []string { return b.classes })
 	if f == nil {
 		return 0, nil
 	}
@@ -124,7 +124,7 @@ func (s *searching) countClassed(ctx context.Context, all []branch, e consent.Ed
 	}
 	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, bson.A{
 		is("$match", f), is("$limit", s.budget+1), is("$count", "n"),
-	})
+	}, options.Aggregate().SetHint(hint))
 	if err != nil {
 		return 0, clean(err)
 	}
@@ -218,7 +218,7 @@ func (r *reader) fill(ctx context.Context) error {
 	if len(r.docs) > 0 || r.ended {
 		return nil
 	}
-	f := r.s.filter(r.all, r.edition, r.after, r.classes)
+	f, hint := r.s.filter(r.all, r.edition, r.after, r.classes)
 	if f == nil {
 		r.ended = true
 		return nil
@@ -227,7 +227,7 @@ func (r *reader) fill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := options.Find().SetSort(is("n", 1)).SetProjection(bare()).SetLimit(int64(r.chunk)).SetBatchSize(int32(r.chunk) + 1) //nolint:gosec // small
+	o := options.Find().SetHint(hint).SetSort(is("n", 1)).SetProjection(bare()).SetLimit(int64(r.chunk)).SetBatchSize(int32(r.chunk) + 1) //nolint:gosec // small
 	if r.docs, err = find(in, r.s.v.db.collection(collectionOf(r.edition)), f, o); err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (s *searching) sorted(ctx context.Context) (store.Page, error) {
 
 // values hands out the matches of one edition with what they sort by.
 func (s *searching) values(ctx context.Context, all []branch, e consent.Edition, each func(item) error) error {
-	f := s.filter(all, e, nil, (*branch).all)
+	f, hint := s.filter(all, e, nil, (*branch).all)
 	if f == nil {
 		return nil
 	}
@@ -138,7 +138,7 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 	if err != nil {
 		return err
 	}
-	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, bson.A{is("$match", f), is("$limit", s.budget+1), is("$project", sortProjection(s.q.Sort))})
+	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, bson.A{is("$match", f), is("$limit", s.budget+1), is("$project", sortProjection(s.q.Sort))}, options.Aggregate().SetHint(hint))
 	if err != nil {
 		return clean(err)
 	}

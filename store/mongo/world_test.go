@@ -190,7 +190,7 @@ func accesses(patients []string, each int) [][]byte {
 			e := audit.Event{
 				Recorded: worldTime().Add(time.Duration(i*len(patients)+n) * time.Minute), Kind: audit.KindRest,
 				Interaction: "read", Action: audit.ActionRead, Patient: p, Level: consent.Full, Reason: "relationship",
-				Agent:    audit.Agent{User: fmt.Sprintf("PractitionerRole/d%d", n%50), Organization: "o1", Purpose: consent.Treatment},
+				Agent:    audit.Agent{Kind: consent.Practitioner, User: fmt.Sprintf("PractitionerRole/d%d", n%50), Organization: "o1", Purpose: consent.Treatment},
 				Entities: []string{fmt.Sprintf("Observation/o%d/_history/1", n*each+i)}, RequestID: fmt.Sprintf("r%d", i),
 				Observer: "Device/vitrine",
 			}
@@ -217,7 +217,7 @@ func salted(t testing.TB, opt Options) *DB {
 	if _, err := db.collection(collMeta).UpdateOne(ctx, is("_id", metaSalt), is("$set", is("bytes", make([]byte, 32)))); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.disconnect(); err != nil {
+	if err := db.disconnect(ctx); err != nil {
 		t.Fatal(err)
 	}
 	if db, err = Open(ctx, opt); err != nil {
