@@ -43,9 +43,9 @@ const turn = 20_000
 //	           background work included; what other processes do changes it little
 //
 // What holds the server back, by a profile of 220,000 reads on two cores: a read
-// costs 56 to 66 us of processor beside other work, a bare answer 26 to 30. About 28 are the same
-// in both: the client, net/http and the kernel's side of four system calls. Of
-// the rest the porch takes 7 (headers, one log line, the token's hash), the gate
+// costs 56 to 72 us of processor beside other work, a bare answer 26 to 33. About
+// 28 are the same in both: the client, net/http and the kernel's side of four
+// system calls. Of the rest the porch takes 7 (headers, one log line, the token's hash), the gate
 // 4 (caches, the decision, the record), the wait for the disk 9 (write and
 // fdatasync of a shared round, waking who waits, and net/http's own reader that a
 // handler which waits brings to life), the shelf 2 to 3, collecting garbage 4.
