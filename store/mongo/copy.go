@@ -248,7 +248,7 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 		if !ok {
 			return errOver
 		}
-		in := driver.NewSessionContext(ctx, x.sess)
+		in := x.in
 		if mark, err := db.readMark(in); err != nil || bytes.Equal(mark, b.Mark) {
 			return err // it was written already
 		}
@@ -262,7 +262,7 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 			return err
 		}
 		x.Record(b.Records...)
-		x.wrote = true
+		x.wrote, x.dirty = true, true
 		_, err := db.collection(collMeta).UpdateOne(in, is("_id", metaCopying), is("$set", is("bytes", b.Mark)), options.UpdateOne().SetUpsert(true))
 		return clean(err)
 	})
@@ -284,23 +284,25 @@ func (db *DB) Finish(ctx context.Context) error {
 }
 
 // chronicle adds everything of a resource.
-func (x *tx) chronicle(in context.Context, c changes, all *store.Chronicle) error {
+func (b *batch) chronicle(in context.Context, c changes, all *store.Chronicle) error {
 	if all.ID == "" || len(all.Full) == 0 {
 		return errPut
 	}
-	x.sequence++
-	if err := x.edition(in, c, collFull, all, all.Full, true); err != nil || len(all.Basic) == 0 {
+	if _, err := b.next(0); err != nil {
 		return err
 	}
-	if err := x.class(in, all.Type, markBasic); err != nil {
+	if err := b.edition(in, c, collFull, all, all.Full, true); err != nil || len(all.Basic) == 0 {
 		return err
 	}
-	return x.edition(in, c, collBasic, all, all.Basic, !all.BasicEnded)
+	if err := b.class(in, all.Type, markBasic); err != nil {
+		return err
+	}
+	return b.edition(in, c, collBasic, all, all.Basic, !all.BasicEnded)
 }
 
-func (x *tx) edition(in context.Context, c changes, coll string, all *store.Chronicle, chapters []store.Chapter, current bool) error {
+func (b *batch) edition(in context.Context, c changes, coll string, all *store.Chronicle, chapters []store.Chapter, current bool) error {
 	for i := range chapters {
-		d, err := x.chapter(in, all, &chapters[i])
+		d, err := b.chapter(in, all, &chapters[i])
 		if err != nil {
 			return err
 		}
@@ -308,7 +310,7 @@ func (x *tx) edition(in context.Context, c changes, coll string, all *store.Chro
 			d.Basics = int64(len(all.Basic))
 		}
 		if current && i == len(chapters)-1 {
-			x.supersede(c, coll, d, nil, false)
+			b.supersede(c, coll, d, nil, false)
 		} else {
 			c.insert(collVersions, formerly(coll, d))
 		}
@@ -317,7 +319,7 @@ func (x *tx) edition(in context.Context, c changes, coll string, all *store.Chro
 }
 
 // chapter is the document of a version, where it lies and how it is admitted.
-func (x *tx) chapter(in context.Context, all *store.Chronicle, v *store.Chapter) (*document, error) {
+func (b *batch) chapter(in context.Context, all *store.Chronicle, v *store.Chapter) (*document, error) {
 	if v.Version == "" || v.Type != all.Type || (v.Home == consent.HomePatients) != (len(v.Patients) > 0) {
 		return nil, errPut
 	}
@@ -326,11 +328,11 @@ func (x *tx) chapter(in context.Context, all *store.Chronicle, v *store.Chapter)
 	for param, value := range v.Entries.All() {
 		version.Entries.Add(param, value)
 	}
-	d, err := x.fresh(in, &p, &version, nil)
+	d, err := b.fresh(in, &p, &version, nil)
 	if err != nil {
 		return nil, err
 	}
-	d.N = position(stretchAt(d.N), uint64(x.sequence)) //nolint:gosec // it counts
+	d.N = position(stretchAt(d.N), b.sequence)
 	if v.Deleted {
 		d.Deleted, d.Entries, d.JSON = true, nil, nil
 	}

@@ -25,6 +25,7 @@ type DB struct {
 
 	life    life
 	turn    chan struct{} // held by the one writer of this process
+	writes  writes
 	news    news
 	log     auditLog
 	classes classes

@@ -95,6 +95,16 @@ func (db *DB) stretchOf(patient string) uint64 {
 	return binary.BigEndian.Uint64(h.Sum(nil)) >> 1
 }
 
+// firstOf is the patient whose stretch comes first.
+func (db *DB) firstOf(patients []string) (first string, stretch uint64) {
+	for i, p := range patients {
+		if s := db.stretchOf(p); i == 0 || s < stretch {
+			first, stretch = p, s
+		}
+	}
+	return first, stretch
+}
+
 func position(stretch, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, stretch), sequence)
 }

@@ -291,7 +291,7 @@ func (k *seeking) inTime(ctx context.Context, descending bool) (store.Page, erro
 func (k *seeking) count(ctx context.Context) (int, error) {
 	total, budget := 0, k.budget
 	if k.exact && k.u.IsEverything() && k.plain(ctx) {
-		in, err := k.v.in(ctx)
+		in, err := k.v.within(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -355,7 +355,7 @@ func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
 	var items []item
 	items, page.Next = first.take(k.p.Limit)
 	for _, one := range items {
-		in, err := k.v.in(ctx)
+		in, err := k.v.within(ctx)
 		if err != nil {
 			return store.Page{}, err
 		}
@@ -383,7 +383,7 @@ func (k *seeking) each(ctx context.Context, after []byte, descending bool, use f
 		o.SetHint(k.index)
 	}
 	for {
-		in, err := k.v.in(ctx)
+		in, err := k.v.within(ctx)
 		if err != nil {
 			return err
 		}

@@ -21,8 +21,6 @@ const lockKey = ""
 type epochDocument struct {
 	Key string `bson:"_id"`
 	At  int64  `bson:"at"`
-	// Sequence is the last number of a position given out; of the lock.
-	Sequence int64 `bson:"seq,omitempty"`
 	// Classes is the commit in which a class last came; of the lock.
 	Classes int64 `bson:"cls,omitempty"`
 }

@@ -34,7 +34,7 @@ func (x *tx) Put(p store.Put) error {
 	}
 	n := name(p.Type, p.ID)
 	if x.known[n] || len(x.pending) >= most {
-		if err := x.flush(x.within()); err != nil {
+		if err := x.flush(x.in); err != nil {
 			return err
 		}
 	}
@@ -44,11 +44,6 @@ func (x *tx) Put(p store.Put) error {
 	x.known[n] = true
 	x.pending = append(x.pending, keep(p))
 	return nil
-}
-
-// within is a context of the transaction for what Put has no context for.
-func (x *tx) within() context.Context {
-	return driver.NewSessionContext(context.Background(), x.sess) //nolint:forbidigo // bounded by the client's time-out
 }
 
 // keep copies what the caller may use again.
@@ -94,35 +89,36 @@ func (c changes) replace(coll string, d *document) {
 }
 
 // flush brings what is kept back to the servers.
-func (x *tx) flush(in context.Context) error {
-	if x.failed != nil {
-		return x.failed
+func (b *batch) flush(in context.Context) error {
+	if b.failed != nil {
+		return b.failed
 	}
-	if len(x.pending) == 0 {
+	if len(b.pending) == 0 {
 		return nil
 	}
-	puts := x.pending
-	x.pending, x.known = nil, nil
+	puts := b.pending
+	b.dirty = b.dirty || len(puts) > b.own
+	b.pending, b.known, b.own = nil, nil, 0
 	names := make([]string, len(puts))
 	for i := range puts {
 		names[i] = name(puts[i].Type, puts[i].ID)
 	}
-	old, err := x.load(in, names)
+	old, err := b.load(in, names)
 	if err != nil {
-		return x.fails(err)
+		return b.fails(err)
 	}
 	c := changes{}
 	for i := range puts {
-		if err := x.put(in, c, &puts[i], old[names[i]]); err != nil {
-			return x.fails(err)
+		if err := b.put(in, c, &puts[i], old[names[i]]); err != nil {
+			return b.fails(err)
 		}
 	}
-	return x.fails(x.apply(in, c))
+	return b.fails(b.apply(in, c))
 }
 
-func (x *tx) apply(in context.Context, c changes) error {
-	if x.db.alone() {
-		if err := x.note(in, c); err != nil {
+func (b *batch) apply(in context.Context, c changes) error {
+	if b.v.db.alone() {
+		if err := b.note(in, c); err != nil {
 			return err
 		}
 	}
@@ -130,8 +126,8 @@ func (x *tx) apply(in context.Context, c changes) error {
 		if len(c[coll]) == 0 {
 			continue
 		}
-		x.wrote = true
-		if _, err := x.db.collection(coll).BulkWrite(in, c[coll]); err != nil {
+		b.wrote = true
+		if _, err := b.v.db.collection(coll).BulkWrite(in, c[coll]); err != nil {
 			return clean(err)
 		}
 	}
@@ -143,9 +139,9 @@ type was struct{ full, basic *document }
 
 // load reads the rows as they are, entries included. The basic edition is looked
 // for where there ever was one.
-func (x *tx) load(in context.Context, names []string) (map[string]was, error) {
+func (b *batch) load(in context.Context, names []string) (map[string]was, error) {
 	all := map[string]was{}
-	full, err := find(in, x.db.collection(collFull), among("_id", names), options.Find())
+	full, err := find(in, b.v.db.collection(collFull), among("_id", names), options.Find())
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +155,7 @@ func (x *tx) load(in context.Context, names []string) (map[string]was, error) {
 	if len(basics) == 0 {
 		return all, nil
 	}
-	basic, err := find(in, x.db.collection(collBasic), among("_id", basics), options.Find())
+	basic, err := find(in, b.v.db.collection(collBasic), among("_id", basics), options.Find())
 	for i := range basic {
 		w := all[basic[i].ID]
 		w.basic = &basic[i]
@@ -169,20 +165,19 @@ func (x *tx) load(in context.Context, names []string) (map[string]was, error) {
 }
 
 // put writes both editions over those that were.
-func (x *tx) put(in context.Context, c changes, p *store.Put, old was) error {
-	full, err := x.fresh(in, p, &p.Full, old.full)
+func (b *batch) put(in context.Context, c changes, p *store.Put, old was) error {
+	full, err := b.fresh(in, p, &p.Full, old.full)
 	if err != nil {
 		return err
 	}
 	if old.full != nil {
 		full.Count, full.Basics, full.N = old.full.Count, old.full.Basics, position(stretchAt(full.N), sequenceAt(old.full.N))
-	} else {
-		x.sequence++
-		full.N = position(stretchAt(full.N), uint64(x.sequence)) //nolint:gosec // it counts
+	} else if full.N, err = b.next(stretchAt(full.N)); err != nil {
+		return err
 	}
 	var basic *document
 	if p.Basic != nil {
-		if basic, err = x.fresh(in, p, p.Basic, old.basic); err != nil {
+		if basic, err = b.fresh(in, p, p.Basic, old.basic); err != nil {
 			return err
 		}
 		basic.N = full.N
@@ -191,22 +186,22 @@ func (x *tx) put(in context.Context, c changes, p *store.Put, old was) error {
 			basic.Count++
 		}
 		full.Basics = basic.Count
-		if err := x.class(in, p.Type, markBasic); err != nil {
+		if err := b.class(in, p.Type, markBasic); err != nil {
 			return err
 		}
 	}
 	if !p.Full.Unchanged {
 		full.Count++
 	}
-	x.supersede(c, collFull, full, old.full, p.Full.Unchanged)
-	x.supersede(c, collBasic, basic, old.basic, p.Basic != nil && p.Basic.Unchanged)
+	b.supersede(c, collFull, full, old.full, p.Full.Unchanged)
+	b.supersede(c, collBasic, basic, old.basic, p.Basic != nil && p.Basic.Unchanged)
 	return nil
 }
 
 // fresh is the document of an edition, without its number.
-func (x *tx) fresh(in context.Context, p *store.Put, v *store.Version, old *document) (*document, error) {
+func (b *batch) fresh(in context.Context, p *store.Put, v *store.Version, old *document) (*document, error) {
 	d := &document{ID: name(p.Type, p.ID), Contributor: p.Contributor}
-	if err := x.settleClass(in, d, p); err != nil {
+	if err := b.settleClass(in, d, p); err != nil {
 		return nil, err
 	}
 	if !v.Unchanged {
@@ -228,32 +223,23 @@ func (x *tx) fresh(in context.Context, p *store.Put, v *store.Version, old *docu
 }
 
 // settleClass fills in by what the row is admitted, and where it lies.
-func (x *tx) settleClass(in context.Context, d *document, p *store.Put) error {
+func (b *batch) settleClass(in context.Context, d *document, p *store.Put) error {
 	d.W = classOf(p.Home, p.Labels)
 	stretch := stretchOfHome(p.Home)
 	if p.Home == consent.HomePatients {
-		d.P = slices.MinFunc(p.Patients, func(a, b string) int {
-			if s, t := x.db.stretchOf(a), x.db.stretchOf(b); s != t {
-				if s < t {
-					return -1
-				}
-				return 1
-			}
-			return 0
-		})
-		stretch = x.db.stretchOf(d.P)
+		d.P, stretch = b.v.db.firstOf(p.Patients)
 		if len(p.Patients) > 1 {
 			d.K, d.Owners = kindLoose, p.Patients
 		}
 	}
-	if d.K == kindClassed && !x.room(p.Type, d.W) {
+	if d.K == kindClassed && !b.v.room(p.Type, d.W) {
 		d.K = kindLoose
 	}
 	if d.K == kindLoose {
 		d.W, d.Labels = classOf(p.Home, nil)+looseMark, p.Labels
 	}
 	d.N = position(stretch, 0)
-	return x.class(in, p.Type, d.W)
+	return b.class(in, p.Type, d.W)
 }
 
 func entriesOf(p *store.Put, e *search.Entries) []string {
@@ -267,31 +253,31 @@ func entriesOf(p *store.Put, e *search.Entries) []string {
 }
 
 // class sees to it that a class is known before a row has it.
-func (x *tx) class(in context.Context, t fhir.ResourceType, class string) error {
-	if slices.Contains(x.classes(t), class) {
+func (b *batch) class(in context.Context, t fhir.ResourceType, class string) error {
+	if slices.Contains(b.v.classes(t), class) {
 		return nil
 	}
-	_, err := x.db.collection(collClasses).UpdateOne(in, is("_id", string(t)+" "+class),
-		is("$setOnInsert", is("at", x.commit)), options.UpdateOne().SetUpsert(true))
+	_, err := b.v.db.collection(collClasses).UpdateOne(in, is("_id", string(t)+" "+class),
+		is("$setOnInsert", is("at", b.commit)), options.UpdateOne().SetUpsert(true))
 	if err != nil {
 		return clean(err)
 	}
-	if x.made == nil {
-		x.made = map[fhir.ResourceType][]string{}
+	if b.v.made == nil {
+		b.v.made = map[fhir.ResourceType][]string{}
 	}
-	x.made[t] = append(x.made[t], class)
+	b.v.made[t] = append(b.v.made[t], class)
 	return nil
 }
 
 // supersede puts a document in the place of the one that was, which goes to the
 // former versions unless it stays. A nil document takes the edition away.
-func (x *tx) supersede(c changes, coll string, d, old *document, stays bool) {
+func (b *batch) supersede(c changes, coll string, d, old *document, stays bool) {
 	if old != nil && !stays {
 		c.insert(collVersions, formerly(coll, old))
 	}
 	if old != nil {
 		for _, owner := range old.copies() {
-			c.remove(coll, old.ID+" "+owner, x.copyAt(owner, old))
+			c.remove(coll, old.ID+" "+owner, b.copyAt(owner, old))
 		}
 	}
 	switch {
@@ -310,7 +296,7 @@ func (x *tx) supersede(c changes, coll string, d, old *document, stays bool) {
 	}
 	for _, owner := range d.copies() {
 		one := *d
-		one.ID, one.N, one.P, one.K = d.ID+" "+owner, x.copyAt(owner, d), owner, kindCopy
+		one.ID, one.N, one.P, one.K = d.ID+" "+owner, b.copyAt(owner, d), owner, kindCopy
 		c.insert(coll, &one)
 	}
 }
@@ -320,8 +306,8 @@ func (d *document) copies() []string {
 	return slices.DeleteFunc(slices.Clone(d.Owners), func(o string) bool { return o == d.P })
 }
 
-func (x *tx) copyAt(owner string, d *document) []byte {
-	return position(x.db.stretchOf(owner), sequenceAt(d.N))
+func (b *batch) copyAt(owner string, d *document) []byte {
+	return position(b.v.db.stretchOf(owner), sequenceAt(d.N))
 }
 
 // formerly is a document as a former version.
@@ -340,10 +326,11 @@ func (x *tx) Delete(t fhir.ResourceType, id, full, basic string, at time.Time) e
 	if x.over {
 		return errOver
 	}
-	in := x.within()
+	in := x.in
 	if err := x.flush(in); err != nil {
 		return err
 	}
+	x.dirty = true
 	old, err := x.load(in, []string{name(t, id)})
 	if err != nil {
 		return x.fails(err)

@@ -33,7 +33,7 @@ func (v *view) Read(ctx context.Context, u *consent.Universe, t fhir.ResourceTyp
 // admit finds the current version of a row in the edition admitted; a row that
 // is not admitted is not found.
 func (v *view) admit(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (document, consent.Edition, error) {
-	in, err := v.in(ctx)
+	in, err := v.about(ctx, name(t, id))
 	if err != nil {
 		return document{}, 0, err
 	}
@@ -77,7 +77,7 @@ func (v *view) Version(ctx context.Context, u *consent.Universe, t fhir.Resource
 	if d.Version == version {
 		return d.found(t, id, e), nil
 	}
-	in, err := v.in(ctx)
+	in, err := v.about(ctx, name(t, id))
 	if err != nil {
 		return store.Found{}, err
 	}
@@ -155,7 +155,7 @@ func (v *view) former(ctx context.Context, u *consent.Universe, t fhir.ResourceT
 	if t == typeAuditEvent {
 		return nil, nil
 	}
-	in, err := v.in(ctx)
+	in, err := v.about(ctx, name(t, id))
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (v *view) bodies(ctx context.Context, of []document) ([]document, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
-	in, err := v.in(ctx)
+	in, err := v.within(ctx)
 	if err != nil {
 		return nil, err
 	}

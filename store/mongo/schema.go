@@ -191,7 +191,7 @@ func (db *DB) seed(ctx context.Context) error {
 		set  bson.D
 	}{
 		{collMeta, metaSalt, bson.D{{Key: "bytes", Value: salt}}},
-		{collEpochs, lockKey, bson.D{{Key: "at", Value: int64(1)}, {Key: "seq", Value: int64(0)}}},
+		{collEpochs, lockKey, bson.D{{Key: "at", Value: int64(1)}}},
 		{collMeta, metaSchema, bson.D{{Key: "text", Value: schema}}},
 	} {
 		_, err := db.collection(m.coll).UpdateOne(ctx, bson.D{{Key: "_id", Value: m.id}},

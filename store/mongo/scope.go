@@ -243,7 +243,7 @@ func (s *searching) patientsFrom(ctx context.Context, at uint64) (ids []string, 
 	if condition == nil {
 		return nil, last, nil
 	}
-	in, err := s.v.in(ctx)
+	in, err := s.v.within(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -288,7 +288,7 @@ func (s *searching) candidate(ctx context.Context, patient string) (bool, error)
 	if condition == nil {
 		return false, nil
 	}
-	in, err := s.v.in(ctx)
+	in, err := s.v.within(ctx)
 	if err != nil {
 		return false, err
 	}

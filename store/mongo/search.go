@@ -34,7 +34,7 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	if err != nil {
 		return store.Page{}, err
 	}
-	if _, err := v.in(ctx); err != nil {
+	if _, err := v.within(ctx); err != nil {
 		return store.Page{}, err
 	}
 	s := searching{v: v, u: u, q: q, p: p, after: after, budget: v.db.opt.ScanBudget}
@@ -118,7 +118,7 @@ func (s *searching) countClassed(ctx context.Context, all []branch, e consent.Ed
 	if f == nil {
 		return 0, nil
 	}
-	in, err := s.v.in(ctx)
+	in, err := s.v.within(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -223,7 +223,7 @@ func (r *reader) fill(ctx context.Context) error {
 		r.ended = true
 		return nil
 	}
-	in, err := r.s.v.in(ctx)
+	in, err := r.s.v.within(ctx)
 	if err != nil {
 		return err
 	}

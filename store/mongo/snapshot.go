@@ -15,15 +15,19 @@ import (
 type view struct {
 	db   *DB
 	sess *driver.Session
-	// ready brings to the servers what a write has kept back; nil in a snapshot.
-	ready func(context.Context) error
+	// ready brings to the servers what a write has kept back, of one resource or
+	// of all; nil in a snapshot.
+	ready func(ctx context.Context, resource string) error
 	// made are the classes that a write has made, by type.
 	made   map[fhir.ResourceType][]string
 	closed bool
 }
 
-// in is ctx for operations of the view.
-func (v *view) in(ctx context.Context) (context.Context, error) {
+// within is ctx for operations of the view on anything.
+func (v *view) within(ctx context.Context) (context.Context, error) { return v.about(ctx, "") }
+
+// about is ctx for operations of the view on one resource, by name.
+func (v *view) about(ctx context.Context, resource string) (context.Context, error) {
 	if v.closed {
 		return nil, store.ErrClosed
 	}
@@ -34,7 +38,7 @@ func (v *view) in(ctx context.Context) (context.Context, error) {
 	if v.ready == nil {
 		return ctx, nil
 	}
-	return ctx, v.ready(ctx)
+	return ctx, v.ready(ctx, resource)
 }
 
 type snapshot struct {

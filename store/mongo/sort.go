@@ -134,7 +134,7 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 	if f == nil {
 		return nil
 	}
-	in, err := s.v.in(ctx)
+	in, err := s.v.within(ctx)
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func sortValues(e search.Encoded, keys []search.SortKey) []sortValue {
 
 // fetch reads the items whole, in their order.
 func (s *searching) fetch(ctx context.Context, items []item) ([]store.Found, error) {
-	in, err := s.v.in(ctx)
+	in, err := s.v.within(ctx)
 	if err != nil {
 		return nil, err
 	}

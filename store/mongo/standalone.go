@@ -8,8 +8,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-
-	"vitrine/store"
 )
 
 // A standalone server has neither transactions nor reads of one moment. It will
@@ -37,21 +35,24 @@ type undoDocument struct {
 	Before map[string][]bson.Raw `bson:"before"`
 }
 
-// attemptAlone runs do without a transaction.
-func (db *DB) attemptAlone(ctx context.Context, do func(store.Tx) error) error {
+// attemptAlone runs writes without a transaction, one by one.
+func (db *DB) attemptAlone(ctx context.Context, some []*writing) error {
+	if len(some) > 1 {
+		return errSolo
+	}
 	s, err := db.client.StartSession()
 	if err != nil {
 		return clean(err)
 	}
-	defer s.EndSession(context.WithoutCancel(ctx))
-	x, err := db.begin(driver.NewSessionContext(ctx, s), s)
+	defer s.EndSession(ctx)
+	b, err := db.begin(driver.NewSessionContext(ctx, s), s)
 	if err != nil {
 		return err
 	}
-	if err := x.run(ctx, do); err != nil {
-		return errors.Join(err, db.undo(context.WithoutCancel(ctx)))
+	if err := b.run(some); err != nil {
+		return errors.Join(err, db.undo(ctx))
 	}
-	if !x.wrote {
+	if !b.wrote {
 		return nil
 	}
 	_, err = db.collection(collUndo).DeleteMany(ctx, bson.D{}) // with this the write is done
@@ -59,16 +60,16 @@ func (db *DB) attemptAlone(ctx context.Context, do func(store.Tx) error) error {
 }
 
 // note writes down what a step is about to change.
-func (x *tx) note(in context.Context, c changes) error {
-	x.steps++
-	u := undoDocument{ID: bson.NewObjectID(), Step: x.steps, IDs: map[string][]string{}, Before: map[string][]bson.Raw{}}
+func (b *batch) note(in context.Context, c changes) error {
+	b.steps++
+	u := undoDocument{ID: bson.NewObjectID(), Step: b.steps, IDs: map[string][]string{}, Before: map[string][]bson.Raw{}}
 	for coll, models := range c {
 		for _, m := range models {
 			u.IDs[coll] = append(u.IDs[coll], written(m))
 		}
 		slices.Sort(u.IDs[coll])
 		u.IDs[coll] = slices.Compact(u.IDs[coll])
-		cur, err := x.db.collection(coll).Find(in, among("_id", u.IDs[coll]))
+		cur, err := b.v.db.collection(coll).Find(in, among("_id", u.IDs[coll]))
 		if err != nil {
 			return clean(err)
 		}
@@ -78,7 +79,7 @@ func (x *tx) note(in context.Context, c changes) error {
 		}
 		u.Before[coll] = before
 	}
-	_, err := x.db.collection(collUndo).InsertOne(in, u)
+	_, err := b.v.db.collection(collUndo).InsertOne(in, u)
 	return clean(err)
 }
 

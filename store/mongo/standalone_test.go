@@ -89,11 +89,12 @@ func TestStandalone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := db.begin(context.Background(), s)
+	b, err := db.begin(context.Background(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(x.Put(plain("o1", "2")), x.Put(plain("o3", "1")), x.flush(x.within()), x.Put(plain("o1", "3")), x.flush(x.within())); err != nil {
+	x := &tx{batch: b}
+	if err := errors.Join(x.Put(plain("o1", "2")), x.Put(plain("o3", "1")), b.flush(b.in), x.Put(plain("o1", "3")), b.flush(b.in)); err != nil {
 		t.Fatalf("half a write: %v", err)
 	}
 	s.EndSession(context.Background())

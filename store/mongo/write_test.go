@@ -1,0 +1,120 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"vitrine/consent"
+	"vitrine/store"
+	"vitrine/store/mongo/mongotest"
+)
+
+// TestWritesTogether: writes that share a commit are kept or refused each for
+// itself, whatever the others do, and see what came before them.
+func TestWritesTogether(t *testing.T) {
+	db := lone(t, mongotest.Server(t), mongotest.Database(t))
+	const writers = 120
+	refused := errors.New("no")
+	outcomes := make([]error, writers)
+	var before epochDocument
+	lock := func(d *epochDocument) {
+		if err := db.collection(collEpochs).FindOne(t.Context(), is("_id", lockKey)).Decode(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lock(&before)
+	db.turn <- struct{}{} // let them gather
+	var wait sync.WaitGroup
+	for i := range writers {
+		wait.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			outcomes[i] = db.Write(ctx, func(x store.Tx) error {
+				x.Touch(fmt.Sprintf("Patient/t%d", i))
+				if err := x.Put(plain(fmt.Sprintf("o%d", i), "1")); err != nil {
+					return err
+				}
+				switch {
+				case i == 77: // read back, and refused: it cannot be taken from among the others
+					_, err := x.Read(ctx, consent.Everything(), "Observation", "o77")
+					return errors.Join(refused, err)
+				case i == 55: // who asked has gone
+					cancel()
+					_, err := x.Read(ctx, consent.Everything(), "Observation", "o55")
+					return err
+				case i%7 == 0:
+					return refused
+				}
+				return nil
+			})
+		})
+	}
+	for queued := 0; queued < writers; {
+		db.writes.mu.Lock()
+		queued = len(db.writes.waiting)
+		db.writes.mu.Unlock()
+	}
+	<-db.turn
+	wait.Wait()
+	s, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	kept := 0
+	for i, outcome := range outcomes {
+		_, err := s.Read(t.Context(), consent.Everything(), "Observation", fmt.Sprintf("o%d", i))
+		want := i%7 != 0 && i != 55
+		if want {
+			kept++
+		}
+		if (outcome == nil) != want || (err == nil) != want {
+			t.Errorf("write %d: %v, and then %v", i, outcome, err)
+		}
+		if i%7 == 0 && !errors.Is(outcome, refused) || i == 55 && !errors.Is(outcome, context.Canceled) {
+			t.Errorf("write %d was refused with %v", i, outcome)
+		}
+		n, err := db.collection(collEpochs).CountDocuments(t.Context(), is("_id", fmt.Sprintf("Patient/t%d", i)))
+		if err != nil || (n == 1) != want {
+			t.Errorf("write %d: %d epochs, %v", i, n, err)
+		}
+	}
+	if n, err := db.collection(collFull).CountDocuments(t.Context(), bson.D{}); err != nil || int(n) != kept {
+		t.Errorf("%d documents, %v, want %d", n, err, kept)
+	}
+
+	// Without one that spoils it, they share a commit.
+	lock(&before)
+	db.turn <- struct{}{}
+	for i := range writers / 2 {
+		wait.Go(func() {
+			outcomes[i] = db.Write(t.Context(), func(x store.Tx) error {
+				if i%7 == 0 {
+					return errors.Join(x.Put(plain(fmt.Sprintf("p%d", i), "1")), refused)
+				}
+				return x.Put(plain(fmt.Sprintf("p%d", i), "1"))
+			})
+		})
+	}
+	for queued := 0; queued < writers/2; {
+		db.writes.mu.Lock()
+		queued = len(db.writes.waiting)
+		db.writes.mu.Unlock()
+	}
+	<-db.turn
+	wait.Wait()
+	for i, outcome := range outcomes[:writers/2] {
+		if (outcome == nil) != (i%7 != 0) {
+			t.Errorf("write %d: %v", i, outcome)
+		}
+	}
+	var after epochDocument
+	if lock(&after); after.At != before.At+1 {
+		t.Errorf("%d writes in %d commits, want one", writers/2, after.At-before.At)
+	}
+}
