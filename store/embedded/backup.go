@@ -22,10 +22,10 @@ func (db *DB) Backup(ctx context.Context, dir string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		return errors.Join(errExists, err)
 	}

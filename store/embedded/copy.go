@@ -34,10 +34,10 @@ var errBasicRow = errors.New("the editions of a resource lie in different rows")
 // Extent counts the resources by their ids and the records by the number of the
 // last.
 func (db *DB) Extent(ctx context.Context) (store.Size, error) {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return store.Size{}, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	size := store.Size{Records: db.log.settle()}
 	for name, t := range *db.types.Load() {
 		if name == typeAuditEvent {
@@ -119,10 +119,10 @@ func (db *DB) eachKey(ctx context.Context, prefix, position []byte, each func(v 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	eng := db.eng.NewSnapshot()
 	v := &view{db: db, src: eng}
 	it, err := eng.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
@@ -241,10 +241,10 @@ func chapter(h *header, body []byte, entries search.Encoded) store.Chapter {
 
 // Mark is what the last batch of a copy left; nil in an empty store.
 func (db *DB) Mark(context.Context) ([]byte, error) {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	mark, err := readMark(db.eng)
 	if err == nil && mark == nil && (db.counters != counters{} || db.log.settle() > 0) {
 		err = store.ErrNotEmpty

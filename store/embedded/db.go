@@ -25,7 +25,7 @@ type DB struct {
 	opt Options
 	eng *pebble.DB
 
-	life life
+	life store.Life
 	// turn is held by the one writer.
 	turn     chan struct{}
 	counters counters         // under turn
@@ -118,7 +118,7 @@ func (db *DB) prepare() error {
 // Close waits for what is under way and for open snapshots, refuses what comes
 // after, and shuts the store.
 func (db *DB) Close() error {
-	if !db.life.end() {
+	if !db.life.End() {
 		return store.ErrClosed
 	}
 	db.stop()
@@ -255,55 +255,4 @@ func (db *DB) addTypes(more map[fhir.ResourceType]typeNumber) {
 	all := maps.Clone(*db.types.Load())
 	maps.Copy(all, more)
 	db.types.Store(&all)
-}
-
-// life counts what is under way, so that Close can wait for it. Once ended it
-// refuses at once, so that whoever holds a snapshot meets an error, not a lock.
-type life struct {
-	mu    sync.Mutex
-	busy  int
-	ended bool
-	idle  chan struct{}
-}
-
-func (l *life) enter() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended {
-		return store.ErrClosed
-	}
-	l.busy++
-	return nil
-}
-
-func (l *life) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy--
-	if l.ended && l.busy == 0 {
-		close(l.idle)
-	}
-}
-
-// quiet reports whether nothing is under way.
-func (l *life) quiet() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.busy == 0
-}
-
-// end waits until nothing is under way; false when it was ended before.
-func (l *life) end() bool {
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		return false
-	}
-	l.ended, l.idle = true, make(chan struct{})
-	if l.busy == 0 {
-		close(l.idle)
-	}
-	l.mu.Unlock()
-	<-l.idle
-	return true
 }

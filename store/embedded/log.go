@@ -62,10 +62,10 @@ func (db *DB) Record(ctx context.Context, records ...[]byte) (store.Receipt, err
 	if len(records) == 0 {
 		return store.Receipt{}, nil
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return store.Receipt{}, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	l := &db.log
 	l.mu.Lock()
 	r := l.filling

@@ -104,7 +104,7 @@ func (s *shelf) work(ctx context.Context, began time.Time) error {
 			return err
 		}
 		share := max(leastShare, float64(settled-at)/mostBacklog)
-		if time.Since(began) > time.Duration(share*float64(pause)) && !s.db.life.quiet() {
+		if time.Since(began) > time.Duration(share*float64(pause)) && !s.db.life.Quiet() {
 			return nil
 		}
 	}
@@ -121,10 +121,10 @@ func (s *shelf) complain(ctx context.Context) {
 
 // Settle shelves every record that was acknowledged before the call.
 func (db *DB) Settle(ctx context.Context) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	for target := db.log.settle(); db.shelf.at.Load() < target; {
 		if err := db.shelf.shelve(ctx, target); err != nil {
 			return err

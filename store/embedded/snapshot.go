@@ -36,7 +36,7 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
 	s := &snapshot{shared: db.share()}
@@ -55,7 +55,7 @@ func (s *snapshot) Close() error {
 	if s.shared == nil {
 		return nil
 	}
-	defer s.db.life.leave()
+	defer s.db.life.Leave()
 	one := s.shared
 	s.shared, s.src, s.kept = nil, closedSource{}, nil
 	return s.db.sharing.leave(one)

@@ -36,10 +36,10 @@ func (db *DB) Stats() Stats {
 	if settled, at := db.log.settled(), db.shelf.at.Load(); settled > at {
 		s.Backlog = settled - at
 	}
-	if db.life.enter() != nil {
+	if db.life.Enter() != nil {
 		return s
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	m := db.eng.Metrics()
 	s.DiskBytes, s.MemTableBytes, s.LogBytes = m.DiskSpaceUsage(), m.MemTable.Size, m.WAL.Size
 	s.CacheBytes, s.CacheHits, s.CacheMisses = m.BlockCache.Size, m.BlockCache.Hits, m.BlockCache.Misses

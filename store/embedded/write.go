@@ -17,10 +17,10 @@ import (
 // queues it for the log before the next writer may start; the wait for the disk
 // comes after, so writers in a row share it.
 func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	batch, err := db.apply(ctx, do)
 	if err != nil || batch == nil {
 		return err

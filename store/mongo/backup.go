@@ -43,10 +43,10 @@ var (
 
 // Backup writes the store as it is now into a directory that must not exist.
 func (db *DB) Backup(ctx context.Context, dir string) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}

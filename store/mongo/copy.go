@@ -62,10 +62,10 @@ func (db *DB) copyPosition(n []byte) []byte {
 // Chronicles reads the current versions in their order, each with what came
 // before it.
 func (db *DB) Chronicles(ctx context.Context, after []byte) (some []store.Chronicle, next []byte, err error) {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, nil, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	filter, err := db.copyFrom(after)
 	if err != nil {
 		return nil, nil, err
@@ -158,10 +158,10 @@ func (d *document) chapter(t fhir.ResourceType) store.Chapter {
 // Records reads the events in the order of time. Those of one place are given
 // together, so that the next goes on behind them.
 func (db *DB) Records(ctx context.Context, after []byte) (some [][]byte, next []byte, err error) {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, nil, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	filter, err := db.copyFrom(after)
 	if err != nil {
 		return nil, nil, err
@@ -200,10 +200,10 @@ func (db *DB) recordsOf(ctx context.Context, filter bson.D, o *options.FindOptio
 
 // Mark is what the last batch of a copy left; nil in an empty store.
 func (db *DB) Mark(ctx context.Context) ([]byte, error) {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	mark, err := db.readMark(ctx)
 	if err != nil || mark != nil {
 		return mark, err
@@ -275,10 +275,10 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 
 // Finish takes the mark away.
 func (db *DB) Finish(ctx context.Context) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	_, err := db.collection(collMeta).DeleteOne(ctx, is("_id", metaCopying))
 	return clean(err)
 }

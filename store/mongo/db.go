@@ -23,7 +23,7 @@ type DB struct {
 	salt   []byte
 	events *events.Index // nil without an indexer
 
-	life    life
+	life    store.Life
 	turn    chan struct{} // held by the one writer of this process
 	writes  writes
 	news    news
@@ -114,10 +114,10 @@ func (db *DB) prepare(ctx context.Context) error {
 
 // Ping reports whether the store can be reached and a primary takes writes.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	_, err := db.news.ask(ctx)
 	return err
 }
@@ -125,7 +125,7 @@ func (db *DB) Ping(ctx context.Context) error {
 // Close waits for what is under way and for open snapshots, refuses what comes
 // after, and lets go of the connections.
 func (db *DB) Close() error {
-	if !db.life.end() {
+	if !db.life.End() {
 		return store.ErrClosed
 	}
 	db.log.close()
@@ -144,47 +144,4 @@ func (db *DB) collection(name string) *driver.Collection { return db.data.Collec
 // Describe is the kind and the version of the servers, for a log.
 func (db *DB) Describe() string {
 	return fmt.Sprintf("MongoDB %s, %s", db.server.version, db.server.topology)
-}
-
-// life counts what is under way, so that Close can wait for it.
-type life struct {
-	mu    sync.Mutex
-	busy  int
-	ended bool
-	idle  chan struct{}
-}
-
-func (l *life) enter() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended {
-		return store.ErrClosed
-	}
-	l.busy++
-	return nil
-}
-
-func (l *life) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.busy--
-	if l.ended && l.busy == 0 {
-		close(l.idle)
-	}
-}
-
-// end waits until nothing is under way; false when it was ended before.
-func (l *life) end() bool {
-	l.mu.Lock()
-	if l.ended {
-		l.mu.Unlock()
-		return false
-	}
-	l.ended, l.idle = true, make(chan struct{})
-	if l.busy == 0 {
-		close(l.idle)
-	}
-	l.mu.Unlock()
-	<-l.idle
-	return true
 }

@@ -55,10 +55,10 @@ func (db *DB) Record(ctx context.Context, records ...[]byte) (store.Receipt, err
 	if err := ctx.Err(); err != nil {
 		return store.Receipt{}, err
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return store.Receipt{}, err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	if len(records) == 0 {
 		return store.Receipt{}, nil
 	}
@@ -210,9 +210,9 @@ func eventPlace(ev *audit.Event) []byte {
 
 // Settle does nothing: an event can be found as soon as it is written.
 func (db *DB) Settle(ctx context.Context) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	return ctx.Err()
 }

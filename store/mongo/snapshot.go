@@ -52,17 +52,17 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
 	at, err := db.news.ask(ctx)
 	if err != nil {
-		db.life.leave()
+		db.life.Leave()
 		return nil, err
 	}
 	s, err := db.sessionAt(at)
 	if err != nil {
-		db.life.leave()
+		db.life.Leave()
 		return nil, clean(err)
 	}
 	return &snapshot{view: view{db: db, sess: s}, at: at}, nil
@@ -88,6 +88,6 @@ func (s *snapshot) Close() error {
 	}
 	s.closed = true
 	s.sess.EndSession(context.Background()) //nolint:forbidigo // a snapshot leaves nothing to undo
-	s.db.life.leave()
+	s.db.life.Leave()
 	return nil
 }

@@ -75,10 +75,10 @@ func (w *writes) take() []*writing {
 // and share the commit. What was lost to a writer of another process, or to an
 // election, is run again.
 func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
-	if err := db.life.enter(); err != nil {
+	if err := db.life.Enter(); err != nil {
 		return err
 	}
-	defer db.life.leave()
+	defer db.life.Leave()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
