@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"vitrine/store/mongo/mongotest"
 )
 
 // program is the server under test, built once from this tree.
@@ -38,7 +40,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "building the server:", err)
 		return 1
 	}
-	return m.Run()
+	return mongotest.Main(m)
 }
 
 // server is a running vitrine.
@@ -59,8 +61,9 @@ type server struct {
 func start(t *testing.T, data string, flags ...string) *server {
 	t.Helper()
 	s := &server{data: data, addr: freeAddr(t), tokens: map[string]string{}}
-	s.serve(t, flags...)
+	backing(t, data) // it is to be dropped after the server has ended
 	t.Cleanup(func() { s.kill() })
+	s.serve(t, flags...)
 	return s
 }
 
@@ -79,7 +82,7 @@ func (s *server) serve(t *testing.T, flags ...string) {
 	s.root, s.base = "http://"+s.addr, "http://"+s.addr+"/fhir"
 	s.log = &bytes.Buffer{}
 	s.cmd = exec.Command(program, append([]string{"serve", "--listen", s.addr, "--data", s.data}, flags...)...)
-	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.Env = s.log, s.log, backing(t, s.data)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +158,7 @@ func runProgram(t *testing.T, args ...string) string {
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &errs, backing(t, dataOf(args))
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("vitrine %s: %v\n%s%s", strings.Join(args, " "), err, out.String(), errs.String())
 	}

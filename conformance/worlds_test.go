@@ -81,13 +81,11 @@ func compareWorlds(t *testing.T, seed uint64) int {
 	return p.count
 }
 
-// twin copies the data directory and serves the copy.
+// twin copies the data directory with its records and serves the copy.
 func twin(t *testing.T, dir, name string) *server {
 	t.Helper()
 	to := dir + "-" + name
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	duplicate(t, dir, to)
 	return start(t, to, "--base-url", worldBase)
 }
 
