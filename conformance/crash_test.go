@@ -41,6 +41,7 @@ func TestKill9(t *testing.T) {
 		l := &ledger{shown: map[string]string{}}
 		c.hammer(t, l, round)
 		c.serve(t)
+		c.post(t, c.systemA, without(observation("q", ""), "id")).want(t, http.StatusCreated) // whatever the dead server was doing
 		for _, location := range l.written {
 			if a := c.do(t, c.root, get(location)); a.status != http.StatusOK {
 				t.Fatalf("round %d: %s was acknowledged and is gone: %d", round, location, a.status)
@@ -53,6 +54,9 @@ func TestKill9(t *testing.T) {
 			}
 		}
 		acks, looks = acks+len(l.written), looks+len(l.shown)
+	}
+	if acks < 5*rounds || looks < 5*rounds {
+		t.Errorf("%d acknowledged writes and %d released answers in %d rounds are no load", acks, looks, rounds)
 	}
 	t.Logf("%d rounds: %d acknowledged writes and %d released answers, all there", rounds, acks, looks)
 }

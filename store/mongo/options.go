@@ -90,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 
 func (o Options) client() *options.ClientOptions {
 	c := options.Client().ApplyURI(o.URI).
-		SetAppName("vitrine").
+		SetAppName(appName).
 		SetReadPreference(readpref.Primary()).
 		SetReadConcern(readconcern.Majority()).
 		SetWriteConcern(writeconcern.Majority()).

@@ -122,12 +122,13 @@ func (db *DB) together(ctx context.Context, some []*writing) {
 
 func (db *DB) repeatedly(ctx context.Context, some []*writing) error {
 	wait := leastWait
-	for range attempts {
+	for n := range attempts {
 		err := db.attempt(ctx, some)
 		var f *failure
 		if !errors.As(err, &f) || !f.transient {
 			return err
 		}
+		db.afterLosing(ctx, n)
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
