@@ -117,6 +117,18 @@ func transient(err error) bool {
 	return errors.As(err, &f) && f.transient
 }
 
+var errPanicked = errors.New("the write panicked")
+
+// call runs do and catches what it panics with.
+func (w *writing) call(x *tx) (err error) {
+	defer func() {
+		if w.panicked = recover(); w.panicked != nil {
+			err = errPanicked
+		}
+	}()
+	return w.do(x)
+}
+
 // one runs a write, and takes back what it asked for when it refuses.
 func (b *batch) one(w *writing) error {
 	if err := w.ctx.Err(); err != nil {
@@ -126,7 +138,7 @@ func (b *batch) one(w *writing) error {
 	b.own, b.dirty = len(b.pending), false
 	x := &tx{batch: b, view: b.v}
 	x.view.ready = b.ready
-	err := w.do(x)
+	err := w.call(x)
 	x.over, x.closed = true, true
 	if err != nil && !b.dirty {
 		for _, p := range b.pending[b.own:] {

@@ -51,6 +51,17 @@ type writing struct {
 	do   func(store.Tx) error
 	err  error
 	done chan struct{}
+	// panicked is what do panicked with. It is its caller's to meet, who may not
+	// be the one that ran it.
+	panicked any
+}
+
+// outcome is what Write returns.
+func (w *writing) outcome() error {
+	if w.panicked != nil {
+		panic(w.panicked)
+	}
+	return w.err
 }
 
 // add queues a write.
@@ -86,14 +97,14 @@ func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
 	db.writes.add(one)
 	select {
 	case <-one.done:
-		return one.err
+		return one.outcome()
 	case db.turn <- struct{}{}:
 	}
 	defer func() { <-db.turn }()
 	for {
 		select {
 		case <-one.done:
-			return one.err
+			return one.outcome()
 		default:
 			db.together(context.WithoutCancel(ctx), db.writes.take())
 		}

@@ -88,6 +88,16 @@ func TestWritesTogether(t *testing.T) {
 		t.Errorf("%d documents, %v, want %d", n, err, kept)
 	}
 
+	// A panic is met by whose it is, and by nobody else.
+	func() {
+		defer func() {
+			if got := recover(); got != "mine" {
+				t.Errorf("recovered %v", got)
+			}
+		}()
+		_ = db.Write(t.Context(), func(store.Tx) error { panic("mine") })
+	}()
+
 	// Without one that spoils it, they share a commit.
 	lock(&before)
 	db.turn <- struct{}{}
