@@ -68,7 +68,7 @@ func embeddedAlone() map[string]string {
 	return map[string]string{
 		"TestHouse": "reads sources", "TestTopLevel": "reads sources", "TestWalks": "reads sources",
 		"TestMutationsFitTheCode": "reads sources", "TestMutations": "breaks the embedded store, in a tree of its own",
-		"TestReadme.*":             "README's commands name their stores themselves",
+		"TestReadme.*":              "README's commands name their stores themselves",
 		"TestAttackReadingTheFiles": "is about the files of the embedded store",
 		"TestOnMongoDB":             "is what runs the others", "TestTwoServers.*": "is in MongoDB in any case",
 	}

@@ -12,9 +12,7 @@ import (
 // not keep the others from writing, and nothing of what it did is there.
 func TestWritesLeftOpenAreEnded(t *testing.T) {
 	dead := openFresh(t, testOptions(t))
-	opt := testOptions(t)
-	opt.Database = dead.opt.Database
-	living, err := Open(t.Context(), opt)
+	living, err := Open(t.Context(), dead.opt)
 	if err != nil {
 		t.Fatal(err)
 	}
