@@ -299,9 +299,9 @@ func (s *searching) candidate(ctx context.Context, patient string) (bool, error)
 }
 
 // filter is what of a query lies in the branches of one edition, from behind a
-// position on, and the index to use; nil for nothing. Where there are choices in
-// several branches the servers weigh each by itself, but only if they are told no
-// index.
+// position on, and the index to use; nil for nothing. Where there are choices
+// among the rows of patients the servers are told no index: they remember then
+// what they chose, and weigh the branches one by one.
 func (s *searching) filter(all []branch, e consent.Edition, after []byte, classes func(*branch) []string) (f bson.D, hint any) {
 	var any []bson.D
 	open := false
@@ -316,13 +316,13 @@ func (s *searching) filter(all []branch, e consent.Edition, after []byte, classe
 			wide = append(wide, is("x", contributorEntry(b.contributor)))
 		}
 		conditions, choices := weighed(wide, s.clauses, b.patient)
-		open = open || choices > 1
+		open = open || choices > 1 && b.patient != ""
 		any = append(any, allOf(append(conditions, b.condition(after, in))))
 	}
 	if len(any) == 0 {
 		return nil, nil
 	}
-	if open && len(any) > 1 {
+	if open {
 		return anyOf(any), nil
 	}
 	return anyOf(any), byEntry()
