@@ -25,8 +25,8 @@ type Report struct {
 	Problems []string
 }
 
-// Init makes the collections and indexes of a store, and does nothing where
-// they are.
+// Init makes the collections and indexes of a store, on a cluster spreads them
+// over the shards, and does nothing where that is done.
 func Init(ctx context.Context, opt Options) error {
 	db, err := connect(ctx, opt)
 	if err != nil {
@@ -35,6 +35,12 @@ func Init(ctx context.Context, opt Options) error {
 	err = db.server.serves()
 	if err == nil {
 		err = db.makeSchema(ctx)
+	}
+	if err == nil {
+		err = db.makeCollections(ctx) // an index may be missing of a store that is there
+	}
+	if err == nil && db.server.topology == sharded {
+		err = db.shard(ctx)
 	}
 	return errors.Join(err, db.disconnect(ctx))
 }
@@ -85,6 +91,13 @@ func (db *DB) check(ctx context.Context, r *Report) error {
 				r.Problems = append(r.Problems, fmt.Sprintf("the collection %s lacks the index %s; run: vitrine store init", name, indexName(key)))
 			}
 		}
+	}
+	if r.Topology == sharded {
+		problems, err := db.checkShards(ctx)
+		if err != nil {
+			return err
+		}
+		r.Problems = append(r.Problems, problems...)
 	}
 	slices.Sort(r.Problems)
 	return nil

@@ -190,7 +190,11 @@ func accesses(patients []string, each int) [][]byte {
 			e := audit.Event{
 				Recorded: worldTime().Add(time.Duration(i*len(patients)+n) * time.Minute), Kind: audit.KindRest,
 				Interaction: "read", Action: audit.ActionRead, Patient: p, Level: consent.Full, Reason: "relationship",
-				Agent:    audit.Agent{Kind: consent.Practitioner, User: fmt.Sprintf("PractitionerRole/d%d", n%50), Organization: "o1", Purpose: consent.Treatment},
+				Agent: audit.Agent{
+					Kind: consent.Practitioner, User: fmt.Sprintf("PractitionerRole/d%d", n%50), Practitioner: fmt.Sprintf("Practitioner/d%d", n%50),
+					Issuer: "https://login.nehr.example", Subject: fmt.Sprintf("subject-%d", n%50), Client: "clinic-app",
+					TokenID: fmt.Sprintf("%016x", n), Name: "Dr. Some Body", Organization: "o1", Purpose: consent.Treatment, Address: "192.0.2.1",
+				},
 				Entities: []string{fmt.Sprintf("Observation/o%d/_history/1", n*each+i)}, RequestID: fmt.Sprintf("r%d", i),
 				Observer: "Device/vitrine",
 			}
