@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -56,6 +57,27 @@ func (db *DB) endAbandoned(ctx context.Context) error {
 	}
 	db.opt.Logger.WarnContext(ctx, "writes that their processes left open are ended", "count", len(ids))
 	return clean(db.client.Database("admin").RunCommand(ctx, is("killSessions", ids)).Err())
+}
+
+// dropTimeout is when the servers have ended a transaction by themselves.
+const dropTimeout = 2 * time.Minute
+
+// drop ends a transaction of our own whose end the servers may not have heard.
+// Others would wait for it until they take it for abandoned.
+func (db *DB) drop(ctx context.Context, s *driver.Session) {
+	db.work.Go(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), dropTimeout)
+		defer cancel()
+		defer s.EndSession(ctx)
+		for wait := leastWait; db.life.Enter() == nil; wait = min(2*wait, mostWait) {
+			err := clean(db.client.Database("admin").RunCommand(ctx, is("killSessions", bson.A{s.ID()})).Err())
+			db.life.Leave()
+			var f *failure
+			if !errors.As(err, &f) || f.answered() || pause(ctx, wait) != nil {
+				return
+			}
+		}
+	})
 }
 
 // lookEvery is after how many attempts a writer that waits looks for what was

@@ -19,6 +19,10 @@ type failure struct {
 	network   bool
 }
 
+// answered reports whether the servers said no. Else nobody can tell what they
+// did: the connection was lost, or there was none to be had.
+func (f *failure) answered() bool { return f.code != 0 }
+
 func (f *failure) Error() string {
 	switch {
 	case f.network:

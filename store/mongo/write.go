@@ -171,7 +171,17 @@ func (db *DB) attempt(ctx context.Context, some []*writing) error {
 	if err != nil {
 		return clean(err)
 	}
-	defer s.EndSession(ctx)
+	err = db.transact(ctx, s, some)
+	var f *failure
+	if errors.Is(err, errUnknown) || errors.As(err, &f) && !f.answered() {
+		db.drop(ctx, s)
+	} else {
+		s.EndSession(ctx)
+	}
+	return err
+}
+
+func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) error {
 	if err := s.StartTransaction(); err != nil {
 		return clean(err)
 	}
@@ -198,7 +208,7 @@ func (db *DB) commit(ctx context.Context, s *driver.Session) error {
 		if !errors.As(err, &f) {
 			return err
 		}
-		if !f.unknown && !f.network {
+		if !f.unknown && f.answered() {
 			return err
 		}
 		if pause(ctx, wait) != nil {
