@@ -1,8 +1,11 @@
 package mongo
 
 import (
+	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -11,7 +14,16 @@ import (
 	"vitrine/store/storetest"
 )
 
-func TestMain(m *testing.M) { os.Exit(mongotest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := mongotest.Main(m)
+	if code == 0 {
+		if err := goleak.Find(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
 
 func testOptions(t testing.TB) Options {
 	t.Helper()

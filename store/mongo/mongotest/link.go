@@ -16,6 +16,7 @@ type link struct {
 	server  net.Conn // nil until it is reached
 	closed  bool
 	awaited map[uint32]*Trap // by the request whose answer is to be caught
+	doomed  bool             // it is about to be cut, and no answer overtakes that
 }
 
 // join adds the way on, unless the link was closed meanwhile.
@@ -82,6 +83,7 @@ func (l *link) request(frame []byte) bool {
 		sent = len(frame) / 2
 	case Forwarded:
 		sent = len(frame)
+		l.doom(trap.fault.Do)
 	case Answered:
 		l.mu.Lock()
 		l.awaited[requestID(frame)] = trap
@@ -89,6 +91,13 @@ func (l *link) request(frame []byte) bool {
 		return l.forward(frame)
 	}
 	return l.forward(frame[:sent]) && trap.strike(l) && l.forward(frame[sent:])
+}
+
+// doom keeps back the answer to a request that is forwarded before the cut.
+func (l *link) doom(do Break) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doomed = do == Cut || do == CutAll || do == Reset
 }
 
 // down carries what the server sends.
@@ -106,7 +115,12 @@ func (l *link) down() {
 		l.mu.Lock()
 		trap := l.awaited[responseTo(frame)]
 		delete(l.awaited, responseTo(frame))
+		doomed := l.doomed
 		l.mu.Unlock()
+		if doomed {
+			<-l.done
+			return
+		}
 		if trap != nil && !trap.strike(l) || !l.back(frame) {
 			return
 		}

@@ -85,8 +85,15 @@ func assemble(ctx context.Context, program, dir string, n int) (*nodes, error) {
 	return s, nil
 }
 
+// args are those of a member. One that follows a node that is frozen gives it up
+// after seconds, as it does one that is gone; by default a majority would wait
+// for that three times as long.
 func (s *nodes) args() []string {
-	return []string{"--replSet", setName, "--oplogSize", "256", "--setParameter", "enableTestCommands=1"}
+	args := []string{"--replSet", setName, "--oplogSize", "256"}
+	for _, p := range []string{"enableTestCommands=1", "oplogNetworkTimeoutBufferSeconds=1", "oplogRetriedFindMaxSeconds=1"} {
+		args = append(args, "--setParameter", p)
+	}
+	return args
 }
 
 // listener follows the log of a node.
