@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a copy is the same store", func(t *testing.T, st store.Store) { testCopy(t, st, open(t)) }},
 		{"a closed store", testClosed},
 		{"search equals the naive evaluation", testProperty},
+		{"search equals the naive evaluation among many", testCrowd},
 	}
 	for _, s := range suite {
 		t.Run(s.promise, func(t *testing.T) { s.test(t, open(t)) })
