@@ -93,7 +93,7 @@ func (b *batch) run(some []*writing) error {
 		if len(some) == 1 {
 			return one.err
 		}
-		if b.dirty || one.ctx.Err() != nil { // what was asked for in vain may still be under way
+		if b.dirty || one.ctx.Err() != nil || failed(one.err) { // the servers may have ended the transaction with it
 			return errSolo
 		}
 	}
@@ -110,6 +110,12 @@ func (b *batch) apart(some []*writing, err error) error {
 		return err
 	}
 	return errSolo
+}
+
+// failed reports whether the servers failed.
+func failed(err error) bool {
+	var f *failure
+	return errors.As(err, &f)
 }
 
 func transient(err error) bool {

@@ -19,9 +19,6 @@ import (
 const (
 	// mostWrites is how many writes share a transaction.
 	mostWrites = 100
-	// attempts is how often a transaction is run again that lost to another
-	// process's.
-	attempts = 60
 	// leastWait and mostWait bound the time before it is; it doubles, and is
 	// drawn, so that two writers do not meet again and again.
 	leastWait = time.Millisecond
@@ -131,13 +128,29 @@ func (db *DB) together(ctx context.Context, some []*writing) {
 	}
 }
 
+// repeatedly runs a transaction until it is not lost to another process's, for as
+// long as one operation may take. Several writes that are lost twice with the
+// lock in hand are run each by itself: the servers end a transaction with the
+// first operation that fails in it, which may be that of one write only.
 func (db *DB) repeatedly(ctx context.Context, some []*writing) error {
-	wait := leastWait
-	for n := range attempts {
-		err := db.attempt(ctx, some)
-		var f *failure
-		if !errors.As(err, &f) || !f.transient {
+	over := time.NewTimer(db.opt.Timeout)
+	defer over.Stop()
+	wait, broken := leastWait, 0
+	for n := 0; ; n++ {
+		held, err := db.attempt(ctx, some)
+		if !transient(err) {
 			return err
+		}
+		if held {
+			broken++
+		}
+		if broken > 1 && len(some) > 1 {
+			return errSolo
+		}
+		select {
+		case <-over.C:
+			return store.ErrConflict
+		default:
 		}
 		db.afterLosing(ctx, n)
 		if err := pause(ctx, wait); err != nil {
@@ -145,7 +158,6 @@ func (db *DB) repeatedly(ctx context.Context, some []*writing) error {
 		}
 		wait = min(2*wait, mostWait)
 	}
-	return store.ErrConflict
 }
 
 // pause waits up to d.
@@ -160,16 +172,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// attempt is one transaction. What it returns is the outcome for all; a write
-// that refused by itself has its own error.
-func (db *DB) attempt(ctx context.Context, some []*writing) error {
+// attempt is one transaction. What it returns is whether it had the lock, and
+// the outcome for all; a write that refused by itself has its own error.
+func (db *DB) attempt(ctx context.Context, some []*writing) (held bool, err error) {
 	if db.alone() {
-		return db.attemptAlone(ctx, some)
+		return true, db.attemptAlone(ctx, some)
 	}
 	s, err := db.client.StartSession(options.Session().SetDefaultTransactionOptions(options.Transaction().
 		SetReadConcern(readconcern.Snapshot()).SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())))
 	if err != nil {
-		return clean(err)
+		return false, clean(err)
 	}
 	err = db.transact(ctx, s, some)
 	var f *failure
@@ -183,17 +195,17 @@ func (db *DB) attempt(ctx context.Context, some []*writing) error {
 
 func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) error {
 	if err := s.StartTransaction(); err != nil {
-		return clean(err)
+		return false, clean(err)
 	}
 	b, err := db.begin(driver.NewSessionContext(ctx, s), s)
-	if err == nil {
+	if held = err == nil; held {
 		err = b.run(some)
 	}
 	if err != nil || !b.wrote {
 		_ = s.AbortTransaction(ctx) // what is not committed is dropped in any case
-		return err
+		return held, err
 	}
-	return db.commit(ctx, s)
+	return held, db.commit(ctx, s)
 }
 
 // commit asks for the commit until it is known what became of it. A transaction

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"vitrine/consent"
+	"vitrine/fhir/search"
 	"vitrine/store"
 	"vitrine/store/mongo/mongotest"
 )
@@ -126,5 +128,48 @@ func TestWritesTogether(t *testing.T) {
 	var after epochDocument
 	if lock(&after); after.At != before.At+1 {
 		t.Errorf("%d writes in %d commits, want one", writers/2, after.At-before.At)
+	}
+}
+
+// TestWriteThatBreaks: a write in which the servers fail, again and again, takes
+// none of those with it that share its commit.
+func TestWriteThatBreaks(t *testing.T) {
+	proxy := mongotest.Through(t, mongotest.Server(t))
+	db, err := Open(t.Context(), Options{URI: proxy.URI(), Database: mongotest.Database(t), Timeout: 2 * time.Second})
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Write(t.Context(), func(x store.Tx) error { return x.Put(plain("before", "1")) }); err != nil {
+		t.Fatalf("write: %v", err)
+	}
+	proxy.Arm(mongotest.Fault{Match: mongotest.Command("aggregate"), Times: 1 << 20, When: mongotest.Before, Do: mongotest.Cut})
+	const writers, breaks = 9, 4
+	outcomes := make([]error, writers)
+	db.turn <- struct{}{} // let them gather
+	var wait sync.WaitGroup
+	for i := range writers {
+		wait.Go(func() {
+			outcomes[i] = db.Write(t.Context(), func(x store.Tx) error {
+				if i != breaks {
+					return x.Put(plain(fmt.Sprintf("o%d", i), "1"))
+				}
+				q := search.Query{Type: "Observation", Sort: []search.SortKey{{Param: 7}}}
+				_, err := x.Search(t.Context(), consent.Everything(), &q, store.PageRequest{Limit: 1})
+				return err
+			})
+		})
+	}
+	for queued := 0; queued < writers; {
+		db.writes.mu.Lock()
+		queued = len(db.writes.waiting)
+		db.writes.mu.Unlock()
+	}
+	<-db.turn
+	wait.Wait()
+	for i, outcome := range outcomes {
+		if (outcome == nil) != (i != breaks) {
+			t.Errorf("write %d: %v", i, outcome)
+		}
 	}
 }
