@@ -112,6 +112,12 @@ func homeOf(class string) consent.Home {
 	}
 }
 
+// severs reports whether a class could not be told from that of other labels: one
+// of them has a line break, which R4 allows in a code.
+func severs(labels []string) bool {
+	return slices.ContainsFunc(labels, func(l string) bool { return strings.Contains(l, "\n") })
+}
+
 func labelsOf(class string) []string {
 	if all := strings.Split(class, "\n"); len(all) > 1 {
 		return all[1:]

@@ -232,7 +232,7 @@ func (b *batch) settleClass(in context.Context, d *document, p *store.Put) error
 			d.K, d.Owners = kindLoose, p.Patients
 		}
 	}
-	if d.K == kindClassed && !b.v.room(p.Type, d.W) {
+	if d.K == kindClassed && (severs(p.Labels) || !b.v.room(p.Type, d.W)) {
 		d.K = kindLoose
 	}
 	if d.K == kindLoose {

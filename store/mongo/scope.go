@@ -11,10 +11,35 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"vitrine/consent"
+	"vitrine/fhir/search"
+	"vitrine/store"
 )
 
-// together is how many patients are asked about in one query.
-const together = 64
+const (
+	// together is how many patients are asked about in one query.
+	together = 64
+	// mostWeight bounds the alternatives of one query, over all patients it asks
+	// about: the query itself grows with both.
+	mostWeight = 20_000
+	// rangeWeight is what a range weighs against a value.
+	rangeWeight = 20
+	// mostSpent bounds the alternatives of all queries of one search.
+	mostSpent = 64 * mostWeight
+)
+
+// weight is how much the alternatives of a query weigh.
+func weight(q *search.Query) (sum int) {
+	for _, c := range q.Clauses {
+		for i := range c.Any {
+			if c.Any[i].Op == search.OpEqual {
+				sum++
+			} else {
+				sum += rangeWeight
+			}
+		}
+	}
+	return sum
+}
 
 // branch is a stretch of one collection in which rows of the universe may lie:
 // those of one patient, of none, or all.
@@ -180,7 +205,7 @@ func (s *searching) listed(ctx context.Context, ids []string, each func([]branch
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.stretch, b.stretch), cmp.Compare(a.id, b.id)) })
 	places = slices.Compact(places)
-	for some := range slices.Chunk(places, together) {
+	for some := range slices.Chunk(places, max(1, min(together, mostWeight/max(1, s.weight)))) {
 		var all []branch
 		for _, p := range some {
 			d, err := s.u.Decide(ctx, p.id)
@@ -198,6 +223,9 @@ func (s *searching) listed(ctx context.Context, ids []string, each func([]branch
 		}
 		if len(all) == 0 {
 			continue
+		}
+		if s.spent += len(all) * s.weight; s.spent > mostSpent {
+			return false, store.ErrTooCostly
 		}
 		if more, err := each(all); err != nil || !more {
 			return false, err

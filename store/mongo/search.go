@@ -25,6 +25,8 @@ type searching struct {
 	after   place
 	from    []byte // the position behind which an unsorted page begins
 	budget  int
+	weight  int // of the alternatives of the query
+	spent   int // of weight, over all patients
 }
 
 // Search returns one page of what matches within the universe: by position, or
@@ -43,6 +45,9 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	}
 	if after.set && len(after.n) != 2*stretchSize {
 		return store.Page{}, store.ErrBadCursor
+	}
+	if s.weight = weight(q); s.weight > mostWeight {
+		return store.Page{}, store.ErrTooCostly
 	}
 	s.clauses, s.never = conditions(q.Clauses)
 	if len(q.Sort) > 0 {

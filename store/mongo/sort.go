@@ -138,19 +138,23 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 	if err != nil {
 		return err
 	}
-	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, bson.A{is("$match", f), is("$limit", s.budget+1), is("$project", sortProjection(s.q.Sort))}, options.Aggregate().SetHint(hint))
+	stages := bson.A{is("$match", f)}
+	if !anyLoose(all) { // else what does not exist would take up the room of what does
+		stages = append(stages, is("$limit", s.budget+1))
+	}
+	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, append(stages, is("$project", sortProjection(s.q.Sort))), options.Aggregate().SetHint(hint))
 	if err != nil {
 		return clean(err)
 	}
-	var docs []document
-	if err := cur.All(in, &docs); err != nil {
-		return clean(err)
-	}
+	defer func() { _ = cur.Close(context.WithoutCancel(in)) }()
 	var entries search.Entries
 	var encoded search.Encoded
-	for i := range docs {
-		d := &docs[i]
-		ok, err := s.exists(ctx, d, e)
+	for cur.Next(in) {
+		var d document
+		if err := cur.Decode(&d); err != nil {
+			return clean(err)
+		}
+		ok, err := s.exists(ctx, &d, e)
 		if err != nil {
 			return err
 		}
@@ -162,7 +166,7 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 			return err
 		}
 	}
-	return nil
+	return clean(cur.Err())
 }
 
 // sortProjection keeps of the entries those of the parameters that sort.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"vitrine/consent"
@@ -158,4 +159,38 @@ func testHiddenIsFree(t *testing.T, st store.Store) {
 	same(t, "found behind the hidden", labels(page.Found), []string{"Observation/o1/1"})
 	same(t, "total", page.Total, 1)
 	same(t, "next", page.Next, []byte(nil))
+}
+
+// testLabels: a label is the whole of it, whatever bytes it has.
+func testLabels(t *testing.T, st store.Store) {
+	odd := map[string][]string{
+		"empty": {""}, "line": {"http://example.org/labels|a\n" + mark}, "end": {mark + "\n"}, "zero": {"a\x00" + mark}, "two": {"a", mark}, "none": nil,
+		"space": {"a " + mark}, "star": {"*"}, "long": {strings.Repeat("x", 4000)},
+	}
+	want := []string{}
+	var puts []store.Put
+	for id, l := range odd {
+		p := first(of("Observation", "p1"), id)
+		p.Labels = l
+		puts = append(puts, p)
+		if isMarked(p.Row) {
+			want = append(want, "Observation/"+id+"/1")
+		}
+	}
+	write(t, st, puts...)
+	s := open(t, st)
+	for id, l := range odd {
+		f, err := s.Read(t.Context(), consent.Everything(), "Observation", id)
+		if err != nil {
+			t.Errorf("read: %v", err)
+		}
+		same(t, id, f.Labels, l)
+	}
+	full := levels{"p1": consent.Full}
+	for name, u := range map[string]func() *consent.Universe{
+		"everything": consent.Everything, "listed": func() *consent.Universe { return full.to("p1") }, "any": full.any,
+		"own": func() *consent.Universe { return consent.OfContributor("A") },
+	} {
+		same(t, name, sortedCopy(labels(all(t, s, u().Where(isMarked), query("Observation")))), sortedCopy(want))
+	}
 }
