@@ -1,6 +1,7 @@
 package consent_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -278,5 +279,35 @@ func TestZeroValuesDeny(t *testing.T) {
 	}
 	if slices.Max(view(consent.Decision{})) != 0 || slices.Max(view(consent.Decide(consent.Policy{}, nil, nil, noon))) != 0 {
 		t.Error("the zero decision shows something")
+	}
+}
+
+// TestKeeps: what Where leaves out is told without a decision, and what Keeps
+// denies is never admitted.
+func TestKeeps(t *testing.T) {
+	permit := func(context.Context, string) (consent.Decision, error) {
+		return consent.Decision{Level: consent.Full}, nil
+	}
+	only := func(r consent.Row) bool {
+		return r.Type == "Condition" && r.Home == consent.HomePatients && len(r.Labels) == 0
+	}
+	for name, c := range map[string]struct {
+		u    *consent.Universe
+		want bool
+	}{
+		"nil": {nil, false}, "zero": {&consent.Universe{}, false}, "patients": {consent.OfPatients([]string{"p"}, nil, permit), true},
+		"narrowed": {consent.OfAnyPatient(nil, permit).Where(only), true}, "everything": {consent.Everything().Where(only), true},
+		"left out": {consent.Everything().Where(func(consent.Row) bool { return false }), false},
+	} {
+		if got := c.u.Keeps("Condition", consent.HomePatients); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		e, err := c.u.Admit(t.Context(), consent.Row{Type: "Condition", Home: consent.HomePatients, Patients: []string{"p"}})
+		if err != nil || (e != 0) != c.want {
+			t.Errorf("%s: admitted in %d, %v; want %v", name, e, err, c.want)
+		}
+	}
+	if consent.Everything().Where(only).Keeps("Observation", consent.HomePatients) {
+		t.Error("another type is kept")
 	}
 }

@@ -79,6 +79,12 @@ func (u *Universe) Where(keep func(Row) bool) *Universe {
 	return u
 }
 
+// Keeps reports whether Where leaves rows of the type and the home that have no
+// labels in the universe. When it does not, no decision brings them back.
+func (u *Universe) Keeps(t fhir.ResourceType, h Home) bool {
+	return u != nil && u.reach != reachNothing && (u.where == nil || u.where(Row{Type: t, Home: h}))
+}
+
 // IsEverything reports whether rows are admitted without a decision.
 func (u *Universe) IsEverything() bool { return u != nil && u.reach == reachEverything }
 

@@ -126,11 +126,8 @@ func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
 	k := seeking{searching: s, index: byPlace(), exact: true, maker: s.v.db.events.NewMaker()}
 	if s.u.IsEverything() {
 		k.lead()
-	} else {
-		k.exact = len(s.q.Clauses) == 0
-		if ids, ok := s.u.Patients(); ok {
-			k.of(ids)
-		}
+	} else if err := k.confine(ctx); err != nil {
+		return store.Page{}, err
 	}
 	if k.never {
 		return page, nil
@@ -139,6 +136,32 @@ func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
 		return k.inTime(ctx, descending)
 	}
 	return k.gathered(ctx)
+}
+
+// confine keeps the events to those that may be the caller's to see. Those of
+// others are not looked at: how many there are would tell by the time it takes.
+func (k *seeking) confine(ctx context.Context) error {
+	k.exact = len(k.q.Clauses) == 0
+	_, own := k.u.Contributor() // nobody contributes events
+	if k.never = own || !k.u.Keeps(typeAuditEvent, consent.HomePatients); k.never {
+		return nil
+	}
+	ids, ok := k.u.Patients()
+	if !ok {
+		return nil
+	}
+	var some []string
+	for _, id := range ids {
+		d, err := k.u.Decide(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !d.Excludes(typeAuditEvent, consent.EditionFull) || !d.Excludes(typeAuditEvent, consent.EditionBasic) {
+			some = append(some, id)
+		}
+	}
+	k.of(some)
+	return nil
 }
 
 // of confines the events to those of patients.
@@ -299,7 +322,7 @@ func (k *seeking) count(ctx context.Context) (int, error) {
 		if k.index != nil {
 			o.SetHint(k.index)
 		}
-		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, bson.D{})), o)
+		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, is("n", is("$gt", unreadable())))), o)
 		if err == nil && n > int64(k.budget) {
 			return 0, store.ErrTooCostly
 		}
@@ -315,6 +338,12 @@ func (k *seeking) count(ctx context.Context) (int, error) {
 		return true, nil
 	})
 	return total, err
+}
+
+// unreadable is a place behind all records that cannot be read, which lie before
+// the events.
+func unreadable() []byte {
+	return append(make([]byte, 8), bytes.Repeat([]byte{0xFF}, eventPosition-8)...)
 }
 
 // plain reports whether every event exists in the universe, with a patient and

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	driverevent "go.mongodb.org/mongo-driver/v2/event"
 
 	"vitrine/consent"
+	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
@@ -94,7 +99,9 @@ func TestManyAlternatives(t *testing.T) {
 	}
 	writeAll(t, db, puts...)
 	s := snapshotOf(t, db)
-	full := func(context.Context, string) (consent.Decision, error) { return consent.Decision{Level: consent.Full}, nil }
+	full := func(context.Context, string) (consent.Decision, error) {
+		return consent.Decision{Level: consent.Full}, nil
+	}
 	equal := search.Clause{Any: []search.Match{{Param: 7, Op: search.OpEqual, Key: []byte("c1")}}}
 	var ranges search.Clause
 	for i := range 5000 {
@@ -119,6 +126,67 @@ func TestManyAlternatives(t *testing.T) {
 		page, err := s.Search(t.Context(), consent.OfPatients(patients[:c.patients], nil, full), &q, store.PageRequest{Limit: 500, Count: true})
 		if !errors.Is(err, c.err) || len(page.Found) != c.found {
 			t.Errorf("%s: %d found, %v; want %d, %v", c.name, len(page.Found), err, c.found, c.err)
+		}
+	}
+}
+
+// TestForeignEventsAreNotRead: a search for events that the caller has no part in
+// reads none of them, whether there are few or many.
+func TestForeignEventsAreNotRead(t *testing.T) {
+	var asked atomic.Int64
+	opt := testOptions(t)
+	opt.monitor = &driverevent.CommandMonitor{Started: func(_ context.Context, e *driverevent.CommandStartedEvent) {
+		if name, _ := e.Command.Lookup(e.CommandName).StringValueOK(); name == collEvents {
+			asked.Add(1)
+		}
+	}}
+	db := openFresh(t, opt)
+	ev := audit.Event{Recorded: time.UnixMilli(1e12), Kind: audit.KindRest, Interaction: "read", Action: audit.ActionRead, Patient: "p1"}
+	if _, err := db.Record(t.Context(), ev.AppendBinary(nil)); err != nil {
+		t.Fatalf("record: %v", err)
+	}
+	at := func(l consent.Level) consent.Decider {
+		return func(context.Context, string) (consent.Decision, error) { return consent.Decision{Level: l}, nil }
+	}
+	kept := func(keep bool) func(consent.Row) bool { return func(consent.Row) bool { return keep } }
+	s := snapshotOf(t, db)
+	asked.Store(0)
+	for name, c := range map[string]struct {
+		u    *consent.Universe
+		want int
+	}{
+		"one's own":          {consent.OfPatients([]string{"p1"}, nil, at(consent.Self)), 1},
+		"a provider's":       {consent.OfPatients([]string{"p1"}, nil, at(consent.Full)), 0},
+		"a stranger's":       {consent.OfPatients([]string{"p1"}, nil, at(consent.None)), 0},
+		"left out":           {consent.OfPatients([]string{"p1"}, nil, at(consent.Self)).Where(kept(false)), 0},
+		"of anybody":         {consent.OfAnyPatient(nil, at(consent.Full)).Where(kept(false)), 0},
+		"of candidates":      {consent.OfCandidates(nil, nil, at(consent.Full)).Where(kept(false)), 0},
+		"of a contributor":   {consent.OfContributor("A"), 0},
+		"of nobody":          {&consent.Universe{}, 0},
+		"everything":         {consent.Everything(), 1},
+		"everything, narrow": {consent.Everything().Where(kept(true)), 1},
+	} {
+		asked.Store(0)
+		page, err := s.Search(t.Context(), c.u, &search.Query{Type: typeAuditEvent}, store.PageRequest{Limit: 9, Count: true})
+		if err != nil || len(page.Found) != c.want || page.Total != c.want || (asked.Load() > 0) != (c.want > 0) {
+			t.Errorf("%s: %d found of %d with %d questions, %v; want %d", name, len(page.Found), page.Total, asked.Load(), err, c.want)
+		}
+	}
+}
+
+// TestUnreadableIsNotCounted: a record that cannot be read is kept, and neither
+// found nor counted.
+func TestUnreadableIsNotCounted(t *testing.T) {
+	db := openFresh(t, testOptions(t))
+	ev := audit.Event{Recorded: time.UnixMilli(1e12), Kind: audit.KindRest, Interaction: "read", Action: audit.ActionRead, Patient: "p1"}
+	if _, err := db.Record(t.Context(), []byte("nonsense"), ev.AppendBinary(nil), nil); err != nil {
+		t.Fatalf("record: %v", err)
+	}
+	s := snapshotOf(t, db)
+	for _, limit := range []int{0, 1, 9} {
+		page, err := s.Search(t.Context(), consent.Everything(), &search.Query{Type: typeAuditEvent}, store.PageRequest{Limit: limit, Count: true})
+		if err != nil || page.Total != 1 || len(page.Found) != min(limit, 1) {
+			t.Errorf("limit %d: %d found of %d, %v", limit, len(page.Found), page.Total, err)
 		}
 	}
 }

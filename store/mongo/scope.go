@@ -299,8 +299,23 @@ func (s *searching) patientsFrom(ctx context.Context, at uint64) (ids []string, 
 const enumerate = 256
 
 // candidate reports whether a patient is among those the universe may have rows
-// of.
+// of. It is found out once.
 func (s *searching) candidate(ctx context.Context, patient string) (bool, error) {
+	if known, ok := s.candidates[patient]; ok {
+		return known, nil
+	}
+	is, err := s.linked(ctx, patient)
+	if err != nil {
+		return false, err
+	}
+	if s.candidates == nil {
+		s.candidates = map[string]bool{}
+	}
+	s.candidates[patient] = is
+	return is, nil
+}
+
+func (s *searching) linked(ctx context.Context, patient string) (bool, error) {
 	d, err := s.u.Decide(ctx, patient)
 	if err != nil || d.Excludes(s.q.Type, consent.EditionFull) {
 		return false, err

@@ -27,6 +27,8 @@ type searching struct {
 	budget  int
 	weight  int // of the alternatives of the query
 	spent   int // of weight, over all patients
+	// candidates are the patients of whom it is known whether they are some.
+	candidates map[string]bool
 }
 
 // Search returns one page of what matches within the universe: by position, or
