@@ -183,17 +183,17 @@ func (db *DB) attempt(ctx context.Context, some []*writing) (held bool, err erro
 	if err != nil {
 		return false, clean(err)
 	}
-	err = db.transact(ctx, s, some)
+	held, err = db.transact(ctx, s, some)
 	var f *failure
 	if errors.Is(err, errUnknown) || errors.As(err, &f) && !f.answered() {
 		db.drop(ctx, s)
 	} else {
 		s.EndSession(ctx)
 	}
-	return err
+	return held, err
 }
 
-func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) error {
+func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) (held bool, err error) {
 	if err := s.StartTransaction(); err != nil {
 		return false, clean(err)
 	}
