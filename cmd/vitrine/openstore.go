@@ -88,6 +88,9 @@ func (d *database) open(ctx context.Context, tools gate.Tools, log *slog.Logger,
 	if err != nil {
 		return nil, d.advice(mongo.Explain(err))
 	}
+	if err := db.Ping(ctx); err != nil { // who may only read finds that out now
+		return nil, closing(db, d.advice(mongo.Explain(err)))
+	}
 	return db, nil
 }
 

@@ -1,0 +1,90 @@
+package conformance
+
+import (
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+
+	"vitrine/store/mongo/mongotest"
+)
+
+// consentRounds is how often the Consent changes; VITRINE_CONSENT_ROUNDS asks
+// for more or fewer.
+func consentRounds(t *testing.T) int {
+	t.Helper()
+	if s := os.Getenv("VITRINE_CONSENT_ROUNDS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return 200
+}
+
+// TestTwoServersOneConsent runs two servers on one database. A Consent given to
+// one is in force on the other with the next request, and as soon out of force
+// again. Both are asked in every round, so that each has at hand what held
+// before.
+func TestTwoServersOneConsent(t *testing.T) {
+	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
+	c := newCast(t, flags...)
+	servers := []*server{c.server, start(t, c.data, flags...)}
+	wish := optOut("q")
+	restricted, permitted := 0, 0
+	for round := range consentRounds(t) {
+		writer, other := servers[round/2%2], servers[1-round/2%2]
+		wish["status"] = "active"
+		if round%2 == 1 {
+			wish["status"] = "inactive"
+		}
+		r := send(http.MethodPut, "Consent/"+text(wish, "id"), encode(t, wish))
+		if round == 0 {
+			r = send(http.MethodPost, "Consent", encode(t, without(wish, "id")))
+		}
+		a := writer.do(t, c.appQ, r)
+		if a.status/100 != 2 {
+			t.Fatalf("round %d: the Consent was not taken: %d\n%s", round, a.status, a.body)
+		}
+		if round == 0 {
+			wish["id"] = text(decode(t, a.body), "id")
+		}
+		for _, s := range []*server{other, writer} {
+			if round%2 == 0 {
+				s.behindGlass(t, c, round)
+				restricted++
+			} else {
+				s.inView(t, c, round)
+				permitted++
+			}
+		}
+	}
+	t.Logf("%d times restricted and %d times permitted at the next request, on either server", restricted, permitted)
+}
+
+// behindGlass: the record is hidden, and the basic set is not.
+func (s *server) behindGlass(t *testing.T, c *cast, round int) {
+	t.Helper()
+	if a := s.do(t, c.b1, get("Condition/c-q")); a.status != http.StatusNotFound {
+		t.Fatalf("round %d: read although restricted: %d\n%s", round, a.status, a.body)
+	}
+	if a := s.do(t, c.b1, get("Condition?patient=q")).want(t, http.StatusOK).hides(t, secret); !a.hinted(t) {
+		t.Fatalf("round %d: found, or no hint, although restricted\n%s", round, a.body)
+	}
+	s.do(t, c.b1, get("AllergyIntolerance/a-q")).want(t, http.StatusOK).hides(t, secret)
+}
+
+// inView: the record is there, and for a stranger it is not.
+func (s *server) inView(t *testing.T, c *cast, round int) {
+	t.Helper()
+	if a := s.do(t, c.b1, get("Condition/c-q")); a.status != http.StatusOK {
+		t.Fatalf("round %d: not read although permitted: %d\n%s", round, a.status, a.body)
+	}
+	if a := s.do(t, c.b1, get("Condition?patient=q")).want(t, http.StatusOK); len(a.ids(t)) != 1 || a.hinted(t) {
+		t.Fatalf("round %d: not found, or a hint, although permitted\n%s", round, a.body)
+	}
+	if a := s.do(t, c.c1, get("Condition/c-q")); a.status != http.StatusNotFound {
+		t.Fatalf("round %d: a stranger reads: %d", round, a.status)
+	}
+}
