@@ -44,7 +44,9 @@ func Open(ctx context.Context, opt Options) (*DB, error) {
 	if err := db.prepare(ctx); err != nil {
 		return nil, errors.Join(err, db.disconnect(ctx))
 	}
-	db.work.Go(db.log.run)
+	for range rounds {
+		db.work.Go(db.log.run)
+	}
 	return db, nil
 }
 

@@ -19,8 +19,9 @@ import (
 )
 
 // auditLog appends audit records. Callers put theirs on the round that is being
-// filled and wait; a round is one insertion that a majority has on disk, while
-// the next is filled.
+// filled and wait; a round is one insertion that a majority has on disk. rounds of
+// them are under way at a time, so that who comes just after one has left waits
+// for no more than his own.
 type auditLog struct {
 	db *DB
 
@@ -41,6 +42,9 @@ type round struct {
 }
 
 func newRound() *round { return &round{done: make(chan struct{})} }
+
+// rounds is how many insertions are under way at a time.
+const rounds = 2
 
 // mostRecords is how many records one insertion takes.
 const mostRecords = 1000
@@ -92,6 +96,7 @@ func (l *auditLog) run() {
 				shut := l.shut
 				l.mu.Unlock()
 				if shut {
+					l.signal() // the others end, too
 					return
 				}
 				break
