@@ -40,7 +40,7 @@ func (v *visit) event() audit.Event {
 // query is the request line and the lines of the header that are kept
 // (DOSSIER §3.2).
 func (v *visit) query() string {
-	line := withoutToken(v.req.Line)
+	line := withoutToken(v.req.Method + " " + v.req.Target)
 	if v.req.Header == "" {
 		return line
 	}

@@ -20,9 +20,9 @@ type Request struct {
 	Interaction Interaction
 	// Type is the resource type addressed; empty for the whole system.
 	Type fhir.ResourceType
-	// Line is the method and the target, for AuditEvent.entity.query; a search
-	// by POST has its form body appended as the query.
-	Line string
+	// Method and Target open AuditEvent.entity.query; the target of a search by
+	// POST has its form body appended as the query.
+	Method, Target string
 	// Header holds the Accept and Prefer lines, for AuditEvent.entity.query.
 	Header string
 	// Address is the network address of the client.

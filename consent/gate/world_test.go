@@ -175,7 +175,7 @@ func (w *world) request(c consent.Caller, code string, t fhir.ResourceType) *gat
 		in.Write = true
 	}
 	return &gate.Request{
-		Caller: c, Now: w.now, ID: "req-1", Interaction: in, Type: t, Line: "GET /" + string(t), Address: "192.0.2.1",
+		Caller: c, Now: w.now, ID: "req-1", Interaction: in, Type: t, Method: "GET", Target: "/" + string(t), Address: "192.0.2.1",
 	}
 }
 

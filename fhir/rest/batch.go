@@ -142,7 +142,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	x.row, x.target = row, t
 	x.request.Interaction = row.inner()
 	x.request.Type = ""
-	x.request.Line = e.line()
+	x.request.Method, x.request.Target = e.method, e.target()
 	if _, err := x.scan(); err != nil {
 		return answer{}, err
 	}
@@ -158,13 +158,13 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	return row.handle(s, ctx, x)
 }
 
-// line is the entry as the record of a request has it.
-func (e *asked) line() string {
-	line := e.method + " " + Root + "/" + e.path
+// target is what the entry addresses, as the target of a request of its own.
+func (e *asked) target() string {
+	target := Root + "/" + e.path
 	if e.query != "" {
-		line += "?" + e.query
+		target += "?" + e.query
 	}
-	return line
+	return target
 }
 
 // entryBody reads the resource of an entry onto a tape of its own.

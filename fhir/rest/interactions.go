@@ -36,7 +36,7 @@ type interaction struct {
 	handle func(*Server, context.Context, *exchange) (answer, error)
 	// log has what the row's events begin with; nil for rows that take any
 	// method.
-	log *slog.Logger
+	log slog.Handler
 }
 
 // bodyKind says what the body of a request is.

@@ -16,7 +16,8 @@ func (x *exchange) failed(err error, o outcome) {
 }
 
 // log writes the one event of a request: ids and kinds, no query, no name, no
-// token. The path is the pattern that was matched.
+// token. The path is the pattern that was matched. It goes to the handler itself:
+// a Logger would look up in which line of the source this is.
 func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	level := slog.LevelInfo
 	if x.status >= http.StatusInternalServerError {
@@ -30,10 +31,10 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	c := &x.request.Caller
 	to := x.row.log
 	if to == nil {
-		to = x.row.logger(s.cfg.Log, method(x.method))
+		to = x.row.events(s.cfg.Log, method(x.method))
 	}
-	attrs := make([]slog.Attr, 0, 11)
-	attrs = append(attrs,
+	var room [11]slog.Attr
+	attrs := append(room[:0],
 		slog.Int("status", x.status),
 		slog.Duration("took", took.Round(time.Microsecond)),
 		slog.String("request", x.request.ID),
@@ -54,13 +55,15 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))
 	}
-	to.LogAttrs(ctx, level, "request", attrs...)
+	event := slog.NewRecord(x.request.Now.Add(took), level, "request", 0)
+	event.AddAttrs(attrs...)
+	_ = to.Handle(ctx, event) // there is nobody to tell
 }
 
-// logger begins the events of a row with what they have in common, so that it is
+// events begins the events of a row with what they have in common, so that it is
 // written once.
-func (i *interaction) logger(log *slog.Logger, method string) *slog.Logger {
-	return log.With(slog.String("method", method), slog.String("interaction", i.name), slog.String("route", i.path()))
+func (i *interaction) events(log *slog.Logger, method string) slog.Handler {
+	return log.With(slog.String("method", method), slog.String("interaction", i.name), slog.String("route", i.path())).Handler()
 }
 
 // method keeps invented methods out of the log.

@@ -3,6 +3,7 @@ package rest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -45,8 +46,9 @@ type exchange struct {
 	cut     bool // the client did not wait for the answer
 	absent  bool // an entry was not found
 	browser bool // a page asks, or may
-	// values hold the header values of the answer, as far as there is room.
-	values [4]string
+	// values hold the header values of the answer, as far as there is room. They
+	// live as long as the answer does, and the exchange does not.
+	values *[4]string
 	used   int
 }
 
@@ -95,10 +97,15 @@ func (s *Server) hold(ctx context.Context, began time.Time) {
 	}
 }
 
-// open takes the request's one moment and its id.
+// open takes the request's one moment and its id. The exchange is one that was
+// cleared and used again: it is by far the largest thing a request needs.
 func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 	r := c.Request
-	x := &exchange{row: row, method: r.Method, query: r.URL.RawQuery}
+	x, ok := s.exchanges.Get().(*exchange)
+	if !ok {
+		x = new(exchange)
+	}
+	x.row, x.method, x.query, x.values = row, r.Method, r.URL.RawQuery, new([4]string)
 	x.path = strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, Root), "/")
 	if row.pattern != "" { // else they are of a route that did not fit
 		for _, p := range c.Params {
@@ -109,7 +116,8 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 		Now:         s.cfg.Now(),
 		ID:          requestID(r.Header["X-Request-Id"]),
 		Interaction: row.inner(),
-		Line:        r.Method + " " + r.RequestURI,
+		Method:      r.Method,
+		Target:      r.RequestURI,
 		Address:     host(r.RemoteAddr),
 	}
 	if category := r.Header["Category"]; len(category) > 0 {
@@ -295,7 +303,10 @@ func (s *Server) close(ctx context.Context, w gin.ResponseWriter, x *exchange) {
 	took := s.cfg.Now().Sub(x.request.Now)
 	s.meters.count(x, took)
 	s.log(ctx, x, took)
-	if fell != nil {
+	if fell == nil {
+		*x = exchange{}
+		s.exchanges.Put(x)
+	} else {
 		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "panic", slog.String("request", x.request.ID),
 			slog.String("kind", fmt.Sprintf("%T", fell)), slog.String("stack", string(debug.Stack())))
 		if x.status != http.StatusInternalServerError {
@@ -326,7 +337,11 @@ func requestID(given []string) string {
 	if len(given) == 1 && saneID(given[0]) {
 		return given[0]
 	}
-	return uuid.NewString()
+	var id uuid.UUID        // made here, where it stays off the heap
+	_, _ = rand.Read(id[:]) // it never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return id.String()
 }
 
 func saneID(s string) bool {

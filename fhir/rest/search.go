@@ -57,7 +57,7 @@ func wholly(q *search.Query, cursor string) bool {
 }
 
 // parseSearch understands the query and the form of a search. The form joins
-// the line of the record, since it is the query of a search by POST.
+// the target in the record, since it is the query of a search by POST.
 func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query, cursor string, err error) {
 	params, err := pairs(nil, x.query)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query,
 		if x.query != "" {
 			joint = "&"
 		}
-		x.request.Line += joint + form
+		x.request.Target += joint + form
 	}
 	kept := params[:0]
 	for _, p := range params {

@@ -94,9 +94,10 @@ type Server struct {
 	capabilities []byte
 	// bodies are the OperationOutcomes of the catalogue, made once, so that the
 	// same refusal is the same bytes.
-	bodies  [problemCount][]byte
-	tapes   sync.Pool
-	buffers sync.Pool
+	bodies    [problemCount][]byte
+	tapes     sync.Pool
+	buffers   sync.Pool
+	exchanges sync.Pool
 }
 
 // New builds the porch.
@@ -111,7 +112,7 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 	s := &Server{cfg: cfg, tools: tools, gate: g, verifier: v, table: interactions()}
 	for i := range s.table {
 		if row := &s.table[i]; row.method != "" {
-			row.log = row.logger(cfg.Log, row.method)
+			row.log = row.events(cfg.Log, row.method)
 		}
 	}
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
