@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -52,6 +53,7 @@ func (o Options) withDefaults() Options {
 
 func (o Options) engine() *pebble.Options {
 	e := &pebble.Options{
+		FS:                          aheadFS{vfs.Default},
 		CacheSize:                   o.CacheSize,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memTable,
