@@ -18,7 +18,7 @@ func TestElections(t *testing.T) {
 	replicas, opt := mongotest.ReplicaSet(t, 3), settings(t)
 	one, two := open(t, opt, replicas.URI(), "vitrine"), open(t, opt, replicas.URI(), "vitrine")
 	l, writers := newLedger(t), []string{"w0", "w1", "w2"}
-	start, n := time.Now(), rounds(t, "VITRINE_ELECTIONS", 6)
+	start, n := time.Now(), rounds(t, "VITRINE_ELECTIONS", 8)
 	for round := range n {
 		elect(t, replicas, l, round, func(ctx context.Context, work *sync.WaitGroup, end <-chan struct{}) {
 			for i, writer := range writers {
@@ -56,7 +56,7 @@ func elect(t *testing.T, r *mongotest.Replicas, l *ledger, round int, begin func
 	l.await(ctx, l.count(), 5)
 	before := r.AwaitPrimary(ctx)
 	repair := func(int) {}
-	switch round % 3 {
+	switch round % 4 {
 	case 0:
 		r.Kill(before)
 		repair = r.Start
@@ -64,6 +64,9 @@ func elect(t *testing.T, r *mongotest.Replicas, l *ledger, round int, begin func
 		r.Freeze(before)
 		repair = r.Thaw
 	case 2:
+		r.CutOff(before)
+		repair = r.Rejoin
+	case 3:
 		r.StepDown()
 	}
 	if after := r.AwaitPrimary(ctx); after == before {

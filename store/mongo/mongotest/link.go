@@ -16,6 +16,7 @@ type link struct {
 	server  net.Conn // nil until it is reached
 	closed  bool
 	awaited map[uint32]*Trap // by the request whose answer is to be caught
+	peer    bool             // another server made it
 	doomed  bool             // it is about to be cut, and no answer overtakes that
 }
 
@@ -56,7 +57,7 @@ func (l *link) end(reset bool) {
 
 // up carries what the client sends.
 func (l *link) up() {
-	if l.proxy.uri == nil {
+	if !l.proxy.wire {
 		l.carry(l.client, l.forward)
 		return
 	}
@@ -72,7 +73,13 @@ func (l *link) up() {
 // request forwards one request, unless a trap waits for it. It reports whether
 // the connection goes on.
 func (l *link) request(frame []byte) bool {
-	trap := l.proxy.caught(parse(frame))
+	m := parse(frame)
+	if fromServer(m) {
+		l.mu.Lock()
+		l.peer = true
+		l.mu.Unlock()
+	}
+	trap := l.proxy.caught(m)
 	if trap == nil {
 		return l.forward(frame)
 	}
@@ -93,6 +100,12 @@ func (l *link) request(frame []byte) bool {
 	return l.forward(frame[:sent]) && trap.strike(l) && l.forward(frame[sent:])
 }
 
+func (l *link) isPeer() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.peer
+}
+
 // doom keeps back the answer to a request that is forwarded before the cut.
 func (l *link) doom(do Break) {
 	l.mu.Lock()
@@ -102,7 +115,7 @@ func (l *link) doom(do Break) {
 
 // down carries what the server sends.
 func (l *link) down() {
-	if l.proxy.uri == nil {
+	if !l.proxy.wire {
 		l.carry(l.server, l.back)
 		return
 	}

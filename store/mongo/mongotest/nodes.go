@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -34,8 +35,10 @@ const (
 // node is one member of a replica set.
 type node struct {
 	addr, dir string
+	proxy     *Proxy   // before it, to which its address belongs; nil for a node that is alone
 	process   *process // nil when it is down
 	frozen    bool
+	cut       []*Trap // what keeps it and the others apart
 	state     string
 	elected   int // the number of its last election, in order of all
 }
@@ -64,7 +67,13 @@ func assemble(ctx context.Context, program, dir string, n int) (*nodes, error) {
 			return nil, err
 		}
 		m.process, m.addr, m.dir = p, addr, data
-		members = append(members, bson.D{{Key: "_id", Value: i}, {Key: "host", Value: addr}})
+		if n > 1 {
+			if m.proxy, err = forward(addr, true); err != nil {
+				s.stop()
+				return nil, err
+			}
+		}
+		members = append(members, bson.D{{Key: "_id", Value: i}, {Key: "host", Value: m.host()}})
 	}
 	// Elections within a second or two, so that a test can afford a hundred.
 	config := bson.D{
@@ -85,12 +94,23 @@ func assemble(ctx context.Context, program, dir string, n int) (*nodes, error) {
 	return s, nil
 }
 
+// host is where the others and the clients find a node.
+func (m *node) host() string {
+	if m.proxy != nil {
+		return m.proxy.Addr()
+	}
+	return m.addr
+}
+
+// away reports whether the others do not hear of a node. The lock is held.
+func (m *node) away() bool { return m.process == nil || m.frozen || m.cut != nil }
+
 // args are those of a member. One that follows a node that is frozen gives it up
 // after seconds, as it does one that is gone; by default a majority would wait
 // for that three times as long.
 func (s *nodes) args() []string {
-	args := []string{"--replSet", setName, "--oplogSize", "256"}
-	for _, p := range []string{"enableTestCommands=1", "oplogNetworkTimeoutBufferSeconds=1", "oplogRetriedFindMaxSeconds=1"} {
+	args := []string{"--replSet", setName, "--oplogSize", "256", "--networkMessageCompressors", "disabled"}
+	for _, p := range []string{"enableTestCommands=1", "oplogNetworkTimeoutBufferSeconds=1", "oplogInitialFindMaxSeconds=2", "oplogRetriedFindMaxSeconds=1"} {
 		args = append(args, "--setParameter", p)
 	}
 	return args
@@ -125,11 +145,11 @@ func (s *nodes) tell() {
 }
 
 // primary is the index of the writable primary, or -1. The lock is held. One
-// that was frozen may still think it is the primary; the last elected is.
+// that was away may still think it is the primary; the last elected is.
 func (s *nodes) primary() int {
 	best, at := 0, -1
 	for i, m := range s.all {
-		if m.process != nil && !m.frozen && m.state == statePrimary && m.elected > best {
+		if !m.away() && m.state == statePrimary && m.elected > best {
 			best, at = m.elected, i
 		}
 	}
@@ -141,7 +161,7 @@ func (s *nodes) primary() int {
 func (s *nodes) whole() bool {
 	primary := s.primary()
 	for i, m := range s.all {
-		if m.process == nil || m.frozen || i != primary && m.state != stateSecondary {
+		if m.away() || i != primary && m.state != stateSecondary {
 			return false
 		}
 	}
@@ -173,7 +193,7 @@ func (s *nodes) String() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	for i, m := range s.all {
-		fmt.Fprintf(&b, "[%d %s frozen=%t]", i, m.state, m.frozen)
+		fmt.Fprintf(&b, "[%d %s away=%t]", i, m.state, m.away())
 	}
 	return b.String()
 }
@@ -183,7 +203,7 @@ func (s *nodes) String() string {
 func (s *nodes) uri() string {
 	var hosts []string
 	for _, m := range s.all {
-		hosts = append(hosts, m.addr)
+		hosts = append(hosts, m.host())
 	}
 	return "mongodb://" + strings.Join(hosts, ",") + "/?replicaSet=" + setName + "&heartbeatFrequencyMS=500&connectTimeoutMS=1000"
 }
@@ -235,6 +255,44 @@ func (s *nodes) freeze(i int, frozen bool) error {
 	return nil
 }
 
+// cutOff keeps a node and the others from hearing of each other. Clients reach
+// both sides.
+func (s *nodes) cutOff(i int) error {
+	m := s.all[i]
+	if m.proxy == nil || m.cut != nil {
+		return errors.New("it cannot be cut off")
+	}
+	var cut []*Trap
+	for j, other := range s.all {
+		match := askedBy(m.host(), i)
+		if j == i {
+			match = fromServer
+		}
+		cut = append(cut, other.proxy.Arm(Fault{Match: match, Times: math.MaxInt, When: Before, Do: Cut}))
+	}
+	s.mu.Lock()
+	m.cut = cut
+	s.tell()
+	s.mu.Unlock()
+	m.proxy.cutPeers()
+	return nil
+}
+
+func (s *nodes) rejoin(i int) error {
+	m := s.all[i]
+	if m.cut == nil {
+		return errors.New("it is not cut off")
+	}
+	for _, trap := range m.cut {
+		trap.Disarm()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.cut = nil
+	s.tell()
+	return nil
+}
+
 // stepDown makes the primary give way, and keeps it from being elected for some
 // seconds.
 func (s *nodes) stepDown(ctx context.Context) error {
@@ -263,6 +321,9 @@ func (s *nodes) stop() {
 	for _, m := range s.all {
 		if m.process != nil {
 			m.process.kill()
+		}
+		if m.proxy != nil {
+			m.proxy.close()
 		}
 	}
 }

@@ -20,7 +20,8 @@ import (
 type Proxy struct {
 	listener net.Listener
 	target   string
-	uri      *url.URL // nil when it does not know what it carries
+	uri      *url.URL
+	wire     bool // it knows what it carries
 	work     sync.WaitGroup
 
 	mu      sync.Mutex
@@ -81,17 +82,27 @@ func NewProxy(t testing.TB, target string) *Proxy {
 
 func listen(t testing.TB, target string, uri *url.URL) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := forward(target, uri != nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if uri != nil {
-		uri.Host = l.Addr().String()
+		uri.Host = p.Addr()
+		p.uri = uri
 	}
-	p := &Proxy{listener: l, target: target, uri: uri, links: map[*link]struct{}{}}
-	p.work.Go(p.accept)
 	t.Cleanup(p.close)
 	return p
+}
+
+// forward starts a proxy.
+func forward(target string, wire bool) (*Proxy, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{listener: l, target: target, wire: wire, links: map[*link]struct{}{}}
+	p.work.Go(p.accept)
+	return p, nil
 }
 
 // Addr is where it listens.
@@ -112,6 +123,15 @@ func (p *Proxy) Cut() {
 func (p *Proxy) Reset() {
 	for _, l := range p.open() {
 		l.reset()
+	}
+}
+
+// cutPeers closes the connections that other servers made.
+func (p *Proxy) cutPeers() {
+	for _, l := range p.open() {
+		if l.isPeer() {
+			l.close()
+		}
 	}
 }
 

@@ -75,6 +75,24 @@ func (r *Replicas) Thaw(i int) {
 	}
 }
 
+// CutOff keeps a node and the others from hearing of each other. Clients reach
+// both sides, so a primary that is cut off takes their requests until it gives
+// up, while the others elect the next.
+func (r *Replicas) CutOff(i int) {
+	r.t.Helper()
+	if err := r.cutOff(i); err != nil {
+		r.t.Fatalf("cut off node %d: %v", i, err)
+	}
+}
+
+// Rejoin ends CutOff.
+func (r *Replicas) Rejoin(i int) {
+	r.t.Helper()
+	if err := r.rejoin(i); err != nil {
+		r.t.Fatalf("rejoin node %d: %v", i, err)
+	}
+}
+
 // StepDown makes the primary give way to another.
 func (r *Replicas) StepDown() {
 	r.t.Helper()

@@ -185,6 +185,7 @@ func TestReplicas(t *testing.T) {
 	for name, fault := range map[string]func(int) (repair func(int)){
 		"kill":      func(i int) func(int) { r.Kill(i); return r.Start },
 		"freeze":    func(i int) func(int) { r.Freeze(i); return r.Thaw },
+		"cut off":   func(i int) func(int) { r.CutOff(i); return r.Rejoin },
 		"step down": func(int) func(int) { r.StepDown(); return func(int) {} },
 	} {
 		before := r.AwaitPrimary(t.Context())
@@ -201,8 +202,8 @@ func TestReplicas(t *testing.T) {
 		repair(before)
 		r.AwaitWhole(t.Context())
 	}
-	if n := count(t, coll); n != 6 {
-		t.Errorf("%d documents, want 6", n)
+	if n := count(t, coll); n != 8 {
+		t.Errorf("%d documents, want 8", n)
 	}
 }
 

@@ -48,6 +48,31 @@ func In(collection, name string) func(Message) bool {
 	return func(m Message) bool { return m.Command == name && m.Collection == collection }
 }
 
+// fromServer matches the greeting by which servers know each other.
+func fromServer(m Message) bool {
+	_, err := m.Body.LookupErr("internalClient")
+	return err == nil
+}
+
+// askedBy matches what a member of a replica set asks the others, to know whether
+// they are there and to be elected by them.
+func askedBy(host string, index int) func(Message) bool {
+	return func(m Message) bool {
+		switch m.Command {
+		case "replSetHeartbeat":
+			from, err := m.Body.LookupErr("from")
+			name, ok := from.StringValueOK()
+			return err == nil && ok && name == host
+		case "replSetRequestVotes":
+			from, err := m.Body.LookupErr("candidateIndex")
+			n, ok := from.AsInt64OK()
+			return err == nil && ok && n == int64(index)
+		default:
+			return false
+		}
+	}
+}
+
 // readFrame reads one message whole, header and all.
 func readFrame(r io.Reader) ([]byte, error) {
 	header := make([]byte, headerSize)
