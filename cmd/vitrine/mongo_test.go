@@ -59,6 +59,14 @@ func ids(searchset string) string {
 	return strings.Join(found, " ")
 }
 
+// TestTheStoryInMongoDB tells the demo's story with the records in MongoDB.
+func TestTheStoryInMongoDB(t *testing.T) {
+	out, err := printed(t, "demo", "--store", mongotest.Server(t), "--store-database", mongotest.Database(t))
+	if err != nil || strings.Contains(out, "✗") || !strings.Contains(out, "Every step held.") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // TestStoreInMongoDB walks through the verbs as an operator does.
 func TestStoreInMongoDB(t *testing.T) {
 	uri, name := mongotest.Server(t), mongotest.Database(t)
