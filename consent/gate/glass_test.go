@@ -1,6 +1,8 @@
 package gate_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +10,7 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/store"
 )
 
 func emergency() gate.BreakGlassRequest {
@@ -108,6 +111,44 @@ func TestBreakGlassExpires(t *testing.T) {
 		if n := w.subtype("110138", "p"); n != 1 {
 			t.Errorf("stops: %d", n)
 		}
+	}
+}
+
+// before is a store in which something happens before the next write.
+type before struct {
+	store.Store
+	happens func()
+}
+
+func (b *before) Write(ctx context.Context, do func(store.Tx) error) error {
+	if happens := b.happens; happens != nil {
+		b.happens = nil
+		happens()
+	}
+	return b.Store.Write(ctx, do)
+}
+
+// TestSeveralServersRecordOneStop: servers that share a store all look for
+// grants that have run out.
+func TestSeveralServersRecordOneStop(t *testing.T) {
+	b := &before{}
+	w := newClinics(t, func(s store.Store) store.Store {
+		b.Store = s
+		return b
+	})
+	w.restrict("p", optOut, closed)
+	if _, err := w.breakGlass(doctor("A"), "p", emergency()); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(4 * time.Hour)
+	first := errors.New("did not happen")
+	b.happens = func() { first = w.gate.Sweep(w.ctx(), w.now) }
+	second := w.gate.Sweep(w.ctx(), w.now)
+	if err := errors.Join(first, second); err != nil {
+		t.Fatal(explain(err))
+	}
+	if n := w.subtype("110138", "p"); n != 1 {
+		t.Errorf("stops: %d, want 1", n)
 	}
 }
 

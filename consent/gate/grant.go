@@ -181,17 +181,21 @@ func (v *view) uses(ctx context.Context, k consent.Grant) (uint32, error) {
 }
 
 // shut ends a grant: its Task says so, and the stop is recorded in the same
-// commit (DOSSIER §3.4).
+// commit (DOSSIER §3.4). One that somebody else has ended since, on this server
+// or another, is left as it is: a stop is on record once.
 func (w *writing) shut(ctx context.Context, k opened, at time.Time, count uint32) error {
 	prior, err := newest(ctx, w.tx, consent.Everything(), "Task", k.task.ID)
 	if err != nil || prior.Deleted {
 		return err
 	}
 	var resource []byte
+	closed := false
 	if err := w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
+		status := codings(nil, t, t.Field(t.Root(), "businessStatus"))
+		closed = slices.Contains(status, fhir.Coding{System: systemGrant, Code: grantClosed})
 		resource = ended(t, at)
 		return nil
-	}); err != nil {
+	}); err != nil || closed {
 		return err
 	}
 	d, err := w.own(resource, "Task", "")
@@ -257,6 +261,7 @@ func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
 			return g.failed(ctx, err)
 		}
 		if _, err := v.commit(ctx, func(w *writing) (Released, error) {
+			w.onlyThem = true // nobody asked for it
 			return Released{}, w.shut(ctx, k, k.Until, count)
 		}); err != nil {
 			return err
