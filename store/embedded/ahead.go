@@ -17,7 +17,7 @@ const categoryLog vfs.DiskWriteCategory = "pebble-wal"
 
 const (
 	// aheadStep is by how much a file grows at once.
-	aheadStep = 1 << 20
+	aheadStep = 256 << 10
 	// aheadLittle is what a sync must be about at most for zeros to be worth their
 	// while: they are written twice.
 	aheadLittle = 16 << 10
