@@ -3,7 +3,9 @@ package conformance
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"vitrine/store/mongo/mongotest"
@@ -20,7 +22,7 @@ func consentRounds(t *testing.T) int {
 		}
 		return n
 	}
-	return 200
+	return 100
 }
 
 // TestTwoServersOneConsent runs two servers on one database. A Consent given to
@@ -61,6 +63,48 @@ func TestTwoServersOneConsent(t *testing.T) {
 		}
 	}
 	t.Logf("%d times restricted and %d times permitted at the next request, on either server", restricted, permitted)
+}
+
+// TestTwoServersNeedNoStickySessions: a session goes on at another server,
+// whatever it is in the middle of.
+func TestTwoServersNeedNoStickySessions(t *testing.T) {
+	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
+	c := newCast(t, flags...)
+	two := start(t, c.data, flags...)
+
+	written := c.post(t, c.systemA, without(observation("q", ""), "id")).want(t, http.StatusCreated)
+	location := strings.TrimPrefix(written.header.Get("Location"), worldBase+"/fhir/")
+	two.do(t, c.a1, get(location)).want(t, http.StatusOK)
+
+	var seen []string
+	next, servers := "Observation?patient=q&_count=1", []*server{c.server, two}
+	for page := 0; next != "" && page < 10; page++ {
+		s := servers[page%2]
+		a := s.do(t, c.a1, get(next)).want(t, http.StatusOK)
+		seen = append(seen, a.ids(t)...)
+		if next = nextLink(a); next != "" {
+			next = servers[(page+1)%2].local(next)
+		}
+	}
+	if slices.Sort(seen); len(slices.Compact(slices.Clone(seen))) != len(seen) || len(seen) != 2 {
+		t.Errorf("the pages had %v, want two", seen)
+	}
+
+	two.do(t, c.a1, get("Condition/c-p")).want(t, http.StatusNotFound)
+	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
+	two.do(t, c.a1, get("Condition/c-p")).want(t, http.StatusOK)
+	two.do(t, c.b1, get("Condition/c-p")).want(t, http.StatusNotFound)
+	two.do(t, c.a1, send(http.MethodPost, "Patient/p/$break-glass-stop", []byte(`{"resourceType":"Parameters"}`)))
+	c.do(t, c.a1, get("Condition/c-p")).want(t, http.StatusNotFound)
+
+	before := len(c.events(t, "patient=q&agent=PractitionerRole/a1"))
+	two.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusOK)
+	if after := len(c.events(t, "patient=q&agent=PractitionerRole/a1")); after != before+1 {
+		t.Errorf("a look at one server, by the record at the other: %d events before and %d after", before, after)
+	}
+	if len(c.events(t, "patient=p&subtype=http://dicom.nema.org/resources/ontology/DCM|110138")) != 1 {
+		t.Error("the stop at the other server is not on record here")
+	}
 }
 
 // behindGlass: the record is hidden, and the basic set is not.
