@@ -54,7 +54,7 @@ func launch(ctx context.Context, program, dir, addr string, args []string, hear 
 		return nil, err
 	}
 	all := append([]string{
-		"--dbpath", dir, "--port", port, "--bind_ip", "127.0.0.1", "--quiet",
+		"--dbpath", dir, "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket", "--quiet",
 		"--wiredTigerCacheSizeGB", "0.25", "--setParameter", "diagnosticDataCollectionEnabled=false",
 	}, args...)
 	p := &process{ready: make(chan struct{}), done: make(chan struct{})}
