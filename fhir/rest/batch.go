@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -116,12 +117,15 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		x.prefer.returns = returnMinimal
 	}
 	defer s.release(x)
+	began := time.Now() //nolint:forbidigo // how long it takes, not when it was
 	a, err := s.batchPhases(ctx, x, outer.tape, e)
 	if err == nil && a.withheld() {
 		err = gate.ErrUnavailable
 	}
 	if err != nil {
-		outer.absent = outer.absent || errors.Is(err, gate.ErrNotFound)
+		if errors.Is(err, gate.ErrNotFound) { // each by itself, or many would add up to what one does not tell
+			s.hold(ctx, began)
+		}
 		return s.appendFailure(dst, err, e.index)
 	}
 	return s.appendAnswer(dst, &a)

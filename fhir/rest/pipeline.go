@@ -44,7 +44,6 @@ type exchange struct {
 	problem string
 	fault   error
 	cut     bool // the client did not wait for the answer
-	absent  bool // an entry was not found
 	browser bool // a page asks, or may
 	// values hold the header values of the answer, as far as there is room. They
 	// live as long as the answer does, and the exchange does not.
@@ -71,7 +70,7 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		defer s.close(ctx, c.Writer, x)
 		began := time.Now() //nolint:forbidigo // how long it takes, not when it was
 		a, err := s.phases(ctx, c.Writer, c.Request, x)
-		if x.absent || errors.Is(err, gate.ErrNotFound) {
+		if errors.Is(err, gate.ErrNotFound) {
 			s.hold(ctx, began)
 		}
 		if err != nil {
