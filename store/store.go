@@ -24,6 +24,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrTooCostly: the query would read more rows of the universe than allowed.
 	ErrTooCostly = errors.New("too costly")
+	// ErrTooLarge: the resource is larger than this store can keep.
+	ErrTooLarge = errors.New("too large")
 	// ErrBadCursor: the position is not one this store gave for this query.
 	ErrBadCursor = errors.New("bad cursor")
 	// ErrClosed: the store is shut.

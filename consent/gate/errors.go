@@ -23,6 +23,8 @@ var (
 	ErrConflict = errors.New("conflict")
 	// ErrTooCostly: the query would read too much of the universe (422).
 	ErrTooCostly = errors.New("too costly")
+	// ErrTooLarge: the resource is larger than can be kept (413).
+	ErrTooLarge = errors.New("too large")
 	// ErrUnavailable: the answer cannot be recorded or worked out now (503).
 	ErrUnavailable = errors.New("unavailable")
 	// ErrBadCursor: the cursor is not one that was given for this request (400).
@@ -81,6 +83,7 @@ func (g *Gate) failed(ctx context.Context, err error) error {
 		{store.ErrGone, ErrGone},
 		{store.ErrConflict, ErrConflict},
 		{store.ErrTooCostly, ErrTooCostly},
+		{store.ErrTooLarge, ErrTooLarge},
 		{store.ErrBadCursor, ErrBadCursor},
 	} {
 		if errors.Is(err, known.is) {
@@ -111,7 +114,7 @@ func refusal(err error) error {
 	}
 	for _, known := range []error{
 		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
-		ErrTooCostly, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions,
+		ErrTooCostly, ErrTooLarge, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions,
 	} {
 		if errors.Is(err, known) {
 			return known

@@ -140,6 +140,7 @@ func TestErrorsToHTTP(t *testing.T) {
 		{gate.ErrPrecondition, 412, fhir.CodeConflict},
 		{gate.ErrMultiple, 412, fhir.CodeMultiple},
 		{gate.ErrTooCostly, 422, fhir.CodeTooCostly},
+		{gate.ErrTooLarge, 413, fhir.CodeTooLong},
 		{gate.ErrBadCursor, 400, fhir.CodeInvalid},
 		{gate.ErrMethod, 405, fhir.CodeNotSupported},
 		{gate.ErrUnavailable, 503, fhir.CodeTransient},

@@ -215,6 +215,7 @@ func problemOf(err error) problem {
 		{gate.ErrMultiple, problemMultiple},
 		{gate.ErrConflict, problemConflict},
 		{gate.ErrTooCostly, problemTooCostly},
+		{gate.ErrTooLarge, problemTooLarge},
 		{gate.ErrBadCursor, problemCursor},
 		{gate.ErrMethod, problemMethod},
 		{gate.ErrNoTransactions, problemNoTransactions},

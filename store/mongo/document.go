@@ -44,6 +44,28 @@ type document struct {
 	Of string `bson:"f,omitempty"`
 }
 
+const (
+	// mostBytes is how large a document may be that the servers take (16 MiB),
+	// with something to spare.
+	mostBytes = 16<<20 - 64<<10
+	// mostKeys bounds the entries of a row over all its owners, each of whom has
+	// all of them: their product is what a write costs, while all others wait.
+	mostKeys = 500_000
+)
+
+// fits reports whether the servers take the document. Its name for each entry
+// grows with their number.
+func (d *document) fits() bool {
+	const around = 16
+	size := len(d.JSON)
+	for _, parts := range [][]string{d.Entries, d.Owners, d.Labels, {d.W, d.Contributor}} {
+		for _, s := range parts {
+			size += len(s) + around
+		}
+	}
+	return size <= mostBytes && len(d.Entries)*max(1, len(d.Owners)) <= mostKeys
+}
+
 // kind says how a row is admitted. The zero value is the rule.
 type kind int32
 

@@ -40,6 +40,7 @@ const (
 	codeNoSuchSnapshot = 246 // the snapshot is no longer kept
 	codeSnapshotOld    = 239
 	codeDuplicate      = 11000
+	codeTooLarge       = 388 // a transaction for the cache, whenever it is tried
 )
 
 // clean makes an error of the driver fit to be told.
@@ -69,6 +70,9 @@ func clean(err error) error {
 		}
 		if server.HasErrorCode(codeMaxTime) {
 			return errors.Join(store.ErrTooCostly, f)
+		}
+		if server.HasErrorCode(codeTooLarge) {
+			return errors.Join(store.ErrTooLarge, f)
 		}
 	}
 	return f

@@ -207,6 +207,9 @@ func (b *batch) fresh(in context.Context, p *store.Put, v *store.Version, old *d
 	if !v.Unchanged {
 		d.Version, d.Updated, d.JSON = v.Version, v.Updated.UnixMilli(), v.JSON
 		d.Entries = entriesOf(p, v.Entries)
+		if !d.fits() {
+			return nil, store.ErrTooLarge
+		}
 		return d, nil
 	}
 	if old == nil || old.Deleted {

@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -170,6 +171,54 @@ func TestWriteThatBreaks(t *testing.T) {
 	for i, outcome := range outcomes {
 		if (outcome == nil) != (i != breaks) {
 			t.Errorf("write %d: %v", i, outcome)
+		}
+	}
+}
+
+// TestTooLarge: a resource that no document can hold is refused by name, also when
+// others share its commit, and what came close to it is kept.
+func TestTooLarge(t *testing.T) {
+	db := lone(t, mongotest.Server(t), mongotest.Database(t))
+	const limit = 16 << 20
+	for i, c := range []struct {
+		size int
+		err  error
+	}{{limit - 70_000, nil}, {limit - 100, store.ErrTooLarge}, {limit, store.ErrTooLarge}, {limit + limit/4, store.ErrTooLarge}} {
+		large, small := plain(fmt.Sprintf("large%d", i), "1"), plain(fmt.Sprintf("small%d", i), "1")
+		large.Full.JSON = bytes.Repeat([]byte(" "), c.size)
+		outcomes := make([]error, 2)
+		db.turn <- struct{}{} // let them gather
+		var wait sync.WaitGroup
+		for n, p := range []store.Put{large, small} {
+			wait.Go(func() { outcomes[n] = db.Write(t.Context(), func(x store.Tx) error { return x.Put(p) }) })
+		}
+		for queued := 0; queued < 2; {
+			db.writes.mu.Lock()
+			queued = len(db.writes.waiting)
+			db.writes.mu.Unlock()
+		}
+		<-db.turn
+		wait.Wait()
+		if !errors.Is(outcomes[0], c.err) || outcomes[1] != nil {
+			t.Errorf("%d bytes: %v, and another write %v; want %v", c.size, outcomes[0], outcomes[1], c.err)
+		}
+	}
+}
+
+// TestTooManyOwners: a row lies with each of its owners, so that there is an end
+// to how many it can have.
+func TestTooManyOwners(t *testing.T) {
+	db := lone(t, mongotest.Server(t), mongotest.Database(t))
+	for owners, want := range map[int]error{50: nil, 1000: store.ErrTooLarge} {
+		p := plain(fmt.Sprintf("of%d", owners), "1")
+		p.Patients = nil
+		for i := range owners {
+			p.Patients = append(p.Patients, fmt.Sprintf("p%d", i))
+			p.Full.Entries.Add(9, fmt.Appendf(nil, "rPatient/p%d", i))
+		}
+		p.Full.Entries.Sort()
+		if err := db.Write(t.Context(), func(x store.Tx) error { return x.Put(p) }); !errors.Is(err, want) {
+			t.Errorf("%d owners: %v, want %v", owners, err, want)
 		}
 	}
 }
