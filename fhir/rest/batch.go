@@ -2,7 +2,6 @@ package rest
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -122,10 +121,10 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 	if err == nil && a.withheld() {
 		err = gate.ErrUnavailable
 	}
+	if a.nothing(err) { // each by itself, or many would add up to what one does not tell
+		s.hold(ctx, began)
+	}
 	if err != nil {
-		if errors.Is(err, gate.ErrNotFound) { // each by itself, or many would add up to what one does not tell
-			s.hold(ctx, began)
-		}
 		return s.appendFailure(dst, err, e.index)
 	}
 	return s.appendAnswer(dst, &a)

@@ -70,7 +70,7 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		defer s.close(ctx, c.Writer, x)
 		began := time.Now() //nolint:forbidigo // how long it takes, not when it was
 		a, err := s.phases(ctx, c.Writer, c.Request, x)
-		if errors.Is(err, gate.ErrNotFound) {
+		if a.nothing(err) {
 			s.hold(ctx, began)
 		}
 		if err != nil {
@@ -79,6 +79,15 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		}
 		s.respond(c.Writer, x, a)
 	}
+}
+
+// nothing reports whether the answer is that there is nothing: no such resource,
+// or none that a search is about.
+func (a *answer) nothing(err error) bool {
+	if err != nil {
+		return errors.Is(err, gate.ErrNotFound)
+	}
+	return a.form == formSearchset && len(a.released.Items()) == 0 && a.released.Total() <= 0
 }
 
 // hold keeps an answer of absence back until the next step of its grid, so that

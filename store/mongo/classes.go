@@ -30,21 +30,38 @@ type classDocument struct {
 }
 
 // load reads the classes when some came in a commit after those known. ctx sees
-// that commit.
+// that commit, which a majority has.
 func (c *classes) load(ctx context.Context, db *DB, commit int64) error {
-	c.mu.RLock()
-	known := c.at >= commit
-	c.mu.RUnlock()
-	if known {
+	if c.knows(commit) {
 		return nil
 	}
+	all, err := readClasses(ctx, db)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if commit > c.at {
+		c.at, c.all = commit, all
+	}
+	return nil
+}
+
+// knows reports whether no class came in a commit after those known.
+func (c *classes) knows(commit int64) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.at >= commit
+}
+
+func readClasses(ctx context.Context, db *DB) (map[fhir.ResourceType][]string, error) {
 	cur, err := db.collection(collClasses).Find(ctx, bson.D{})
 	if err != nil {
-		return clean(err)
+		return nil, clean(err)
 	}
 	var found []classDocument
 	if err := cur.All(ctx, &found); err != nil {
-		return clean(err)
+		return nil, clean(err)
 	}
 	all := map[fhir.ResourceType][]string{}
 	for _, d := range found {
@@ -54,12 +71,7 @@ func (c *classes) load(ctx context.Context, db *DB, commit int64) error {
 	for _, of := range all {
 		slices.Sort(of)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if commit > c.at {
-		c.at, c.all = commit, all
-	}
-	return nil
+	return all, nil
 }
 
 // of are the classes of a type.
@@ -74,7 +86,10 @@ const markBasic = "basic"
 
 // classes are those of a type that are known, and those the write has made.
 func (v *view) classes(t fhir.ResourceType) []string {
-	known := v.db.classes.of(t)
+	known := v.found[t]
+	if v.found == nil {
+		known = v.db.classes.of(t)
+	}
 	if made := v.made[t]; len(made) > 0 {
 		return append(slices.Clone(known), made...)
 	}

@@ -88,12 +88,19 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// durable is what is acknowledged: a majority has it in its journal, whatever the
+// servers take majority to mean.
+func durable() *writeconcern.WriteConcern {
+	journal := true
+	return &writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journal}
+}
+
 func (o Options) client() *options.ClientOptions {
 	c := options.Client().ApplyURI(o.URI).
 		SetAppName(appName).
 		SetReadPreference(readpref.Primary()).
 		SetReadConcern(readconcern.Majority()).
-		SetWriteConcern(writeconcern.Majority()).
+		SetWriteConcern(durable()).
 		SetRetryWrites(true).
 		SetRetryReads(true).
 		SetMaxPoolSize(o.Connections).

@@ -148,6 +148,9 @@ func (db *DB) makeSchema(ctx context.Context) error {
 	}
 	for _, coll := range []string{collFull, collEvents} { // what a restore that did not end has left
 		if n, err := db.collection(coll).EstimatedDocumentCount(ctx); err != nil || n > 0 {
+			if now, again := db.readSchema(ctx); again == nil && err == nil && now == schema {
+				return nil // another process has made it, and is at work
+			}
 			return errors.Join(clean(err), errHalf)
 		}
 	}

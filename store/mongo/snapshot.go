@@ -18,7 +18,9 @@ type view struct {
 	// ready brings to the servers what a write has kept back, of one resource or
 	// of all; nil in a snapshot.
 	ready func(ctx context.Context, resource string) error
-	// made are the classes that a write has made, by type.
+	// found are the classes that only a write knows yet, with all others, and
+	// made those that it has made; by type.
+	found  map[fhir.ResourceType][]string
 	made   map[fhir.ResourceType][]string
 	closed bool
 }

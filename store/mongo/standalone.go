@@ -50,7 +50,8 @@ func (db *DB) attemptAlone(ctx context.Context, some []*writing) error {
 		return err
 	}
 	if err := b.run(some); err != nil {
-		return errors.Join(err, db.undo(ctx))
+		// Facts that were read in between must not be taken for those of before.
+		return errors.Join(err, db.undo(ctx), b.touch())
 	}
 	if !b.wrote {
 		return nil

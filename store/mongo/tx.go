@@ -48,11 +48,15 @@ func (db *DB) begin(in context.Context, s *driver.Session) (*batch, error) {
 	if err != nil {
 		return &batch{}, clean(err)
 	}
-	if err := db.classes.load(in, db, lock.Classes); err != nil {
-		return &batch{}, err
+	var found map[fhir.ResourceType][]string
+	if !db.classes.knows(lock.Classes) {
+		// What a transaction reads may be lost with its primary: it is for this one.
+		if found, err = readClasses(in, db); err != nil {
+			return &batch{}, err
+		}
 	}
 	return &batch{
-		v: view{db: db, sess: s, made: map[fhir.ResourceType][]string{}}, in: in, commit: lock.At,
+		v: view{db: db, sess: s, found: found, made: map[fhir.ResourceType][]string{}}, in: in, commit: lock.At,
 		sequence: uint64(lock.At) * perCommit, //nolint:gosec // it counts
 		touched:  map[string]bool{},
 	}, nil
@@ -175,6 +179,11 @@ func (b *batch) finish() error {
 		}
 		b.wrote = true
 	}
+	return b.touch()
+}
+
+// touch writes down in which commit the facts under the keys changed.
+func (b *batch) touch() error {
 	var models []driver.WriteModel
 	for key := range b.touched {
 		models = append(models, driver.NewUpdateOneModel().SetFilter(is("_id", key)).

@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
-	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 
 	"vitrine/store"
 )
@@ -179,7 +178,7 @@ func (db *DB) attempt(ctx context.Context, some []*writing) (held bool, err erro
 		return true, db.attemptAlone(ctx, some)
 	}
 	s, err := db.client.StartSession(options.Session().SetDefaultTransactionOptions(options.Transaction().
-		SetReadConcern(readconcern.Snapshot()).SetWriteConcern(writeconcern.Majority()).SetReadPreference(readpref.Primary())))
+		SetReadConcern(readconcern.Snapshot()).SetWriteConcern(durable()).SetReadPreference(readpref.Primary())))
 	if err != nil {
 		return false, clean(err)
 	}
