@@ -37,7 +37,9 @@ func backing(t *testing.T, data string) []string {
 		databases.Store(data, name)
 	}
 	text, _ := name.(string)
-	return append(os.Environ(), "VITRINE_STORE="+uri, "VITRINE_STORE_DATABASE="+text)
+	// The grid of absences is for looks over a network: here it would be most of
+	// the time that the tests take.
+	return append(os.Environ(), "VITRINE_STORE="+uri, "VITRINE_STORE_DATABASE="+text, "VITRINE_ABSENCE_GRID=1ms")
 }
 
 // dataOf is the data directory named on a command line.
