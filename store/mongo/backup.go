@@ -37,8 +37,8 @@ const extension = ".bson"
 
 var (
 	errTooOld   = errors.New("mongodb: the servers no longer keep the state the backup began with; raise minSnapshotHistoryWindowInSeconds, or copy the servers' files")
-	errManifest = errors.New("not a backup of a store in MongoDB")
-	errNotEmpty = errors.New("the database holds a store already")
+	errManifest = errors.New("not a whole backup of a store in MongoDB")
+	errNotEmpty = errors.New("the database holds a store already, and nothing is overwritten: name another")
 )
 
 // Backup writes the store as it is now into a directory that must not exist.
@@ -48,7 +48,7 @@ func (db *DB) Backup(ctx context.Context, dir string) error {
 	}
 	defer db.life.Leave()
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("backup: %w", err)
+		return err
 	}
 	err := db.backup(ctx, dir)
 	if err != nil {
@@ -135,7 +135,7 @@ func Restore(ctx context.Context, dir string, opt Options) error {
 		return errManifest
 	}
 	if m.Schema != schema {
-		return fmt.Errorf("%w: it is %q, this is %q", errSchema, m.Schema, schema)
+		return errOtherSchema(m.Schema)
 	}
 	db, err := connect(ctx, opt)
 	if err != nil {

@@ -21,7 +21,7 @@ type Report struct {
 	Database string
 	// Schema is the version of the schema found; empty when there is none yet.
 	Schema string
-	// Problems are what keeps the store from serving; none when it may.
+	// Problems are what keeps the store from serving, or from all it promises.
 	Problems []string
 }
 
@@ -62,7 +62,7 @@ func (db *DB) check(ctx context.Context, r *Report) error {
 		r.Problems = append(r.Problems, err.Error())
 	}
 	if r.Topology == standalone {
-		r.Problems = append(r.Problems, "a standalone server has no transactions: start it as a replica set, of one node if need be")
+		r.Problems = append(r.Problems, "a standalone server has no transactions and is for trials, with one server alone: start it as a replica set, of one node if need be")
 	}
 	var err error
 	if r.Schema, err = db.readSchema(ctx); err != nil {
@@ -74,24 +74,14 @@ func (db *DB) check(ctx context.Context, r *Report) error {
 		r.Problems = append(r.Problems, "there is no store in the database yet; run: vitrine store init")
 		return nil
 	default:
-		r.Problems = append(r.Problems, fmt.Sprintf("the store is of schema %q and this program needs %q", r.Schema, schema))
+		r.Problems = append(r.Problems, errOtherSchema(r.Schema).Error())
 		return nil
 	}
-	for name, keys := range indexes() {
-		specs, err := db.collection(name).Indexes().ListSpecifications(ctx)
-		if err != nil {
-			return clean(err)
-		}
-		for _, key := range keys {
-			want, err := bson.Marshal(key)
-			if err != nil {
-				return err
-			}
-			if !slices.ContainsFunc(specs, func(s driver.IndexSpecification) bool { return sameKeys(s.KeysDocument, want) }) {
-				r.Problems = append(r.Problems, fmt.Sprintf("the collection %s lacks the index %s; run: vitrine store init", name, indexName(key)))
-			}
-		}
+	missing, err := db.missing(ctx)
+	if err != nil {
+		return err
 	}
+	r.Problems = append(r.Problems, missing...)
 	if r.Topology == sharded {
 		problems, err := db.checkShards(ctx)
 		if err != nil {
@@ -101,6 +91,38 @@ func (db *DB) check(ctx context.Context, r *Report) error {
 	}
 	slices.Sort(r.Problems)
 	return nil
+}
+
+// missing says which indexes there are not. Searches name the index they go by,
+// and without it would fail, one after the other.
+func (db *DB) missing(ctx context.Context) ([]string, error) {
+	var missing []string
+	for name, keys := range indexes() {
+		specs, err := db.collection(name).Indexes().ListSpecifications(ctx)
+		if err != nil {
+			return nil, clean(err)
+		}
+		for _, key := range keys {
+			want, err := bson.Marshal(key)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.ContainsFunc(specs, func(s driver.IndexSpecification) bool { return sameKeys(s.KeysDocument, want) }) {
+				missing = append(missing, fmt.Sprintf("the collection %s lacks the index %s; run: vitrine store init", name, indexName(key)))
+			}
+		}
+	}
+	slices.Sort(missing)
+	return missing, nil
+}
+
+// whole refuses a store that lacks an index: that is to be told at the start.
+func (db *DB) whole(ctx context.Context) error {
+	missing, err := db.missing(ctx)
+	if err == nil && len(missing) > 0 {
+		err = errors.New(missing[0])
+	}
+	return err
 }
 
 // sameKeys compares index keys, whose directions may be of any number type.

@@ -92,6 +92,9 @@ func (db *DB) prepare(ctx context.Context) error {
 	if err := db.makeSchema(ctx); err != nil {
 		return err
 	}
+	if err := db.whole(ctx); err != nil {
+		return err
+	}
 	if db.alone() {
 		db.opt.Logger.WarnContext(ctx, "the MongoDB server is standalone: transaction Bundles are refused, and one process may serve")
 		if err := db.undo(ctx); err != nil {

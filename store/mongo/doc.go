@@ -10,7 +10,8 @@
 //	events    the record of access, one document an event
 //	epochs    when the facts under a key last changed; "" is the lock of writers
 //	classes   which homes and labels there are, by type
-//	meta      the schema and the salt of positions
+//	meta      the schema, the salt of positions, the mark of a copy, the ticks
+//	undo      on a standalone server, what a write under way has changed
 //
 // A document of full or basic carries the bytes of the resource as binary, never
 // as BSON numbers; its place in the order, n, which begins in a keyed hash of
@@ -33,6 +34,8 @@
 //	events       {n}        the record of access by date, and copies of it
 //	epochs       {at}       what changed since the last snapshot
 //
+// Searches name the index they go by, so a store that lacks one is not opened.
+//
 // A scan of {x, n} is bounded by one condition on x. The servers would try all,
 // with every search that is new to them, so the filter shows them those that name
 // entries and hides the others from the planner, as $nor of $nor; see weighed. The
@@ -52,19 +55,34 @@
 //
 // # Writes
 //
-// A write is one transaction of snapshot read concern and majority write
-// concern. Its first act raises the number in the lock, so writers of all
-// processes come one after the other: whoever loses is told at once, and begins
-// again on the newest state. That number is the commit's, and stands with every
-// key whose facts the write changed.
+// A transaction has snapshot read concern and is acknowledged when a majority has
+// it in its journal. Its first act raises the number in the lock, so writers of
+// all processes come one after the other: whoever loses is told at once, and
+// begins again on the newest state. That number is the commit's, and stands with
+// every key whose facts the transaction changed.
+//
+// The writes that wait in one process share a transaction: each sees those
+// before it, and one that refuses by itself takes back its own part alone. Where
+// that cannot be told apart, because some of it was on the servers or they failed,
+// each is run again by itself.
 //
 // # Reads
 //
-// A snapshot is a cluster time. It begins with one read of the keys that changed
-// since the last, which requests that arrive together share, and everything read
-// after it is read at its time. So a Consent acknowledged by one process is in
-// force in every other with the next request, and no cached fact outlives the
-// write that changed it.
+// A snapshot is a cluster time: that of a small write, the tick, which only a
+// primary that a majority follows can acknowledge. Then the keys that changed
+// since the last snapshot are read, at that time, as is everything after. Requests
+// that arrive together share both steps.
+//
+// # What must hear of changes
+//
+// Two things that writers change outlive a request in a process: the epochs, by
+// which the gate's cached facts are fresh or are not, and the classes, of which
+// the lock tells when one came. Every snapshot asks for news of both before it is
+// used, so nothing listens to change streams. They tell of a write some time after
+// it was acknowledged, and a Consent must be in force in every process with the
+// next request; who would wait for the stream to catch up had to ask how far it
+// must, which is the tick again. The schema, the salt and the indexes are looked
+// at when the store is opened, and do not change under it.
 //
 // # Sharding
 //

@@ -52,8 +52,10 @@ type Options struct {
 	monitor *driverevent.CommandMonitor
 }
 
+// DefaultDatabase is the name of a database that is not named.
+const DefaultDatabase = "vitrine"
+
 const (
-	defaultDatabase    = "vitrine"
 	defaultBudget      = 250_000
 	defaultConnections = 100
 	defaultTimeout     = 30 * time.Second
@@ -71,7 +73,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Database = c.Database
 	}
 	if o.Database == "" {
-		o.Database = defaultDatabase
+		o.Database = DefaultDatabase
 	}
 	if o.ScanBudget <= 0 {
 		o.ScanBudget = defaultBudget

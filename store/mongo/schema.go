@@ -41,8 +41,12 @@ const leastVersion = 5
 var (
 	errOldServer = errors.New("the MongoDB server is older than 5.0, which has no snapshot reads; upgrade it")
 	errHalf      = errors.New("the database holds part of a store, as a restore leaves it that did not end; drop it, or name another")
-	errSchema    = errors.New("the database holds a store of another version")
 )
+
+// errOtherSchema: whatever this program did to such a store would be wrong.
+func errOtherSchema(found string) error {
+	return fmt.Errorf("the store is of schema %q, and this program is for %q: run the version of vitrine that made it, or name another database", found, schema)
+}
 
 // server is what the store runs on.
 type server struct {
@@ -144,7 +148,7 @@ func (db *DB) makeSchema(ctx context.Context) error {
 		return nil
 	case "":
 	default:
-		return fmt.Errorf("%w: it is %q, this is %q", errSchema, found, schema)
+		return errOtherSchema(found)
 	}
 	for _, coll := range []string{collFull, collEvents} { // what a restore that did not end has left
 		if n, err := db.collection(coll).EstimatedDocumentCount(ctx); err != nil || n > 0 {

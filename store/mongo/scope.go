@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// together is how many patients are asked about in one query.
-	together = 64
+	// mostPatients is how many patients are asked about in one query.
+	mostPatients = 64
 	// mostWeight bounds the alternatives of one query, over all patients it asks
 	// about: the query itself grows with both.
 	mostWeight = 20_000
@@ -205,7 +205,7 @@ func (s *searching) listed(ctx context.Context, ids []string, each func([]branch
 	}
 	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.stretch, b.stretch), cmp.Compare(a.id, b.id)) })
 	places = slices.Compact(places)
-	for some := range slices.Chunk(places, max(1, min(together, mostWeight/max(1, s.weight)))) {
+	for some := range slices.Chunk(places, max(1, min(mostPatients, mostWeight/max(1, s.weight)))) {
 		var all []branch
 		for _, p := range some {
 			d, err := s.u.Decide(ctx, p.id)

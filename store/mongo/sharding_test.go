@@ -41,8 +41,8 @@ func TestServersThatAreNoCluster(t *testing.T) {
 	}
 }
 
-// TestInitMakesWhatIsMissing: an index that was dropped is reported, and made by
-// the next Init.
+// TestInitMakesWhatIsMissing: an index that was dropped is reported, keeps the
+// store shut, and is made by the next Init.
 func TestInitMakesWhatIsMissing(t *testing.T) {
 	opt := testOptions(t)
 	opt.URI, opt.Database = mongotest.Server(t), mongotest.Database(t)
@@ -58,12 +58,17 @@ func TestInitMakesWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got [][]string
+	var opened []bool
 	for range 2 {
 		r, err := Check(t.Context(), opt)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, r.Problems)
+		db, err := Open(t.Context(), opt)
+		if opened = append(opened, err == nil); err == nil {
+			_ = db.Close()
+		}
 		if err := Init(t.Context(), opt); err != nil {
 			t.Fatal(err)
 		}
@@ -71,5 +76,8 @@ func TestInitMakesWhatIsMissing(t *testing.T) {
 	want := [][]string{{"the collection events lacks the index {s: 1, n: 1}; run: vitrine store init"}, nil}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("problems (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]bool{false, true}, opened); d != "" {
+		t.Errorf("opened (-want +got):\n%s", d)
 	}
 }
