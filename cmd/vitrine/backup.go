@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,10 +67,14 @@ func (c *backupCommand) backupDatabase(ctx context.Context, out string, s stream
 	if err != nil {
 		return err
 	}
-	if err := closing(db, db.Backup(ctx, out)); err != nil {
+	err = closing(db, db.Backup(ctx, out))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("--out: %s is there already", c.Out)
+	}
+	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err = fmt.Fprintf(s.out, "backup of %s in %s\n", c.Store, out)
+	_, err = fmt.Fprintf(s.out, "backup of the database %s of %s in %s\n", c.name(), c.Store, out)
 	return err
 }
 

@@ -56,7 +56,7 @@ type settings struct {
 	InFlight    int           `name:"client-in-flight" help:"Most requests of one client served at once." default:"256"`
 	Rate        float64       `name:"client-rate" help:"Requests a second one client may make on average; 0 sets no limit." default:"0"`
 	Burst       int           `name:"client-burst" help:"Requests one client may make at once above its rate." default:"100"`
-	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples a 404 leaves, so that its time tells nothing; it should be longer than a look at the store. Default: 1ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
+	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples an answer that there is nothing leaves (a 404, an empty search), so that its time tells nothing; it should be longer than a look at the store. Default: 1ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
 	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
 
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -17,7 +18,7 @@ import (
 // database are the flags of every verb that opens a store: the data directory's
 // own, or one in MongoDB.
 type database struct {
-	Store storeName `help:"Where the records are: 'embedded', which is the data directory, or a MongoDB URI, mongodb://... or mongodb+srv://..." default:"embedded" placeholder:"URI"`
+	Store storeName `help:"Where the records are: 'embedded', which is the data directory, or a MongoDB URI (mongodb://... or mongodb+srv://...)." default:"embedded" placeholder:"URI"`
 	connection
 }
 
@@ -61,7 +62,7 @@ func (n storeName) String() string {
 
 var (
 	errStoreName = errors.New("--store: want 'embedded', mongodb://HOST or mongodb+srv://HOST")
-	errStoreURI  = errors.New("--store: the URI cannot be used; see https://www.mongodb.com/docs/manual/reference/connection-string for its form, and write special characters of a name or password as %XX")
+	errStoreURI  = errors.New("--store: the URI cannot be used; see https://www.mongodb.com/docs/manual/reference/connection-string for its form, and write special characters of a name or password as %XX; the name in mongodb+srv:// must have an SRV record in DNS")
 )
 
 // check finds what cannot work before anything is opened.
@@ -78,6 +79,8 @@ func (d *database) check() error {
 		return err
 	case mongo.CheckURI(string(d.Store)) != nil:
 		return errStoreURI
+	case strings.ContainsAny(d.StoreDatabase, "/\\. \"$"):
+		return errors.New("--store-database: a name has none of / \\ . \" $ and no space")
 	case (d.StoreCert == "") != (d.StoreKey == ""):
 		return errors.New("--store-cert and --store-key belong together")
 	case u.x509() && d.StoreCert == "" && u.option("tlsCertificateKeyFile") == "":
@@ -157,6 +160,15 @@ func (d *database) tls() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// name is the name of the database.
+func (d *database) name() string {
+	u, err := cutURI(string(d.Store))
+	if named := strings.TrimPrefix(u.path, "/"); err == nil && named != "" && d.StoreDatabase == "" {
+		return named
+	}
+	return cmp.Or(d.StoreDatabase, mongo.DefaultDatabase)
 }
 
 // exposed reports whether records would cross a network in the clear.

@@ -38,6 +38,8 @@ func TestStoreSettings(t *testing.T) {
 		{[]string{"--store", "mongodb://h/?w=-1"}, false},
 		{[]string{"--store", "mongodb://h:x"}, false},
 		{[]string{"--store", "mongodb://u:pa?ss@h"}, false},
+		{[]string{"--store", "mongodb://h", "--store-database", "nehr"}, true},
+		{[]string{"--store", "mongodb://h", "--store-database", "ne.hr"}, false},
 		{[]string{"--store", "mongodb://h", "--store-username", "u"}, false},
 		{[]string{"--store", "mongodb://h", "--store-password-file", password}, false},
 		{[]string{"--store", "mongodb://h", "--store-cert", "c"}, false},

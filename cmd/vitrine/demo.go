@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -28,7 +29,10 @@ Prints what was asked and what came back; exits 0 only if every step held.
 
   vitrine demo
   vitrine demo --keep ./demo-data && vitrine serve --data ./demo-data
-  vitrine demo --store mongodb://127.0.0.1/`
+  vitrine demo --store 'mongodb://127.0.0.1/?replicaSet=rs0'
+
+With --store the records are loaded into a database of their own, which stays: vitrine_demo_..., or the one that
+--store-database names, where the user must have the role readWrite.`
 }
 
 // Run starts the server, tells the story and takes everything away again.
@@ -54,6 +58,9 @@ func (c *demoCommand) Run(ctx context.Context, s streams) (err error) {
 	h, err := openWith(ctx, cfg, ln, cfg.quiet(s.err))
 	if err != nil {
 		return err
+	}
+	if !h.gate.Transactions() {
+		return closing(h, errors.New("--store: the demo needs transactions, which a standalone server has not: start it as a replica set, of one node if need be"))
 	}
 	err = closing(h, h.tell(ctx, ln, s.out))
 	if !cfg.Store.embedded() {

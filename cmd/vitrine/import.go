@@ -31,7 +31,7 @@ no server may be running on the data directory then. One in MongoDB may be in us
 
   vitrine import --data ./vitrine-data ./synthea
   vitrine import patients.ndjson.gz hospital.json
-  vitrine import --store mongodb://db1,db2,db3/?replicaSet=rs0 ./synthea
+  vitrine import --store 'mongodb://db1,db2,db3/?replicaSet=rs0' ./synthea
   VITRINE_TOKEN=$(vitrine token --kind custodian) vitrine import --server http://127.0.0.1:8080 ./synthea
 
 Every refusal is a line on standard error: file, entry, type, expression, reason. The exit status is 0 only if nothing

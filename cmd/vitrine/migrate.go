@@ -31,7 +31,7 @@ No server may run on either store. The copy goes on where it was interrupted whe
 no server opens it before it is complete. At the end both stores are read through and compared, by count and by a hash
 of everything; the exit status is 0 only if they are equal. Then delete or keep the source as you see fit.
 
-  vitrine migrate --from ./vitrine-data --to 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username owner --store-password-file FILE
+  vitrine migrate --from ./vitrine-data --to 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file FILE
   vitrine migrate --from 'mongodb://db1,db2,db3/?replicaSet=rs0' --to ./elsewhere
 
 The keys in the data directory are no part of a store: go on serving with --data and the directory that has them. The

@@ -154,7 +154,7 @@ func (d *database) advice(err error) error {
 	case errors.Is(err, mongo.ErrCredentials):
 		return fmt.Errorf("%s does not take the user or its password: see --store-username, --store-password-file (or %s), and authSource in --store", at, envStorePassword)
 	case errors.Is(err, mongo.ErrRights):
-		return fmt.Errorf("%s does not let this user do what a store needs: give --store-username if there was none, else grant the user the role readWrite on the database", at)
+		return fmt.Errorf("%s does not let this user do what a store needs: give --store-username if there was none, else grant the user the role readWrite on the database %s", at, d.name())
 	case errors.Is(err, mongo.ErrUnknown):
 		return fmt.Errorf(`the store in %s cannot be used: see the log of MongoDB, and "vitrine store check" with the same settings`, at)
 	default:

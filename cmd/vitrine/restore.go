@@ -59,6 +59,6 @@ func (c *restoreCommand) restoreDatabase(ctx context.Context, s streams) error {
 	if err := mongo.Restore(ctx, c.From, opt); err != nil {
 		return fmt.Errorf("restore: %w", c.advice(mongo.Explain(err)))
 	}
-	_, err = fmt.Fprintf(s.out, "%s restored to %s\n", c.From, c.Store)
+	_, err = fmt.Fprintf(s.out, "%s restored to the database %s of %s\n", c.From, c.name(), c.Store)
 	return err
 }

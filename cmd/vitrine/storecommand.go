@@ -20,11 +20,12 @@ type storeCommand struct {
 func (storeCommand) Help() string {
 	return `For stores in MongoDB. Before the first server runs, and with every new version:
 
-  vitrine store init  --store 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username owner --store-password-file FILE
+  vitrine store init  --store 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file FILE
   vitrine store check --store 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file FILE
   vitrine serve       --store 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file FILE
 
-A server makes what is missing too, if its user may. The store in a data directory needs neither.`
+A server makes the store too where the database is empty, and does not start where an index is missing. The store in a
+data directory needs neither.`
 }
 
 // storeInitCommand makes the collections and indexes.
@@ -81,7 +82,7 @@ func (d *database) opened() (mongo.Options, error) {
 }
 
 // errProblems makes the exit status of a check that found something.
-var errProblems = errors.New("this version cannot serve the store as it is")
+var errProblems = errors.New("the store is not ready for servers: see to each problem")
 
 // print checks and writes the report.
 func (d *database) print(ctx context.Context, opt mongo.Options, out io.Writer) error {

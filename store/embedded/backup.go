@@ -14,6 +14,7 @@ import (
 var (
 	errExists   = errors.New("the backup's directory exists already")
 	errNotEmpty = errors.New("the target is not empty")
+	errNoBackup = errors.New("not a backup of a store in a data directory; one of a store in MongoDB is restored with --store")
 )
 
 // Backup writes a checkpoint of the engine: consistent, and made of links to
@@ -86,6 +87,9 @@ func verify(dir string) error {
 	o := Options{}.withDefaults().engine()
 	o.ReadOnly, o.ErrorIfNotExists = true, true
 	eng, err := pebble.Open(dir, o)
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return errNoBackup
+	}
 	if err != nil {
 		return err
 	}
