@@ -42,7 +42,7 @@ func TestReadmeOnMongoDB(t *testing.T) {
 		script = strings.ReplaceAll(script, port, free)
 	}
 	out := runScript(t, script, "VITRINE_STORE="+uri, "VITRINE_STORE_DATABASE="+name)
-	for _, want := range []string{`"total":1`, "schema    vitrine mongo", "imported in", "backup of mongodb://"} {
+	for _, want := range []string{`"total":1`, "schema    vitrine mongo", "imported in", "backup of the database"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("README's commands do not print %q:\n%s", want, out)
 		}
