@@ -43,26 +43,16 @@ const turn = 20_000
 //	           background work included; what other processes do changes it little
 //
 // What holds the server back, by a profile of 220,000 reads on two cores: a read
-// costs 56 to 72 us of processor beside other work, a bare answer 26 to 33. About
-// 28 are the same in both: the client, net/http and the kernel's side of four
-// system calls. Of the rest the porch takes 7 (headers, one log line, the token's hash), the gate
-// 4 (caches, the decision, the record), the wait for the disk 9 (write and
-// fdatasync of a shared round, waking who waits, and net/http's own reader that a
-// handler which waits brings to life), the shelf 2 to 3, collecting garbage 4.
-// Flushes and compactions behind log and shelf no longer show: a round is one key
-// and is compressed, and what is kept of events comes in blocks. By the clock a
-// read waits for its round and the one before: 64 connections make rounds of 17
-// to 30, so where a sync takes a millisecond or more, or other processes want the
-// cores, two of them are not kept busy. Seven runs of ten turns, all beside other
-// work, gave a cpu-ratio of 0.45 to 0.48 and a ratio of 0.30 to 0.45.
-//
-// Since then the log of the engine is ahead of what is in it, which makes a sync
-// one write, and the exchange of a request is used again. Five runs of the server
-// alone, in turns with runs without the former, took 67 us of processor a read
-// against 74 and three quarters of the time. Three runs of this benchmark, in turns
-// with runs without either and beside four to eighteen times the work of two
-// cores, gave a cpu-ratio of 0.45 to 0.49 against 0.42 to 0.46; the ratio, 0.31 to
-// 0.45 against 0.38 to 0.48, then tells what the other work does.
+// costs 53 to 64 us of processor, a bare answer 26 to 31, of which nearly all is
+// the same in both: the client, net/http and the kernel's side of four system
+// calls. Of the rest the porch takes 7 (headers, one log line, the token's hash),
+// the gate 4 (caches, the decision, the record), the wait for the disk 9 (write
+// and fdatasync of a shared round, waking who waits, and net/http's own reader
+// that a handler which waits brings to life), the shelf 2 to 3, collecting
+// garbage 4. By the clock a read waits for its round and the one before: 64
+// connections make rounds of 17 to 30, and a fifth of the two cores lies idle.
+// Three runs of ten turns with nothing beside them gave a cpu-ratio of 0.45 to
+// 0.49 and a ratio of 0.43 to 0.46; beside other work it falls, to 0.30 and less.
 func BenchmarkReadAgainstBareGin(b *testing.B) {
 	h := newBenchHouse(b)
 	path, token := h.registered(b)

@@ -21,12 +21,12 @@ import (
 // resources against those in one of 10^6, a hundred of each patient in both.
 // The two take turns, so that what else the machine does meets them alike; the
 // metric ratio, of the medians, is what should stay below 1.5. Warm asks about a
-// hundred patients again and again: there it is 1.04 to 1.13.
+// hundred patients again and again: there it is 1.03 to 1.13.
 //
 // Random asks about any of the 10^4, whose rows are several times the size of the
 // block cache, and most of what a page reads it must fetch: misses is how many
-// blocks of 16 KB. There it is 1.4 to 1.6 when a page sorts the patient's rows,
-// 1.6 to 1.8 when it sorts a quarter of them, 1.7 to 2.2 when it takes that
+// blocks of 16 KB. There it is 1.3 to 1.7 when a page sorts the patient's rows,
+// 1.5 to 1.8 when it sorts a quarter of them, 1.5 to 2.4 when it takes that
 // quarter as it lies, and 1.7 to 2.5 when it takes the first fifty, which is
 // quickly done when warm; the more, the busier the machine. A block costs 13 µs at
 // best: 6 to unpack, 3 to clear the memory it goes to, 3 to read it from the
