@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,13 +83,17 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 }
 
 // nothing reports whether the answer is that there is nothing: no such resource,
-// or none that a search is about.
+// or none that a search is about, that of an entry of a transaction too.
 func (a *answer) nothing(err error) bool {
 	if err != nil {
 		return errors.Is(err, gate.ErrNotFound)
 	}
-	return a.form == formSearchset && len(a.released.Items()) == 0 && a.released.Total() <= 0
+	return a.form == formSearchset && empty(&a.released) || slices.ContainsFunc(a.released.Items(), func(i gate.Item) bool {
+		return i.Answer != nil && empty(i.Answer)
+	})
 }
+
+func empty(r *gate.Released) bool { return len(r.Items()) == 0 && r.Total() <= 0 }
 
 // hold keeps an answer of absence back until the next step of its grid, so that
 // what it took to find out does not tell whether there was something to hide:

@@ -29,6 +29,7 @@ func TestNoCutLosesWhatWasSynced(t *testing.T) {
 func untilCut(t *rapid.T, disk *vfs.MemFS, synced uint64) (*vfs.MemFS, uint64) {
 	opt := Options{}.withDefaults().engine()
 	opt.FS = aheadFS{disk}
+	opt.MemTableSize = rapid.SampledFrom([]uint64{memTable, 64 << 10}).Draw(t, "memtable") // the smaller has many logs, one after the other
 	eng, err := pebble.Open("", opt)
 	if err != nil {
 		t.Fatalf("open: %v", err)

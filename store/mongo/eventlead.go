@@ -53,11 +53,11 @@ func (k *seeking) of(ids []string) {
 func (k *seeking) lead() {
 	for _, c := range k.q.Clauses {
 		var any []bson.D
-		exact := true
+		exact, index := true, k.index
 		for _, m := range c.Any {
 			f, all, ok := k.leads(m)
 			if !ok {
-				any, exact = nil, false
+				any, exact, k.index = nil, false, index // no condition, and none of its index
 				break
 			}
 			exact = exact && all

@@ -144,14 +144,12 @@ func (k *seeking) plain(ctx context.Context) bool {
 // gathered is a page in an order of its own: every event is looked at.
 func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
 	first, total, budget := top{order: k.q.Sort}, 0, k.budget
-	editions := map[string]consent.Edition{}
 	err := k.each(ctx, nil, false, func(e *event, edition consent.Edition, holds bool) (bool, error) {
 		if budget--; budget < 0 {
 			return false, store.ErrTooCostly
 		}
 		if holds {
 			total++
-			editions[e.id] = edition
 			first.offer(item{place: place{keys: sortValues(k.encoded, k.q.Sort), n: e.n}, edition: edition, id: e.id}, &k.after, k.p.Limit)
 		}
 		return true, nil

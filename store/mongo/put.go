@@ -265,9 +265,6 @@ func (b *batch) class(in context.Context, t fhir.ResourceType, class string) err
 	if err != nil {
 		return clean(err)
 	}
-	if b.v.made == nil {
-		b.v.made = map[fhir.ResourceType][]string{}
-	}
 	b.v.made[t] = append(b.v.made[t], class)
 	return nil
 }

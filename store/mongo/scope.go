@@ -193,19 +193,19 @@ func (s *searching) everywhere(ctx context.Context, org string, each func([]bran
 
 // listed hands out patients in the order of their stretches.
 func (s *searching) listed(ctx context.Context, ids []string, each func([]branch) (bool, error)) (more bool, err error) {
-	type place struct {
+	type patient struct {
 		id      string
 		stretch uint64
 	}
-	places := make([]place, 0, len(ids))
+	patients := make([]patient, 0, len(ids))
 	for _, id := range ids {
-		if p := (place{id, s.v.db.stretchOf(id)}); len(s.from) == 0 || p.stretch >= stretchAt(s.from) {
-			places = append(places, p)
+		if p := (patient{id, s.v.db.stretchOf(id)}); len(s.from) == 0 || p.stretch >= stretchAt(s.from) {
+			patients = append(patients, p)
 		}
 	}
-	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.stretch, b.stretch), cmp.Compare(a.id, b.id)) })
-	places = slices.Compact(places)
-	for some := range slices.Chunk(places, max(1, min(mostPatients, mostWeight/max(1, s.weight)))) {
+	slices.SortFunc(patients, func(a, b patient) int { return cmp.Or(cmp.Compare(a.stretch, b.stretch), cmp.Compare(a.id, b.id)) })
+	patients = slices.Compact(patients)
+	for some := range slices.Chunk(patients, max(1, min(mostPatients, mostWeight/max(1, s.weight)))) {
 		var all []branch
 		for _, p := range some {
 			d, err := s.u.Decide(ctx, p.id)
