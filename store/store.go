@@ -47,6 +47,9 @@ type Store interface {
 	// Settle makes every audit record acknowledged before the call findable as
 	// an AuditEvent.
 	Settle(ctx context.Context) error
+	// At opens once more the view that gave the mark. It fails with ErrBadCursor
+	// when the store does not keep that view any longer.
+	At(ctx context.Context, mark []byte) (Snapshot, error)
 	// Backup writes a consistent copy that Restore of the same kind of store
 	// reads, into a directory that must not exist yet.
 	Backup(ctx context.Context, dir string) error
@@ -74,6 +77,14 @@ type Found struct {
 	fhir.Resource
 	consent.Row
 	Edition consent.Edition
+	// Keys are the values it sorts by, one for each key of a query that sorts.
+	Keys []SortValue
+}
+
+// SortValue is the value of one sort key; a resource may have none.
+type SortValue struct {
+	Has   bool
+	Value []byte
 }
 
 // Snapshot is a consistent view. It must be closed. Not safe for concurrent use.
@@ -83,6 +94,10 @@ type Snapshot interface {
 	// equal epochs mean equal facts. ok is false when that cannot be said, and
 	// nothing read under it may then be kept.
 	Epoch(key string) (epoch uint64, ok bool)
+	// Mark makes the store keep this view for a while, for At; empty when it
+	// cannot. Views are kept for minutes, not for ever: a page after that goes on
+	// with what is there at present.
+	Mark() []byte
 	Close() error
 }
 
@@ -106,15 +121,19 @@ type Reader interface {
 type PageRequest struct {
 	// Limit is the greatest number of resources to return.
 	Limit int
-	// After is the Next of the page before; empty for the first page.
+	// After is the Next of the page before, or a Position of a query that sorts;
+	// empty for the first page.
 	After []byte
 	// Count asks for Page.Total; it is exact.
 	Count bool
+	// Explain asks for Page.Plan.
+	Explain bool
 }
 
-// Page is one page of matches, in the order of the query. What sorts alike, and
-// everything when the query does not sort, stands in an order that the store
-// gives once and for all and in which what is not in the universe has no part.
+// Page is one page of matches, in the order of the query: by the sort keys, what
+// has no value last in either direction, and what sorts alike by id, ascending.
+// A query that does not sort has the order that the store gives once and for all
+// and in which what is not in the universe has no part.
 type Page struct {
 	Found []Found
 	// Next continues after this page; empty when nothing follows. It is for
@@ -122,6 +141,9 @@ type Page struct {
 	Next []byte
 	// Total counts all matches within the universe; -1 when not asked for.
 	Total int
+	// Plan says in words what led the search and what was checked, a line each.
+	// It may tell of rows that are hidden: it is for the custodian alone.
+	Plan []string
 }
 
 // Tx is a write under way. It reads its own writes.

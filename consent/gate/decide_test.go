@@ -13,6 +13,7 @@ import (
 type still struct{ store.Snapshot }
 
 func (still) Epoch(string) (uint64, bool) { return 1, true }
+func (still) Mark() []byte                { return nil }
 
 // warm is a visit whose patient's facts are kept.
 func warm() *visit {

@@ -136,8 +136,32 @@ func (m *Match) Holds(e Encoded) bool {
 	return false
 }
 
-// Holds reports whether any match of the clause does. It reads the entries once.
+// Holds reports whether the clause holds, as far as entries answer it: where they
+// do not it does not hold, inverted or not.
 func (c Clause) Holds(e Encoded) bool {
+	return c.Own() && c.holds(e)
+}
+
+func (c *Clause) holds(e Encoded) bool {
+	if c.matches(e) {
+		return !c.Not
+	}
+	for _, group := range c.All {
+		all := true
+		for i := range group {
+			if all = group[i].holds(e); !all {
+				break
+			}
+		}
+		if all {
+			return !c.Not
+		}
+	}
+	return c.Not
+}
+
+// matches reports whether any entry matches. It reads the entries once.
+func (c *Clause) matches(e Encoded) bool {
 	last := Param(0)
 	for i := range c.Any {
 		last = max(last, c.Any[i].Param)
@@ -152,7 +176,7 @@ func (c Clause) Holds(e Encoded) bool {
 	return false
 }
 
-// Matches reports whether every clause holds.
+// Matches reports whether every clause holds, as far as entries answer.
 func (q *Query) Matches(e Encoded) bool {
 	for i := range q.Clauses {
 		if !q.Clauses[i].Holds(e) {

@@ -86,11 +86,11 @@ func (v *view) clauseStreams(e consent.Edition, t typeNumber, u *consent.Univers
 }
 
 func (v *view) clauseStream(e consent.Edition, t typeNumber, c search.Clause, limit int) (stream, error) {
+	if !c.Plain() || len(c.Any) > maxUnion {
+		return nil, errMany
+	}
 	if len(c.Any) == 0 {
 		return nothing{}, nil
-	}
-	if len(c.Any) > maxUnion {
-		return nil, errMany
 	}
 	var all union
 	stream := v.matchStream

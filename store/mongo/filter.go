@@ -49,7 +49,7 @@ type condition struct {
 func conditions(all []search.Clause) (conditions []condition, never bool) {
 	for _, c := range all {
 		f := condition{filter: clause(c.Any), exact: true}
-		if f.filter == nil {
+		if f.filter == nil || !c.Plain() {
 			return nil, true
 		}
 		for i := range c.Any {
