@@ -117,8 +117,20 @@ func (m *Match) Accepts(value []byte) bool {
 		}
 		return m.Bounds.Contain(
 			binary.BigEndian.Uint64(value[len(m.Key):]), binary.BigEndian.Uint64(value[len(m.Key)+8:]))
+	case OpContains:
+		return m.contained(value)
+	case OpIn, OpBelow, OpAbove:
 	}
 	return false
+}
+
+// contained reports whether the folded text of a value has the rest of Key in it.
+func (m *Match) contained(value []byte) bool {
+	if len(m.Key) == 0 || len(value) == 0 || value[0] != m.Key[0] {
+		return false
+	}
+	folded, _, _ := bytes.Cut(value[1:], []byte{0})
+	return bytes.Contains(folded, m.Key[1:])
 }
 
 // Contain reports whether both bounds of an entry are within b.

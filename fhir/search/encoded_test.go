@@ -48,3 +48,30 @@ func TestEncodedOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestAcceptsAPartOfAText: what stands behind the folded text is no part of it,
+// and what a terminology has not resolved matches nothing.
+func TestAcceptsAPartOfAText(t *testing.T) {
+	value := []byte("tsankt anna\x00Sankt Anna")
+	for _, c := range []struct {
+		op   Op
+		key  string
+		want bool
+	}{
+		{OpContains, "tkt an", true},
+		{OpContains, "t", true},
+		{OpContains, "tsankt anna", true},
+		{OpContains, "tSankt", false},
+		{OpContains, "tannas", false},
+		{OpContains, "mkt an", false},
+		{OpContains, "", false},
+		{OpIn, "tsankt", false},
+		{OpBelow, "tsankt", false},
+		{OpAbove, "tsankt", false},
+	} {
+		m := Match{Op: c.op, Key: []byte(c.key)}
+		if got := m.Accepts(value); got != c.want {
+			t.Errorf("%d %q: %v", c.op, c.key, got)
+		}
+	}
+}

@@ -18,7 +18,23 @@ const (
 	// OpRange matches an entry whose value is Key, then the eight big-endian
 	// bytes of its low bound, then those of its high bound, both within Bounds.
 	OpRange
+	// OpContains matches the entry of a string that starts with the tag, which is
+	// the first byte of Key, and whose folded text has the rest of Key in it.
+	OpContains
+	// OpIn stands for the codes of the value set whose URL, as the request named
+	// it, is Key.
+	OpIn
+	// OpBelow stands for a code and all that it subsumes. Key is the tag s, system
+	// NUL code, or the tag c and a code of whatever system; the case is the
+	// request's.
+	OpBelow
+	// OpAbove stands for a code and all that subsume it; Key is as for OpBelow.
+	OpAbove
 )
+
+// Named reports whether a terminology has to say what the operator stands for.
+// Until it has, the match holds for nothing.
+func (o Op) Named() bool { return o == OpIn || o == OpBelow || o == OpAbove }
 
 // Bounds are the inclusive limits within which the low and the high bound of an
 // entry must lie. Times, numbers and quantities are mapped to uint64 so that
