@@ -73,8 +73,12 @@ func OfContributor(organization string) *Universe {
 
 // Where narrows the universe to the rows for which keep holds. It is told the
 // type, the home and the labels of a row and no more: a store may ask once for
-// all rows that have them in common.
+// all rows that have them in common. What was left out before stays out.
 func (u *Universe) Where(keep func(Row) bool) *Universe {
+	if before := u.where; before != nil {
+		u.where = func(r Row) bool { return before(r) && keep(r) }
+		return u
+	}
 	u.where = keep
 	return u
 }

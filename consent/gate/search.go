@@ -13,6 +13,9 @@ import (
 // Search answers R4 http.html#search. cursor is the Next of the page before;
 // empty for the first.
 func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor string) (Released, error) {
+	if err := g.settled(ctx, q); err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
 	v, err := g.enter(ctx, req)
 	if err != nil {
 		return Released{}, err
@@ -33,7 +36,7 @@ func (v *visit) search(ctx context.Context, q *search.Query, cursor string) (Rel
 	if err != nil {
 		return Released{}, nil, err
 	}
-	u, err := v.universe(ctx, q.Patients)
+	u, err := v.searchable(ctx, q)
 	if err != nil {
 		return Released{}, nil, err
 	}

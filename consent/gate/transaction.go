@@ -266,7 +266,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out := &Released{total: -1}
 	e := s.entry
 	if e.Query != nil {
-		u, err := w.universe(ctx, e.Query.Patients)
+		u, err := w.searchable(ctx, e.Query)
 		if err != nil {
 			return Item{}, err
 		}
