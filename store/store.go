@@ -176,7 +176,8 @@ type Version struct {
 	Updated time.Time
 	// JSON has id, meta.versionId and meta.lastUpdated in place.
 	JSON []byte
-	// Entries are the index entries of this edition, sorted.
+	// Entries are the index entries of this edition, sorted. That of its id is
+	// among them (search.ParamID), by which joins lead to it.
 	Entries *search.Entries
 	// Unchanged says that the edition is the one already stored: its bytes,
 	// version and time stay, and no new version is made of it. Its row and, where

@@ -66,8 +66,9 @@ func entries(all ...one) *search.Entries {
 	return e
 }
 
-// version is one edition at one version, with the entries.
+// version is one edition at one version, with the entries and that of its id.
 func version(t fhir.ResourceType, id, v string, minute int, all ...one) store.Version {
+	all = append(all[:len(all):len(all)], one{search.ParamID, search.IDMatch(id).Key})
 	return store.Version{
 		Version: v, Updated: moment(minute), JSON: content(t, id, v), Entries: entries(all...),
 	}
