@@ -8,7 +8,8 @@
 // because what contains it is malformed and not indexed.
 //
 //	token      c code, and s system NUL code; when the code has case also
-//	           f and g, the same with the code folded
+//	           f and g, the same with the code folded; o system NUL code NUL
+//	           value for an identifier with a type, both folded
 //	string     t folded NUL exact; m folded, for each further word of a name
 //	reference  R Type/id, Type/id/_history/v, a URL, a URN, or a canonical with
 //	           and without its |version; i and a token for Reference.identifier
@@ -17,6 +18,7 @@
 //	number     n low high when it is one number, N low high otherwise
 //	quantity   v low high; s system NUL code NUL low high; u code-or-unit NUL low
 //	           high; capitals where it is more than one number
+//	special    p latitude longitude, of Location.near
 //	composite  the value of the first component, escaped, then that of the last;
 //	           a token with two numbers is the escaped token, x, and the first
 //	           number as the low and the second as the high bound
@@ -27,6 +29,6 @@
 // one end confine the other too, so that every comparison of times of day or of
 // single numbers reads one contiguous run of an index.
 //
-// The parameter Location.near, _text, _content, _list, _query and _filter make
-// no entries, and neither do those that R4 gives no expression.
+// The parameters _text, _content, _list, _query and _filter make no entries, and
+// neither do those that R4 gives no expression.
 package search

@@ -22,6 +22,9 @@ const (
 	tagValue        = 'v'
 	tagUnit         = 'u'
 	tagPair         = 'x'
+	tagOfType       = 'o'
+	tagPosition     = 'p'
+	tagPresent      = '-'
 	// wide turns the tag of a narrow range into that of a wide one.
 	wide = 'a' - 'A'
 )

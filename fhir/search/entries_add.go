@@ -15,6 +15,8 @@ const (
 	ParamID Param = 0xFF10
 	// ParamLastUpdated is _lastUpdated.
 	ParamLastUpdated Param = 0xFF11
+	// ParamContained is the types of the resources that are contained.
+	ParamContained Param = 0xFF12
 )
 
 // begin starts an entry in place; commit ends it.

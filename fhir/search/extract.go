@@ -32,6 +32,7 @@ const (
 	extractQuantity
 	extractMoney
 	extractRange
+	extractPosition
 	extractComposite
 	extractComputed
 )
@@ -82,7 +83,11 @@ func extractorFor(kind r4.ParamKind, typ string) extractor {
 		}
 	case r4.ParamNumber, r4.ParamQuantity:
 		return quantityExtractor(kind, typ)
-	case r4.ParamComposite, r4.ParamSpecial:
+	case r4.ParamSpecial:
+		if typ == "Location.position" {
+			return extractPosition
+		}
+	case r4.ParamComposite:
 	}
 	return extractNone
 }
@@ -145,6 +150,8 @@ func (w *walker) extract(a *action, n fhir.Node, index int) {
 		w.canonical(a, w.text(n, 0))
 	case extractURI:
 		w.uri(a, w.text(n, 0))
+	case extractPosition:
+		w.position(a, n)
 	case extractNumber:
 		w.number(a, n)
 	case extractQuantity, extractMoney, extractRange:
@@ -179,7 +186,7 @@ func (w *walker) token(a *action, n fhir.Node) {
 			w.out.addToken(a.param, nil, w.field(c, "system", 0), w.field(c, "code", 1), true)
 		}
 	case extractIdentifier:
-		w.out.addToken(a.param, nil, w.field(n, "system", 0), w.field(n, "value", 1), true)
+		w.identifier(a, n)
 	case extractContact:
 		w.out.addToken(a.param, nil, nil, w.field(n, "value", 1), false)
 	case extractComputed:

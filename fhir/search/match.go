@@ -8,6 +8,11 @@ import (
 // IDMatch matches the resource with that id.
 func IDMatch(id string) Match { return equal(ParamID, []byte{tagCode}, []byte(id)) }
 
+// ContainedMatch matches a resource that contains one of the type.
+func ContainedMatch(t fhir.ResourceType) Match {
+	return equal(ParamContained, []byte{tagCode}, []byte(t))
+}
+
 // ReferenceMatch matches a reference to a resource of this server, "Patient/p1".
 func ReferenceMatch(p *r4.SearchParam, reference string) Match {
 	return equal(Param(p.Number), []byte{tagReference}, appendPart(nil, []byte(reference)))

@@ -63,7 +63,7 @@ func (t *table) compile(p *plan, typ *r4.Type, pp *paramPlan) error {
 		pp.number, pp.indexed = ParamLastUpdated, true
 		return nil
 	}
-	if pp.Expression == "" || pp.Internal || pp.Kind == r4.ParamSpecial {
+	if pp.Expression == "" || pp.Internal || pp.Kind == r4.ParamSpecial && pp.Code != "near" {
 		return nil
 	}
 	expr, err := fhirpath.Parse(pp.Expression)

@@ -31,6 +31,7 @@ func (r *reading) value(pp *paramPlan, v string) ([]Match, *fault) {
 	case r4.ParamComposite:
 		return r.joined(pp, v)
 	case r4.ParamSpecial:
+		return nearMatches(pp.number, v)
 	}
 	return nil, unsupported("not supported")
 }
@@ -64,18 +65,25 @@ func tokenMatches(p Param, prefix []byte, v string) ([]Match, *fault) {
 		m.Op = OpPrefix
 		return []Match{m}, nil
 	}
-	code := foldCode(nil, []byte(parts[len(parts)-1]))
+	system := []byte(parts[0])
+	return codeMatches(p, prefix, system, []byte(parts[len(parts)-1]), len(parts) == 2), nil
+}
+
+// codeMatches are the matches of one code, in any case, of its system when piped.
+func codeMatches(p Param, prefix, system, code []byte, piped bool) []Match {
+	tag := func(t byte) []byte { return append(slices.Clone(prefix), t) }
+	code = foldCode(nil, code)
 	exact, folded := byte(tagCode), byte(tagFoldedCode)
 	value := appendPart(nil, code)
-	if len(parts) == 2 {
+	if piped {
 		exact, folded = tagSystemCode, tagFoldedSystem
-		value = appendSystemCode(nil, []byte(parts[0]), code)
+		value = appendSystemCode(nil, system, code)
 	}
 	matches := []Match{equal(p, tag(exact), value)}
 	if hasCase(code) {
 		matches = append(matches, equal(p, tag(folded), value))
 	}
-	return matches, nil
+	return matches
 }
 
 // textMatches understands the start of a string (R4 search.html#string).
