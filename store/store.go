@@ -158,6 +158,9 @@ type Tx interface {
 	Record(records ...[]byte)
 	// Touch changes the epoch of the keys when the write commits.
 	Touch(keys ...string)
+	// Epoch is that of a Snapshot of the newest state, on which the write builds.
+	// ok is false, too, when a write that is not committed has touched the key.
+	Epoch(key string) (epoch uint64, ok bool)
 }
 
 // Put is one resource to be stored.

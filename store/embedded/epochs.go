@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -59,4 +60,13 @@ func (e *epochs) at(key string, commit uint64) (epoch uint64, ok bool) {
 		return 0, false
 	}
 	return last, true
+}
+
+// Epoch says when the facts under key last changed before this write, which has
+// the turn: nobody changes them meanwhile.
+func (x *tx) Epoch(key string) (epoch uint64, ok bool) {
+	if slices.Contains(x.touched, key) {
+		return 0, false
+	}
+	return x.db.epochs.at(key, x.db.epochs.commits.Load())
 }

@@ -203,3 +203,28 @@ func (n *news) epoch(key string, commit uint64) (uint64, bool) {
 	}
 	return last, true
 }
+
+// Epoch says when the facts under key last changed before this transaction, which
+// has the lock: nobody changes them meanwhile.
+func (x *tx) Epoch(key string) (epoch uint64, ok bool) {
+	if x.over || x.touched[key] {
+		return 0, false
+	}
+	at, known := x.read[key]
+	if !known {
+		var doc epochDocument
+		err := x.view.db.collection(collEpochs).FindOne(x.in, is("_id", key)).Decode(&doc)
+		if err != nil && !errors.Is(err, driver.ErrNoDocuments) {
+			return 0, false
+		}
+		at = uint64(doc.At) //nolint:gosec // it counts
+		x.read[key] = at
+	}
+	n := &x.view.db.news
+	n.epochs.RLock()
+	defer n.epochs.RUnlock()
+	if _, known := n.last[key]; !known { // a snapshot has no better answer
+		return max(at, n.floor), true
+	}
+	return at, true
+}

@@ -25,6 +25,7 @@ type batch struct {
 	pending  []store.Put
 	known    map[string]bool // of pending, by name
 	touched  map[string]bool
+	read     map[string]uint64 // epochs
 	records  [][]byte
 	wrote    bool
 	steps    int // noted, where there are no transactions
@@ -58,7 +59,7 @@ func (db *DB) begin(in context.Context, s *driver.Session) (*batch, error) {
 	return &batch{
 		v: view{db: db, sess: s, found: found, made: map[fhir.ResourceType][]string{}}, in: in, commit: lock.At,
 		sequence: uint64(lock.At) * perCommit, //nolint:gosec // it counts
-		touched:  map[string]bool{},
+		touched:  map[string]bool{}, read: map[string]uint64{},
 	}, nil
 }
 

@@ -43,6 +43,20 @@ func testEpochs(t *testing.T, st store.Store) {
 	if e2, ok := open(t, st).Epoch("Patient/p1"); !errors.Is(err, failed) || !ok || e2 != e1 {
 		t.Errorf("after a write that failed (%v): got %d, %v, want %d", err, e2, ok, e1)
 	}
+	if err := st.Write(t.Context(), func(tx store.Tx) error {
+		for key, want := range map[string]uint64{"Patient/p1": e1, "Patient/p9": e0} {
+			if e, ok := tx.Epoch(key); !ok || e != want {
+				t.Errorf("in a write, %s: got %d, %v, want %d as of the newest state", key, e, ok, want)
+			}
+		}
+		tx.Touch("Patient/p1")
+		if e, ok := tx.Epoch("Patient/p1"); ok && e == e1 {
+			t.Errorf("in the write that touched it: got %d, %v, want not known", e, ok)
+		}
+		return nil
+	}); err != nil {
+		t.Fatalf("write: %v", err)
+	}
 }
 
 func testSnapshots(t *testing.T, st store.Store) {
