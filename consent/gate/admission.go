@@ -70,13 +70,10 @@ func (v *visit) close() {
 // admit is the gates that depend on the caller alone. A refusal is recorded
 // before it is returned.
 func (v *visit) admit(ctx context.Context, in Interaction, t fhir.ResourceType) error {
-	blocked, err := v.blocked(ctx, in, t)
+	verdict, err := v.verdict(ctx, in, t)
 	if err != nil {
 		return v.g.failed(ctx, err)
 	}
-	stand := v.stand
-	stand.Blocked = blocked
-	verdict := v.g.cfg.Policy.Admit(&v.caller, &stand, consent.Ask{Letter: in.Letter, Type: t, Write: in.Write}, v.now)
 	if !verdict.Admitted {
 		return v.refuse(ctx, verdict.Refusal, verdict.Reason)
 	}

@@ -37,7 +37,7 @@ func (g *Gate) Everything(ctx context.Context, req *Request, patient string, pag
 		for _, t := range page.Types {
 			writePart(h, string(t))
 		}
-		writeQuery(h, &search.Query{Clauses: page.Clauses})
+		writeClauses(h, page.Clauses)
 	})
 	position, err := v.unsealed(page.Cursor, question)
 	if err != nil {

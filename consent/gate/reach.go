@@ -148,4 +148,3 @@ func (g *Gate) settled(ctx context.Context, q *search.Query) error {
 	}
 	return g.store.Settle(ctx)
 }
-

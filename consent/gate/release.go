@@ -10,8 +10,11 @@ import (
 // Mode is Bundle.entry.search.mode.
 type Mode string
 
-// ModeMatch is what a search found (R4 valueset-search-entry-mode).
-const ModeMatch Mode = "match"
+// What a search found, and what comes with it (R4 valueset-search-entry-mode).
+const (
+	ModeMatch   Mode = "match"
+	ModeInclude Mode = "include"
+)
 
 // Item is one resource of an answer, or the answer to one entry of a
 // transaction.
@@ -49,13 +52,16 @@ type Released struct {
 	receipt   store.Receipt
 	committed bool
 
-	items   []Item
-	total   int
-	next    string
-	hint    bool
-	created bool
-	grant   Grant
-	access  Access
+	items    []Item
+	total    int
+	next     string
+	previous string
+	partial  bool
+	plan     []string
+	hint     bool
+	created  bool
+	grant    Grant
+	access   Access
 }
 
 // Valid reports whether the answer may be sent.
@@ -84,6 +90,27 @@ func (r Released) Next() string {
 		return ""
 	}
 	return r.next
+}
+
+// Previous is the sealed cursor of the page before; empty on the first, and
+// where it is too far back.
+func (r Released) Previous() string {
+	if !r.Valid() {
+		return ""
+	}
+	return r.previous
+}
+
+// Partial reports that more was to be included than an answer may hold.
+func (r Released) Partial() bool { return r.Valid() && r.partial }
+
+// Plan says how a search was gone about, a line each; nil for all but the
+// custodian who asked for it.
+func (r Released) Plan() []string {
+	if !r.Valid() {
+		return nil
+	}
+	return r.plan
 }
 
 // Hint reports that the Bundle is to carry the constant note that a

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"hash"
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
@@ -10,18 +9,22 @@ import (
 	"vitrine/store"
 )
 
-// Search answers R4 http.html#search. cursor is the Next of the page before;
-// empty for the first.
+// Search answers R4 http.html#search, of one type or of several. cursor is one
+// that an answer before carried; empty for the first page.
 func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor string) (Released, error) {
 	if err := g.settled(ctx, q); err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
-	v, err := g.enter(ctx, req)
+	v, err := g.open(ctx, req)
 	if err != nil {
 		return Released{}, err
 	}
 	defer v.close()
-	out, events, err := v.search(ctx, q, cursor)
+	types, err := v.admitSearch(ctx, q)
+	if err != nil {
+		return Released{}, err
+	}
+	out, events, err := v.search(ctx, q, types, cursor)
 	if err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
@@ -30,53 +33,76 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 
 // search answers a query from the caller's universe, with the events that must
 // be durable before it is released.
-func (v *visit) search(ctx context.Context, q *search.Query, cursor string) (Released, []audit.Event, error) {
-	question := v.searchQuestion(q)
-	after, err := v.unsealed(cursor, question)
+func (v *visit) search(ctx context.Context, q *search.Query, types []admitted, cursor string) (Released, []audit.Event, error) {
+	s, u, err := v.seek(ctx, q, types, cursor)
 	if err != nil {
 		return Released{}, nil, err
 	}
-	u, err := v.searchable(ctx, q)
+	defer s.close()
+	out, found, err := s.answer(ctx, u)
 	if err != nil {
 		return Released{}, nil, err
 	}
-	out, found, err := v.page(ctx, u, q, after, cursor == "")
-	if err != nil {
-		return Released{}, nil, err
-	}
-	out.next = v.sealed(out.position, question)
 	events, err := v.searched(ctx, u, q, found)
-	return out.Released, events, err
+	return out, events, err
 }
 
-// searchQuestion is what a cursor of a search is bound to.
-func (v *visit) searchQuestion(q *search.Query) []byte {
-	return v.question("search", func(h hash.Hash) { writeQuery(h, q) })
-}
-
-// onePage is a page of matches and the store's position after it.
-type onePage struct {
-	Released
-	position []byte
-}
-
-// page is a page of what matches in the universe.
-func (v *visit) page(ctx context.Context, u *consent.Universe, q *search.Query, after []byte, first bool) (onePage, []store.Found, error) {
-	count := first && counted(q)
-	page, err := v.reader.Search(ctx, u, q, store.PageRequest{Limit: v.g.limit(q), After: after, Count: count})
+// seek prepares a page: where it begins, the view it is of, and the universe of
+// each type. u is the widest of these, for what is asked of a patient alone.
+func (v *visit) seek(ctx context.Context, q *search.Query, types []admitted, cursor string) (s *pages, u *consent.Universe, err error) {
+	s = &pages{visit: v, q: q, question: v.searchQuestion(q), cursor: cursor}
+	position, err := v.unsealed(cursor, s.question)
+	if err == nil && cursor != "" {
+		s.from, err = decodePlace(position)
+	}
 	if err != nil {
-		return onePage{}, nil, err
+		return nil, nil, err
 	}
-	out := onePage{position: page.Next}
-	out.items, out.total = make([]Item, len(page.Found)), -1
-	if count {
-		out.total = page.Total
+	universes := map[bool]*consent.Universe{}
+	confined := len(types) > 0
+	for _, t := range types {
+		v.caller.Confined = t.confined
+		if universes[t.confined] == nil {
+			if universes[t.confined], err = v.searchable(ctx, q); err != nil {
+				return nil, nil, err
+			}
+		}
+		p := &part{q: *q, u: universes[t.confined], confined: t.confined}
+		p.q.Type, p.q.Types = t.name, nil
+		s.parts = append(s.parts, p)
+		confined = confined && t.confined
 	}
-	for i := range page.Found {
-		out.items[i] = Item{Resource: page.Found[i].Resource, Mode: ModeMatch}
+	s.confined = confined
+	return s, universes[confined], s.open(ctx)
+}
+
+// answer reads the page and all that comes with it.
+func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []store.Found, error) {
+	rows, err := s.fill(ctx, s.g.limit(s.q))
+	s.caller.Confined = s.confined
+	if err != nil {
+		return Released{}, nil, err
 	}
-	out.hint, err = v.hinted(ctx, u, q)
-	return out, page.Found, err
+	out := Released{items: make([]Item, len(rows)), total: s.total, plan: s.plan}
+	found := make([]store.Found, len(rows))
+	for i := range rows {
+		found[i] = rows[i].Found
+		out.items[i] = Item{Resource: rows[i].Resource, Mode: ModeMatch}
+	}
+	s.link(&out)
+	out.hint, err = s.hinted(ctx, u, s.q)
+	return out, found, err
+}
+
+// link seals the places of the pages around this one.
+func (s *pages) link(out *Released) {
+	if s.more {
+		next := s.from.then(s.next)
+		out.next = s.sealed(next.encode(), s.question)
+	}
+	if previous, ok := s.from.before(); ok {
+		out.previous = s.sealed(previous.encode(), s.question)
+	}
 }
 
 // limit is the size of a page.
@@ -92,7 +118,8 @@ func (g *Gate) limit(q *search.Query) int {
 }
 
 // counted reports whether the matches are counted: when it was asked for, and
-// when the patients bound what there is to count.
+// when the patients bound what there is to count. It is the first page that
+// carries the total: on a later one it would count what has been hidden since.
 func counted(q *search.Query) bool {
 	switch q.Total {
 	case search.TotalNone:

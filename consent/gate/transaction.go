@@ -9,6 +9,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/fhir"
+	"vitrine/fhir/search"
 	"vitrine/store"
 )
 
@@ -21,6 +22,8 @@ type step struct {
 	// draft is the content, its references rewritten.
 	draft    *draft
 	confined bool
+	// types are those that a search looks through.
+	types []admitted
 }
 
 // plan is a transaction, understood at one assumption of what the conditions
@@ -69,12 +72,20 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 		in Interaction
 		t  fhir.ResourceType
 	}
-	admitted := map[ask]bool{}
+	before := map[ask]bool{}
 	for i := range entries {
 		e := &entries[i]
 		p.steps[i] = step{index: i, entry: e, id: e.ID}
+		if e.Type == "" && e.Query != nil {
+			types, err := v.admitSearch(ctx, e.Query)
+			if err != nil {
+				return &EntryError{Index: i, Err: err}
+			}
+			p.steps[i].types = types
+			continue
+		}
 		key := ask{e.Interaction, e.Type}
-		confined, known := admitted[key]
+		confined, known := before[key]
 		if !known {
 			if err := v.admit(ctx, e.Interaction, e.Type); err != nil {
 				return &EntryError{Index: i, Err: err}
@@ -85,9 +96,9 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 				}
 			}
 			confined = v.caller.Confined
-			admitted[key] = confined
+			before[key] = confined
 		}
-		p.steps[i].confined = confined
+		p.steps[i].confined, p.steps[i].types = confined, []admitted{{e.Type, confined}}
 	}
 	return nil
 }
@@ -266,21 +277,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out := &Released{total: -1}
 	e := s.entry
 	if e.Query != nil {
-		u, err := w.searchable(ctx, e.Query)
-		if err != nil {
-			return Item{}, err
-		}
-		page, found, err := w.page(ctx, u, e.Query, nil, true)
-		if err != nil {
-			return Item{}, err
-		}
-		patients, _, err := w.met(ctx, u, e.Query, found)
-		if err != nil {
-			return Item{}, err
-		}
-		*out = page.Released
-		out.next = w.sealed(page.position, w.searchQuestion(e.Query))
-		return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, patients)
+		return w.answerSearch(ctx, e.Query, s.types)
 	}
 	u, err := w.instance(ctx)
 	if err != nil {
@@ -304,6 +301,23 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out.items = []Item{{Resource: f.Resource}}
 	w.note(f.Patients, versioned(f.Resource))
 	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, f.Patients)
+}
+
+// answerSearch is the first page of a search.
+func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []admitted) (Item, error) {
+	s, u, err := w.seek(ctx, q, types, "")
+	if err != nil {
+		return Item{}, err
+	}
+	out, found, err := s.answer(ctx, u)
+	if err != nil {
+		return Item{}, err
+	}
+	patients, _, err := w.met(ctx, u, q, found)
+	if err != nil {
+		return Item{}, err
+	}
+	return Item{Status: http.StatusOK, Answer: &out}, w.saw(ctx, u, patients)
 }
 
 // answerHistory is the newest page of a history.

@@ -1,0 +1,69 @@
+package gate
+
+import (
+	"context"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// admitted is a type that a search may look through, and whether it may do so in
+// the record of the launch patient alone.
+type admitted struct {
+	name     fhir.ResourceType
+	confined bool
+}
+
+// admitSearch passes a search through the gates that depend on the caller alone,
+// once for each type. A type that is named and not open is refused as a search of
+// that type is; where none is named, what is not open is left out.
+func (v *visit) admitSearch(ctx context.Context, q *search.Query) ([]admitted, error) {
+	if q.Type != "" {
+		if err := v.admit(ctx, v.req.Interaction, q.Type); err != nil {
+			return nil, err
+		}
+		return []admitted{{q.Type, v.caller.Confined}}, nil
+	}
+	if len(q.Types) > 0 {
+		types := make([]admitted, 0, len(q.Types))
+		for _, t := range q.Types {
+			if err := v.admit(ctx, v.req.Interaction, t); err != nil {
+				return nil, err
+			}
+			types = append(types, admitted{t, v.caller.Confined})
+		}
+		return types, nil
+	}
+	return v.admitAny(ctx)
+}
+
+// admitAny are all types that are open. When none is, the search is refused as
+// one of the first type is.
+func (v *visit) admitAny(ctx context.Context) ([]admitted, error) {
+	var types []admitted
+	for _, t := range v.g.tools.Definitions.Resources() {
+		verdict, err := v.verdict(ctx, v.req.Interaction, t.Resource())
+		if err != nil {
+			return nil, v.g.failed(ctx, err)
+		}
+		if verdict.Admitted {
+			types = append(types, admitted{t.Resource(), verdict.Confined})
+		}
+	}
+	if len(types) == 0 {
+		return nil, v.admit(ctx, v.req.Interaction, v.g.tools.Definitions.Resources()[0].Resource())
+	}
+	return types, nil
+}
+
+// verdict is the outcome of the gates that depend on the caller alone.
+func (v *visit) verdict(ctx context.Context, in Interaction, t fhir.ResourceType) (consent.Verdict, error) {
+	blocked, err := v.blocked(ctx, in, t)
+	if err != nil {
+		return consent.Verdict{}, err
+	}
+	stand := v.stand
+	stand.Blocked = blocked
+	return v.g.cfg.Policy.Admit(&v.caller, &stand, consent.Ask{Letter: in.Letter, Type: t, Write: in.Write}, v.now), nil
+}
