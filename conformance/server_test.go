@@ -198,6 +198,7 @@ type request struct {
 	method, path string // path is below the FHIR base, or absolute
 	body         []byte
 	header       map[string]string
+	feature      string // the part of search it uses; empty for the rest
 }
 
 func get(path string) request { return request{method: http.MethodGet, path: path} }

@@ -22,6 +22,8 @@ const (
 	doubtful                 // registered, a Consent whose meaning is in doubt: basic set
 	unrelated                // registered with clinic B alone: nothing
 	examined                 // seen at clinic A for an employment examination: nothing
+	labelled                 // registered, permit, but clinic A denied what is labelled: all else
+	classed                  // registered, permit, but clinic A denied Observations: all else
 	postures
 )
 
@@ -36,6 +38,10 @@ type worldMaker struct {
 	patients []worldPatient
 	ids      []string // "Type/id" of everything made, visible or hidden
 	serial   int
+	promised map[string][]string // ids of what is referred to and not yet made, by type
+	shown    map[string][]string // ids of the linked resources that callers see, by type
+	basic    []object            // what callers see the basic edition of
+	unseen   []object            // what was made with the visible and is hidden
 }
 
 func (g *worldMaker) directory() []object {
@@ -53,7 +59,7 @@ func (g *worldMaker) directory() []object {
 				"code": []any{concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")},
 			})
 	}
-	return out
+	return append(out, g.catalogue()...)
 }
 
 // visible is what exists in both worlds: every patient, who is registered where,
@@ -73,12 +79,37 @@ func (g *worldMaker) visible() []object {
 				out = append(out, g.record(p, p.id))
 			}
 			out = append(out, g.allergy(p, true), g.immunization(p, true))
+			out = append(out, g.visibleWeb(p)...)
+			out = append(out, g.episode(p, "clinic-b"))
 		case optedOut, denied, allowedB, onlyImm, doubtful:
-			out = append(out, g.allergy(p, false), g.immunization(p, p.posture == onlyImm), g.allergy(p, false))
+			immunization := g.immunization(p, p.posture == onlyImm)
+			g.basic = append(g.basic, g.allergy(p, false), g.allergy(p, false))
+			out = append(append(out, g.basic[len(g.basic)-2:]...), immunization)
+			if p.posture != onlyImm {
+				g.basic = append(g.basic, immunization)
+			}
+		case labelled:
+			out = append(out, g.visibleWeb(p)...)
+		case classed:
+			seen, unseen := split(g.visibleWeb(p), "Observation")
+			out = append(out, seen...)
+			g.unseen = append(g.unseen, unseen...)
 		case unrelated, examined, postures:
 		}
 	}
 	return out
+}
+
+// split parts the resources of a type from the others.
+func split(all []object, kind string) (others, of []object) {
+	for _, o := range all {
+		if text(o, "resourceType") == kind {
+			of = append(of, o)
+		} else {
+			others = append(others, o)
+		}
+	}
+	return others, of
 }
 
 // hidden is what the callers of clinic A may not see: what exists in one world
@@ -86,6 +117,7 @@ func (g *worldMaker) visible() []object {
 func (g *worldMaker) hidden() []object {
 	var out []object
 	first := map[posture]string{}
+	out = append(out, g.unseen...)
 	for _, p := range g.patients {
 		first[p.posture] = p.id
 		switch p.posture {
@@ -98,8 +130,17 @@ func (g *worldMaker) hidden() []object {
 			out = append(out, g.allergy(p, true), g.immunization(p, true))
 			fallthrough
 		case optedOut, denied, allowedB, onlyImm, doubtful:
-			for range 10 + g.rand.IntN(10) {
+			for range 8 + g.rand.IntN(8) {
 				out = append(out, g.record(p, p.id))
+			}
+			out = append(out, g.hiddenWeb(p.id)...)
+		case labelled:
+			for _, o := range g.hiddenWeb(p.id) {
+				out = append(out, sensitive(o))
+			}
+		case classed:
+			for range 6 {
+				out = append(out, g.observation(p, p.id, nil))
 			}
 		case postures:
 		}
@@ -124,7 +165,7 @@ func (g *worldMaker) hidden() []object {
 			former := g.restriction(worldPatient{p.id, allowedB})
 			former["id"], former["status"] = g.next("Consent"), "inactive"
 			out = append(out, former)
-		case denied, allowedB, onlyImm, doubtful, unrelated, examined, postures:
+		case denied, allowedB, onlyImm, doubtful, unrelated, examined, labelled, classed, postures:
 		}
 	}
 	return out
@@ -140,11 +181,14 @@ func (g *worldMaker) disturb(t *testing.T, s *server) {
 		case optedOut, denied, allowedB, onlyImm, doubtful:
 			moved := g.person(p, true)
 			s.do(t, s.custodian(t), send(http.MethodPut, "Patient/"+p.id, encode(t, moved))).want(t, http.StatusOK)
-		case open, unrelated, examined, postures:
+		case open: // an act of the server's own that providers see nothing of
+			s.do(t, other, send(http.MethodPost, "Patient/"+p.id+"/$break-glass", glassRequest())).want(t, http.StatusCreated)
+		case unrelated, examined, labelled, classed, postures:
 		}
 		s.do(t, other, get("Patient/"+p.id))
 		s.do(t, other, get("Observation?patient="+p.id))
 	}
+	g.load(t, s, g.secretly())
 }
 
 func (g *worldMaker) next(kind string) string {
@@ -156,15 +200,16 @@ func (g *worldMaker) next(kind string) string {
 
 // person is a Patient; private adds what the basic set leaves out.
 func (g *worldMaker) person(p worldPatient, private bool) object {
-	n := p.id[len(p.id)-1:]
+	n := p.id[1:]
 	o := object{
 		"resourceType": "Patient", "id": p.id, "active": true,
-		"identifier": []any{object{"system": nric, "value": "S000000" + n + checkLetter(n)}},
+		"identifier": []any{object{"system": nric, "value": p.nric(), "type": concept("http://terminology.hl7.org/CodeSystem/v2-0203", "NI")}},
 		"name":       []any{object{"use": "official", "family": "Family" + n, "given": []any{"Given" + n}}},
-		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n, 1+len(n)),
+		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n[len(n)-1:], 1+len(n)),
 	}
 	if private || p.posture == open {
-		o["address"] = []any{object{"city": "Secretville" + n}}
+		o["text"] = object{"status": "generated", "div": `<div xmlns="http://www.w3.org/1999/xhtml">lives in ` + hiddenWord + `</div>`}
+		o["address"] = []any{object{"city": hiddenWord + n}}
 		o["telecom"] = []any{object{"system": "phone", "value": "555-000" + n}}
 		o["generalPractitioner"] = []any{ref("Organization/clinic-b")}
 		o["maritalStatus"] = concept("http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "D")
@@ -174,9 +219,11 @@ func (g *worldMaker) person(p worldPatient, private bool) object {
 
 const nric = "https://fhir.synapxe.sg/NamingSystem/nric"
 
-// checkLetter is the letter of S000000n: weight 2 for the last digit.
-func checkLetter(n string) string {
-	return string("JZIHGFEDCBA"[2*int(n[0]-'0')%11])
+// nric is S00000nn with its check letter: weights 3 and 2 for the last digits.
+func (p worldPatient) nric() string {
+	n := "0" + p.id[1:]
+	n = n[len(n)-2:]
+	return "S00000" + n + string("JZIHGFEDCBA"[(3*int(n[0]-'0')+2*int(n[1]-'0'))%11])
 }
 
 func (g *worldMaker) episode(p worldPatient, org string) object {
@@ -223,6 +270,14 @@ func (g *worldMaker) restriction(p worldPatient) object {
 		})}}
 	case doubtful:
 		rule, root = "OPTOUTE", object{"type": "deny", "provision": []any{object{"type": "permit", "provision": []any{object{"type": "deny"}}}}}
+	case labelled:
+		rule, root = "OPTINR", object{"type": "permit", "provision": []any{clinic("deny", "clinic-a", object{
+			"securityLabel": []any{object{"system": act, "code": "HIV"}},
+		})}}
+	case classed:
+		rule, root = "OPTINR", object{"type": "permit", "provision": []any{clinic("deny", "clinic-a", object{
+			"class": []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "Observation"}},
+		})}}
 	case open, unrelated, examined, postures:
 		return nil
 	}
@@ -351,30 +406,45 @@ func (g *worldMaker) callers(t *testing.T, s *server) []caller {
 	t.Helper()
 	btg := []string{"--purpose", "BTG"}
 	return []caller{
-		{"doctor of clinic A", s.doctor(t, "role-a", "clinic-a"), false},
-		{"doctor of clinic A, claiming an emergency", s.doctor(t, "role-a", "clinic-a", btg...), false},
-		{"another patient", s.patient(t, bystander.id), false},
-		{"clinic A's system", s.system(t, "clinic-a"), true},
-		{"doctor of clinic A, writing", s.doctor(t, "role-a", "clinic-a"), true},
+		{name: "doctor of clinic A", token: s.doctor(t, "role-a", "clinic-a"), mixed: 120},
+		{name: "doctor of clinic A, claiming an emergency", token: s.doctor(t, "role-a", "clinic-a", btg...), mixed: -1},
+		{name: "another patient", token: s.patient(t, bystander.id), mixed: 40, sees: withoutAccesses},
+		{name: "clinic A's system", token: s.system(t, "clinic-a"), writes: true},
+		{name: "doctor of clinic A, writing", token: s.doctor(t, "role-a", "clinic-a"), writes: true},
 	}
+}
+
+// withoutAccesses leaves out what would put records of access into an order of
+// their own: their ids and instants are fresh in each world.
+func withoutAccesses(r request) bool {
+	asked := r.path + string(r.body)
+	system := r.feature != "" && !strings.Contains(asked, "_type=") && (strings.HasPrefix(r.path, "?") || strings.HasPrefix(r.path, "_search"))
+	return !system && !strings.Contains(asked, "AuditEvent") && !strings.Contains(asked, "_revinclude=%2A")
 }
 
 // requests are every interaction and search form, aimed at what is visible,
 // what is hidden and what never was.
-func (g *worldMaker) requests(writes bool) []request {
-	if writes {
+func (g *worldMaker) requests(c caller) []request {
+	if c.writes {
 		return g.writeRequests()
 	}
 	var out []request
+	if c.mixed >= 0 {
+		for _, r := range g.featureRequests(c.mixed) {
+			if c.sees == nil || c.sees(r) {
+				out = append(out, r)
+			}
+		}
+	}
 	targets := append([]string{"Observation/none", "Patient/none", "Consent/consent-" + g.patients[0].id}, g.ids...)
 	for _, p := range g.patients {
 		targets = append(targets, "Patient/"+p.id)
 	}
 	g.rand.Shuffle(len(targets), func(i, j int) { targets[i], targets[j] = targets[j], targets[i] })
-	for _, id := range targets[:min(60, len(targets))] {
+	for _, id := range targets[:min(40, len(targets))] {
 		out = append(out, g.readRequests(id)...)
 	}
-	for range 150 {
+	for range 100 {
 		out = append(out, g.searchRequest())
 	}
 	for _, p := range g.patients {
@@ -476,7 +546,7 @@ func (g *worldMaker) searchParam(kind string) (name, value string) {
 			{"address-city", "Secret"},
 			{"phone", "555-0001"},
 			{"general-practitioner", "Organization/clinic-b"},
-			{"identifier", nric + "|S0000001I"},
+			{"identifier", nric + "|" + g.patients[g.rand.IntN(len(g.patients))].nric()},
 			{"_id", g.anyPatient()},
 			{"active", "true"},
 		},
@@ -527,22 +597,26 @@ func (g *worldMaker) writeRequests() []request {
 			send(http.MethodPost, "Consent", mustJSON(object{"resourceType": "Consent", "status": "active", "patient": ref("Patient/" + p.id)})),
 			g.transactionRequest(p, foreign))
 	}
-	glass := mustJSON(object{"resourceType": "Parameters", "parameter": []any{
-		object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}},
-		object{"name": "justification", "valueString": emergency},
-		object{"name": "threat", "valueCode": "life"},
-	}})
 	for _, p := range append(g.patients, worldPatient{id: "none", posture: unrelated}) {
 		if p.posture == unrelated || p.posture == examined {
-			out = append(out, send(http.MethodPost, "Patient/"+p.id+"/$break-glass", glass))
+			out = append(out, send(http.MethodPost, "Patient/"+p.id+"/$break-glass", glassRequest()))
 		}
 		out = append(out, send(http.MethodPost, "Patient/"+p.id+"/$break-glass-stop", []byte(`{"resourceType":"Parameters"}`)))
 	}
 	return out
 }
 
+// glassRequest is the body of a break-glass request.
+func glassRequest() []byte {
+	return mustJSON(object{"resourceType": "Parameters", "parameter": []any{
+		object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}},
+		object{"name": "justification", "valueString": emergency},
+		object{"name": "threat", "valueCode": "life"},
+	}})
+}
+
 func (g *worldMaker) transactionRequest(p worldPatient, foreign string) request {
-	o := g.observation(p, p.id, object{"subject": ref("Patient?identifier=" + nric + "|S000000" + p.id[1:] + checkLetter(p.id[1:]))})
+	o := g.observation(p, p.id, object{"subject": ref("Patient?identifier=" + nric + "|" + p.nric())})
 	delete(o, "id")
 	entries := []any{object{"resource": o, "request": object{"method": "POST", "url": "Observation"}}}
 	if g.rand.IntN(2) == 0 {
