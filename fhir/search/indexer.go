@@ -54,6 +54,9 @@ func (x *Indexer) Index(e *Entries, t *fhir.Tape, links ...Link) error {
 	w := e.walk
 	w.Indexer, w.tape, w.out, w.links, w.parts = x, t, e, links, nil
 	w.visit(p.root, t.Root(), 0)
+	if p.added != nil {
+		w.visit(p.added, t.Root(), 0)
+	}
 	w.containers()
 	w.Indexer, w.tape, w.out, w.links = nil, nil, nil, nil
 	return nil

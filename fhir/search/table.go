@@ -15,12 +15,17 @@ type table struct {
 	defs  *r4.Definitions
 	base  string // with a slash at its end
 	types map[fhir.ResourceType]*plan
+	added map[Param]Added // beyond R4's
 }
 
 // plan is one resource type.
 type plan struct {
 	root   *trie
 	params map[string]*paramPlan
+	// added is what was added beyond R4's parameters, under these codes; nil for
+	// nothing.
+	added *trie
+	codes []string
 }
 
 // paramPlan is one search parameter as it applies to one resource type.

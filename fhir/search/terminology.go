@@ -181,6 +181,9 @@ func (t *table) codeOf(p Param) string {
 	if sp := t.defs.ParamByNumber(uint16(p)); sp != nil {
 		return sp.Code
 	}
+	if a, ok := t.added[p]; ok {
+		return a.Code
+	}
 	return ""
 }
 
