@@ -39,7 +39,7 @@ func (s *Server) statement() []byte {
 	if s.gate.Transactions() {
 		w = w.raw(`{"code":"transaction"},`)
 	}
-	w = w.raw(`{"code":"batch"}],"compartment":[`)
+	w = w.raw(`{"code":"batch"},{"code":"search-system"}],"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}

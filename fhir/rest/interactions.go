@@ -75,6 +75,9 @@ func interactions() []interaction {
 		{name: "search-type", method: http.MethodPost, pattern: onType + "/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchType},
 		{name: "search-compartment", method: http.MethodGet, pattern: onInstance + "/:of", letter: 's', audit: "search-type", handle: (*Server).searchCompartment},
 		{name: "search-compartment", method: http.MethodPost, pattern: onInstance + "/:of/_search", letter: 's', audit: "search-type", body: bodyForm, handle: (*Server).searchCompartment},
+		{name: "search-system", method: http.MethodGet, pattern: onSystem, letter: 's', audit: "search-system", handle: (*Server).searchSystem},
+		{name: "search-system", method: http.MethodGet, pattern: "/_search", letter: 's', audit: "search-system", handle: (*Server).searchSystem},
+		{name: "search-system", method: http.MethodPost, pattern: "/_search", letter: 's', audit: "search-system", body: bodyForm, handle: (*Server).searchSystem},
 		{name: "transaction", method: http.MethodPost, pattern: onSystem, audit: "transaction", write: true, body: bodyBundle, handle: (*Server).bundle},
 
 		{name: "$everything", method: http.MethodGet, pattern: onInstance + "/$everything", letter: 'r', audit: "$everything", only: "Patient", handle: (*Server).everything},

@@ -97,7 +97,7 @@ var catalogue = [problemCount]entry{
 	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
 	problemIfNoneMatch:      {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "If-None-Match is for reads; a write has If-Match and If-None-Exist."},
 	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
-	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much; it needs a narrower criterion."},
+	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much. It needs a narrower criterion: a patient, an identifier, a code with its system, a shorter time; without _sort or _total it may do."},
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
 	problemTimeout:          {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
 	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},

@@ -9,6 +9,7 @@ import (
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/subset"
 )
 
 // form says what is made of an answer.
@@ -41,6 +42,10 @@ type answer struct {
 	// self is the query of the self link and at the place of the Bundle below
 	// the base.
 	self, at string
+	// cursor is the one that led to the page; empty for the first.
+	cursor string
+	// shape is how much of each resource is sent; nil for the whole.
+	shape *subset.Form
 	// whole says that without a next page the Bundle has all there is.
 	whole bool
 	// created says that the resource is new, and located that the answer is
@@ -56,10 +61,10 @@ type answer struct {
 	returns    returns
 }
 
-// one answers with the one resource released, or with 304 when the client has
-// it already.
-func one(r gate.Released, x *exchange) answer {
-	a := answer{released: r, form: formResource, status: http.StatusOK}
+// one answers with the one resource released, or with as much of it as is asked
+// for, or with 304 when the client has it already.
+func one(r gate.Released, x *exchange, shape *subset.Form) answer {
+	a := answer{released: r, form: formResource, status: http.StatusOK, shape: shape}
 	if items := r.Items(); len(items) == 1 && x.conditions.unchanged(&items[0].Resource) {
 		a.form, a.status = formUnchanged, http.StatusNotModified
 	}
@@ -148,7 +153,7 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 		s.write(w, x, a.status, a.media, a.text)
 	case a.text != nil:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.text))
-	case a.form == formResource:
+	case a.form == formResource && a.shape == nil:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.released.Items()[0].Resource.JSON))
 	default:
 		buf := s.buffer()
@@ -180,7 +185,7 @@ const keptBuffer = 1 << 20
 func (s *Server) appendBody(dst []byte, a *answer) []byte {
 	switch a.form {
 	case formResource:
-		return append(dst, a.released.Items()[0].Resource.JSON...)
+		return s.appendShaped(dst, a.shape, a.released.Items()[0].Resource.JSON)
 	case formSearchset:
 		return s.appendSearchset(dst, a)
 	case formHistory:

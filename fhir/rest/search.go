@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 )
@@ -19,18 +20,34 @@ func (s *Server) searchType(ctx context.Context, x *exchange) (answer, error) {
 	return s.search(ctx, x, q, cursor, string(x.request.Type))
 }
 
+// searchSystem is R4 http.html#search on several types, or all, by GET and by
+// POST.
+func (s *Server) searchSystem(ctx context.Context, x *exchange) (answer, error) {
+	q, cursor, err := s.parseSearch(x, "")
+	if err != nil {
+		return answer{}, err
+	}
+	return s.search(ctx, x, q, cursor, "")
+}
+
+// everyType stands for all types of a compartment (R4 http.html#search).
+const everyType = "*"
+
 // searchCompartment is R4 compartmentdefinition.html: a search confined to what
 // belongs to one resource.
 func (s *Server) searchCompartment(ctx context.Context, x *exchange) (answer, error) {
 	owner := x.request.Type
 	searched := s.tools.Definitions.Resource(x.target.of)
-	if searched == nil {
+	if searched == nil && x.target.of != everyType {
 		return answer{}, refuse(problemUnknownType)
 	}
 	if c := s.tools.Definitions.Compartment(string(owner)); c == nil {
 		return answer{}, refuse(problemUnknownPath)
 	}
-	x.request.Type = searched.Resource()
+	x.request.Type = ""
+	if searched != nil {
+		x.request.Type = searched.Resource()
+	}
 	q, cursor, err := s.parseSearch(x, x.request.Type)
 	if err != nil {
 		return answer{}, err
@@ -38,16 +55,23 @@ func (s *Server) searchCompartment(ctx context.Context, x *exchange) (answer, er
 	if s.tools.Parser.Compartment(q, string(owner), x.target.id) != nil {
 		return answer{}, refuse(problemUnknownPath) // R4 has no such type in the compartment
 	}
-	return s.search(ctx, x, q, cursor, string(owner)+"/"+x.target.id+"/"+string(x.request.Type))
+	return s.search(ctx, x, q, cursor, string(owner)+"/"+x.target.id+"/"+x.target.of)
 }
 
 // search asks the gate for one page. at is where the page stands below the base.
 func (s *Server) search(ctx context.Context, x *exchange, q *search.Query, cursor, at string) (answer, error) {
+	shape, err := s.shape(q)
+	if err != nil {
+		return answer{}, err
+	}
 	released, err := s.gate.Search(ctx, &x.request, q, cursor)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{released: released, form: formSearchset, status: http.StatusOK, self: q.Self, at: at, whole: wholly(q, cursor)}, nil
+	return answer{
+		released: released, form: formSearchset, status: http.StatusOK, self: q.Self, at: at,
+		cursor: cursor, whole: wholly(q, cursor), shape: shape,
+	}, nil
 }
 
 // wholly reports whether a page that has no next one is the whole answer, whose
@@ -74,20 +98,34 @@ func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query,
 		}
 		x.request.Target += joint + form
 	}
+	explain := false
 	kept := params[:0]
 	for _, p := range params {
-		if p.Name == "_cursor" {
+		switch {
+		case p.Name == "_cursor":
 			cursor = p.Value
-			continue
+		case p.Name == explained && x.request.Caller.Kind == consent.Custodian:
+			if p.Value != "true" {
+				return nil, "", wrongParameter(p.Name, "it must be true")
+			}
+			explain = true
+		default:
+			kept = append(kept, p)
 		}
-		kept = append(kept, p)
 	}
 	q, refusal := s.tools.Parser.Parse(t, kept, x.prefer.lenient)
 	if refusal != nil {
 		return nil, "", refusal
 	}
+	if q.Explain = explain; explain {
+		q.Self = strings.TrimPrefix(q.Self+"&"+explained+"=true", "&")
+	}
 	return q, cursor, nil
 }
+
+// explained asks how the store goes about a search. It is the custodian's: for
+// everybody else there is no such parameter.
+const explained = "_explain"
 
 // condition understands the query of a conditional write. It is never lenient:
 // a criterion that was overlooked would match too much (R4 http.html#cond-update).

@@ -28,7 +28,7 @@ func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 	for i := range items {
 		dst = s.appendFullURL(appendComma(dst, i), &items[i].Resource)
 		dst = append(dst, `,"resource":`...)
-		dst = append(dst, items[i].Resource.JSON...)
+		dst = s.appendShaped(dst, a.shape, items[i].Resource.JSON)
 		dst = append(dst, `,"search":{"mode":"`...)
 		dst = append(dst, mode(items[i].Mode)...)
 		dst = append(dst, `"}}`...)
@@ -37,7 +37,35 @@ func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 		dst = append(appendComma(dst, n), hint...)
 		n++
 	}
+	if a.released.Partial() {
+		dst = append(appendComma(dst, n), partial...)
+		n++
+	}
+	if plan := a.released.Plan(); len(plan) > 0 {
+		dst = appendPlan(appendComma(dst, n), plan)
+		n++
+	}
 	return appendClosing(dst, n)
+}
+
+// partial is the constant entry of a Bundle with which more was to be included
+// than it may hold.
+const partial = `{"fullUrl":"urn:uuid:0b6a2f0c-94de-4d64-8d0f-6f1a35c7e2b9","resource":{"resourceType":"OperationOutcome","issue":[{"severity":"warning","code":"too-costly",` +
+	`"details":{"text":"More was to be included than an answer may hold: not all of it is here. A smaller _count, or a search for what was to be included, gives the rest."}}]},` +
+	`"search":{"mode":"outcome"}}`
+
+// appendPlan appends the entry that tells the custodian how the store went about
+// a search.
+func appendPlan(dst []byte, plan []string) []byte {
+	dst = append(dst, `{"fullUrl":"urn:uuid:b2c1f5de-07a3-4a55-9c0e-1f4d7a9be860","resource":{"resourceType":"OperationOutcome","issue":[`...)
+	for i, line := range plan {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"severity":"information","code":"informational","diagnostics":`...)
+		dst = append(fhir.AppendString(dst, line), '}')
+	}
+	return append(dst, `]},"search":{"mode":"outcome"}}`...)
 }
 
 // appendHistory appends a Bundle of type history, newest first (R4
@@ -86,7 +114,7 @@ func (s *Server) appendOpening(dst []byte, a *answer, kind string) []byte {
 	dst = append(dst, '"')
 	total := a.released.Total()
 	if total < 0 && a.whole && a.released.Next() == "" {
-		total = len(a.released.Items()) // it costs nothing to say, and clients look for it
+		total = matches(a.released.Items()) // it costs nothing to say, and clients look for it
 	}
 	if total >= 0 {
 		dst = append(dst, `,"total":`...)
@@ -94,17 +122,48 @@ func (s *Server) appendOpening(dst []byte, a *answer, kind string) []byte {
 	}
 	dst = append(dst, `,"link":[{"relation":"self","url":`...)
 	dst = fhir.AppendString(dst, s.link(a, ""))
-	if next := a.released.Next(); next != "" {
-		dst = append(dst, `},{"relation":"next","url":`...)
-		dst = fhir.AppendString(dst, s.link(a, next))
+	return append(s.appendPages(dst, a), `}]`...)
+}
+
+// appendPages appends the links to the other pages, where there are any. Which
+// page is the last is known of the last one alone.
+func (s *Server) appendPages(dst []byte, a *answer) []byte {
+	next, previous := a.released.Next(), a.released.Previous()
+	link := func(relation, cursor string) {
+		dst = append(append(dst, `},{"relation":"`...), relation...)
+		dst = fhir.AppendString(append(dst, `","url":`...), s.link(a, cursor))
 	}
-	return append(dst, `}]`...)
+	if a.form == formSearchset && (next != "" || a.cursor != "") {
+		link("first", "")
+	}
+	if previous != "" {
+		link("previous", previous)
+	}
+	if next != "" {
+		link("next", next)
+	} else if a.form == formSearchset && a.cursor != "" {
+		link("last", a.cursor)
+	}
+	return dst
+}
+
+// matches counts what was found, without what comes with it.
+func matches(items []gate.Item) int {
+	n := 0
+	for i := range items {
+		if items[i].Mode != gate.ModeInclude {
+			n++
+		}
+	}
+	return n
 }
 
 // link is the absolute address of the Bundle, or of the page at the cursor.
 func (s *Server) link(a *answer, cursor string) string {
-	out := s.cfg.BaseURL + "/" + a.at
-	joint := "?"
+	out, joint := s.cfg.BaseURL, "?"
+	if a.at != "" {
+		out += "/" + a.at
+	}
 	if a.self != "" {
 		out, joint = out+joint+a.self, "&"
 	}

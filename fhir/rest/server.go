@@ -23,6 +23,7 @@ import (
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
 	"vitrine/fhir/smart"
+	"vitrine/fhir/subset"
 )
 
 // Root is the path of the FHIR base below the server's own URL.
@@ -86,6 +87,7 @@ type Server struct {
 	verifier Verifier
 	engine   *gin.Engine
 	table    []interaction
+	subsets  *subset.Subsets
 	clients  *clients
 	meters   *meters
 	// base is the base URL as JSON opens it: a quote, the URL, a slash.
@@ -115,6 +117,7 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 			row.log = row.events(cfg.Log, row.method)
 		}
 	}
+	s.subsets = subset.New(tools.Definitions)
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
 	s.meters = newMeters(s.table)
 	s.base = append(bytes.TrimSuffix(fhir.AppendString(nil, cfg.BaseURL), []byte(`"`)), '/')

@@ -89,7 +89,7 @@ func transacts(row *interaction) bool {
 	switch row.name {
 	case "create", "update", "delete", "read", "vread", "history-instance":
 		return true
-	case "search-type":
+	case "search-type", "search-system":
 		return row.body == bodyNone
 	default:
 		return false
@@ -118,8 +118,10 @@ func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
 		}
 	}
 	switch {
-	case x.row.name == "search-type":
-		out.Query, _, err = s.parseSearch(x, out.Type)
+	case x.row.name == "search-type", x.row.name == "search-system":
+		if out.Query, _, err = s.parseSearch(x, out.Type); err == nil {
+			_, err = s.shape(out.Query)
+		}
 	case (x.row.name == "update" || x.row.name == "delete") && out.ID == "":
 		out.Query, err = s.condition(out.Type, x.query)
 	}
@@ -173,7 +175,8 @@ func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item)
 func (s *Server) answered(item *gate.Item, e *gate.Entry, c *conditions) *answer {
 	out := &answer{released: *item.Answer, form: formResource, status: http.StatusOK}
 	switch e.Interaction.Code {
-	case "search-type":
+	case "search-type", "search-system":
+		out.shape, _ = s.shape(e.Query) // it was understood before
 		out.form, out.at, out.self = formSearchset, string(e.Type), e.Query.Self
 		out.whole = wholly(e.Query, "")
 	case "history-instance":
