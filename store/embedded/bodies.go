@@ -10,16 +10,17 @@ import (
 	"vitrine/store"
 )
 
-// item is a match with its place in the order.
+// item is a match; at is its place in the order of a query that sorts.
 type item struct {
-	position
+	at      store.Position
 	edition consent.Edition
+	n       number
 	primary number
 }
 
 // item is the row on which the walk stands.
-func (w *walk) item(at position) item {
-	return item{position: at, edition: w.edition, primary: w.head.primary(w.n.sequence())}
+func (w *walk) item(at store.Position) item {
+	return item{at: at, edition: w.edition, n: w.n, primary: w.head.primary(w.n.sequence())}
 }
 
 // mostAhead bounds the room that is made for a page before it is known to be
@@ -44,6 +45,7 @@ func (s *searching) read(items []item, page *store.Page) error {
 		if page.Found[i], err = b.found(items[i].edition, items[i].primary, s.q.Type); err != nil {
 			return errors.Join(err, b.close())
 		}
+		page.Found[i].Keys = items[i].at.Keys
 	}
 	return b.close()
 }

@@ -19,15 +19,15 @@ type eventEntries struct {
 }
 
 // entriesOfEvent are all entries of an edition of an event, made from its
-// record.
-func (v *view) entriesOfEvent(m **eventEntries, at placed, e consent.Edition) (search.Encoded, error) {
+// record, which has its id and its time as well.
+func (v *view) entriesOfEvent(m **eventEntries, h *header, e consent.Edition) (search.Encoded, error) {
 	if v.db.events == nil {
 		return nil, errNoEvents
 	}
 	if *m == nil {
 		*m = &eventEntries{Maker: v.db.events.NewMaker()}
 	}
-	raw, err := v.record(at)
+	raw, err := v.record(h.event)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,8 @@ func (v *view) entriesOfEvent(m **eventEntries, at placed, e consent.Edition) (s
 	if err != nil {
 		return nil, err
 	}
-	(*m).encoded, err = (*m).Entries((*m).encoded, &ev, formatUUID(ev.ID), e)
+	h.id, h.updated = formatUUID(ev.ID), ev.Recorded
+	(*m).encoded, err = (*m).Entries((*m).encoded, &ev, h.id, e)
 	return (*m).encoded, err
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 
 	"vitrine/fhir/search"
 	"vitrine/store"
@@ -18,11 +17,11 @@ const (
 	fewRows = 1 << 10
 )
 
-// orderable reports whether the postings of the one sort key may be followed. In
+// orderable reports whether the postings of the first sort key may be followed. In
 // universes of some patients they are not: they go through all patients, and
 // how many others come before those would show in the time.
 func (s *searching) orderable() bool {
-	if len(s.q.Sort) != 1 || s.p.Count || s.p.Limit <= 0 {
+	if len(s.q.Sort) == 0 || s.p.Count || s.p.Limit <= 0 {
 		return false
 	}
 	if _, own := s.u.Contributor(); own || (s.q.Type == typeAuditEvent && !s.q.Sort[0].Range) {
@@ -43,7 +42,7 @@ func (s *searching) many(ctx context.Context) (bool, error) {
 	if spans, met := s.spans(); met && len(s.q.Clauses) == 1 && spans != nil {
 		return true, nil
 	}
-	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &s.budget)
+	m, err := s.walks(ctx, 0, &s.budget)
 	if err != nil {
 		return false, err
 	}
@@ -66,8 +65,9 @@ func (s *searching) many(ctx context.Context) (bool, error) {
 	return left <= 0, m.close()
 }
 
-// follow reads the page from the postings of the sort key, in their order, and
-// then from the rows that have none.
+// follow reads the page from the postings of the first sort key, in their order,
+// and then from the rows that have none. What has the same value of that key is
+// read whole and put into the order of the other keys and of ids.
 func (s *searching) follow(ctx context.Context, page *store.Page) error {
 	o, err := s.ordered(ctx)
 	if err != nil {
@@ -75,16 +75,16 @@ func (s *searching) follow(ctx context.Context, page *store.Page) error {
 	}
 	var items []item
 	for len(items) <= s.p.Limit && err == nil {
-		var one item
-		var ok bool
-		if one, ok, err = o.next(ctx); !ok {
+		var some []item
+		some, err = o.group(ctx, s.p.Limit+1-len(items))
+		if err != nil || o.ended {
 			break
 		}
-		items = append(items, one)
+		items = append(items, some...)
 	}
-	if errors.Is(err, store.ErrTooCostly) && len(items) == s.p.Limit {
+	if errors.Is(err, store.ErrTooCostly) && len(items) >= s.p.Limit {
 		// The page is whole; whether another follows is for that one to say.
-		page.Next = items[s.p.Limit-1].append(nil)
+		page.Next = items[s.p.Limit-1].at.Append(nil)
 		err = nil
 	}
 	if err := errors.Join(err, o.close()); err != nil {
@@ -93,49 +93,30 @@ func (s *searching) follow(ctx context.Context, page *store.Page) error {
 	return s.turn(items, page)
 }
 
-// ordered goes over the matches in the order of one sort key.
+// ordered goes over the matches in the order of the first sort key.
 type ordered struct {
-	s    *searching
-	key  search.SortKey
-	runs []*run
-	m    *walks // examines what the runs lead to, and gives what has no value
-	rest bool   // the runs are at their end
-	last position
-	none bool // what has no value does not match
+	s     *searching
+	key   search.SortKey
+	runs  []*run
+	m     *walks // examines what the runs lead to, and gives what has no value
+	rest  bool   // the runs are at their end
+	none  bool   // what has no value does not match
+	ended bool
+	value []byte // of the group
 }
-
-// run is a stretch of the postings of one tag, forwards or backwards.
-type run struct {
-	w      *walk
-	it     postings
-	prefix int // length of what stands before the value
-	buf    []byte
-	live   bool
-	value  []byte // without its tag
-	n      number
-	// within are the clauses that the value must satisfy, as it is the only one
-	// of its row; passed counts the values that did not.
-	within []search.Clause
-	passed int
-}
-
-// cheaper is how many postings may be passed by for the price of a row.
-const cheaper = 16
 
 func (s *searching) ordered(ctx context.Context) (*ordered, error) {
 	o := &ordered{s: s, key: s.q.Sort[0]}
 	spans, met := s.spans()
 	o.none = met
-	start := number(0)
-	if s.after.set && !s.after.keys[0].has {
-		o.rest, start = true, s.after.n+1
-	}
+	o.rest = s.after != nil && !s.after.Keys[0].Has
 	var err error
-	walks := s.view.newWalks
 	if met && len(s.q.Clauses) == 1 {
-		walks = s.view.unplanned // the spans are all there is to plan
+		o.m, err = s.unplanned(ctx, 0, &s.budget) // the spans are all there is to plan
+	} else {
+		o.m, err = s.walks(ctx, 0, &s.budget)
 	}
-	if o.m, err = walks(ctx, s.t, s.u, s.q, start, &s.budget); err != nil || o.rest {
+	if err != nil || o.rest {
 		return o, o.failed(err)
 	}
 	for _, w := range o.m.parts {
@@ -144,7 +125,7 @@ func (s *searching) ordered(ctx context.Context) (*ordered, error) {
 			return o, o.failed(err)
 		}
 		for _, tag := range []byte(o.key.Tags()) {
-			r := &run{w: w}
+			r := &run{w: w, key: o.key}
 			within, ok := span{high: math.MaxUint64}, true
 			if single && spans != nil {
 				within, ok = spans[tag]
@@ -180,7 +161,7 @@ func (o *ordered) close() error {
 	return err
 }
 
-// open starts a run after the position of the page.
+// open starts a run at the value of the page's position.
 func (o *ordered) open(r *run, tag byte, within span) error {
 	w := r.w
 	lower, upper := within.bounds(append(prefixPostings(nil, w.edition, o.key.Param, w.t), tag), o.key)
@@ -191,9 +172,8 @@ func (o *ordered) open(r *run, tag byte, within span) error {
 	r.it, r.prefix = it, len(prefixPostings(nil, w.edition, o.key.Param, w.t))
 	o.runs = append(o.runs, r)
 	var from []byte
-	if o.s.after.set {
-		value := append([]byte{tag}, o.s.after.keys[0].value...)
-		from = appendNumber(prefixValue(nil, w.edition, o.key.Param, w.t, value), o.s.after.n)
+	if o.s.after != nil {
+		from = prefixValue(nil, w.edition, o.key.Param, w.t, append([]byte{tag}, o.s.after.Keys[0].Value...))
 	}
 	switch {
 	case from == nil && o.key.Descending:
@@ -201,87 +181,56 @@ func (o *ordered) open(r *run, tag byte, within span) error {
 	case from == nil:
 		r.live = it.First()
 	case o.key.Descending:
-		r.live = it.SeekLT(from)
+		r.live = it.SeekLT(after(from))
 	default:
-		// The smallest key behind the one of the position.
-		r.live = it.SeekGE(append(from, 0))
+		r.live = it.SeekGE(from)
 	}
-	return o.stand(r)
+	return r.stand()
 }
 
-// stand reads where a run stands; what does not sort is passed by.
-func (o *ordered) stand(r *run) error {
-	for r.live {
-		value, n, err := cutPosting(r.it.Key()[r.prefix:], r.buf)
-		if err != nil {
-			return err
-		}
-		r.buf = value
-		var ok bool
-		if r.value, ok = o.key.Cut(value); ok && r.accepts(value) {
-			r.n = n
-			return nil
-		}
-		if r.passed++; r.passed%cheaper == 0 {
-			if *r.w.budget--; *r.w.budget < 0 {
-				return store.ErrTooCostly
-			}
-		}
-		o.step(r)
+// group gives the first matches, so many at most, that lie behind the page's
+// position and have the next value; it may be none.
+func (o *ordered) group(ctx context.Context, most int) ([]item, error) {
+	first := top{order: o.s.q.Sort, most: most}
+	r := o.foremost()
+	if o.rest || r == nil {
+		err := o.valueless(ctx, &first)
+		o.ended = err == nil && len(first.items) == 0
+		return first.sorted(), err
 	}
-	return r.it.Error()
-}
-
-func (r *run) accepts(value []byte) bool {
-	for _, c := range r.within {
-		if !slices.ContainsFunc(c.Any, func(m search.Match) bool { return m.Accepts(value) }) {
-			return false
-		}
-	}
-	return true
-}
-
-func (o *ordered) step(r *run) {
-	if o.key.Descending {
-		r.live = r.it.Prev()
-	} else {
-		r.live = r.it.Next()
-	}
-}
-
-// next gives the next match. A row with several values is met at each of them
-// and given at the one by which it sorts.
-func (o *ordered) next(ctx context.Context) (item, bool, error) {
-	for !o.rest {
-		r := o.foremost()
-		if r == nil {
-			o.rest = true
-			for _, w := range o.m.parts {
-				w.at = 0
-			}
-			break
-		}
+	o.value = append(o.value[:0], r.value...)
+	for ; r != nil && bytes.Equal(r.value, o.value); r = o.foremost() {
 		if r.w.steps++; r.w.steps&0xFF == 0 && ctx.Err() != nil {
-			return item{}, false, ctx.Err()
+			return nil, ctx.Err()
 		}
 		ok, err := o.examine(ctx, r)
 		if err != nil {
-			return item{}, false, err
-		}
-		var one item
-		if ok {
-			v, _ := search.SortValue(r.w.entries, o.key)
-			ok, one = bytes.Equal(v, r.value) && !o.given(r), r.w.sorted(sortValue{has: true, value: bytes.Clone(r.value)})
+			return nil, err
 		}
 		if ok {
-			o.last = one.position
+			// A row with several values is met at each of them and given at the one by
+			// which it sorts.
+			if v, _ := search.SortValue(r.w.entries, o.key); bytes.Equal(v, r.value) && !first.has(r.w) {
+				first.offer(r.w, o.s.after)
+			}
 		}
-		o.step(r)
-		if err := o.stand(r); ok || err != nil {
-			return one, ok, err
+		r.step()
+		if err := r.stand(); err != nil {
+			return nil, err
 		}
 	}
-	return o.valueless(ctx)
+	return first.sorted(), nil
+}
+
+// has reports whether the row is kept already, which was met at the same value of
+// another tag.
+func (t *top) has(w *walk) bool {
+	for i := range t.items {
+		if t.items[i].n == w.n {
+			return true
+		}
+	}
+	return false
 }
 
 // examine looks at the row that a run stands on, unless the clauses rule it out.
@@ -294,30 +243,24 @@ func (o *ordered) examine(ctx context.Context, r *run) (bool, error) {
 	return r.w.examine(ctx, r.n)
 }
 
-// given reports whether the row was given at the same value of another tag.
-func (o *ordered) given(r *run) bool {
-	return len(o.last.keys) > 0 && o.last.n == r.n && bytes.Equal(o.last.keys[0].value, r.value)
-}
-
-// valueless gives the next match that has no value.
-func (o *ordered) valueless(ctx context.Context) (item, bool, error) {
+// valueless gives the matches that have no value: once, as all must be looked at.
+func (o *ordered) valueless(ctx context.Context, first *top) error {
 	if o.none {
-		return item{}, false, nil
+		return nil
+	}
+	o.none, o.rest = true, true
+	for _, w := range o.m.parts {
+		w.at = 0
 	}
 	for {
 		w, err := o.m.next(ctx)
 		if w == nil || err != nil {
-			return item{}, false, err
+			return err
 		}
 		if _, has := search.SortValue(w.entries, o.key); !has {
-			return w.sorted(sortValue{}), true, nil
+			first.offer(w, o.s.after)
 		}
 	}
-}
-
-// sorted is the row on which the walk stands, at its value.
-func (w *walk) sorted(key sortValue) item {
-	return w.item(position{keys: []sortValue{key}, n: w.n})
 }
 
 // foremost is the run that comes first; nil at the end of all.

@@ -38,7 +38,7 @@ func (v *view) driver(e consent.Edition, t typeNumber, u *consent.Universe, q *s
 	}
 	best, fewest := -1, probed
 	for i, s := range clauses {
-		if hits := probe(s, own, fewest); hits < fewest {
+		if hits := countHits(s, own, fewest); hits < fewest {
 			best, fewest = i, hits
 		}
 	}
@@ -167,8 +167,8 @@ func postingBounds(prefix []byte, m search.Match) (lower, upper []byte) {
 	return appendEscaped(low, bound[:]), upper
 }
 
-// probe counts the hits of a stream in the universe, up to limit.
-func probe(s stream, own *owners, limit int) int {
+// countHits counts the hits of a stream in the universe, up to limit.
+func countHits(s stream, own *owners, limit int) int {
 	at := number(0)
 	for hits := 0; hits < limit; {
 		n, ok := s.seek(at)

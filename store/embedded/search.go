@@ -2,8 +2,8 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
+	"math"
 
 	"vitrine/consent"
 	"vitrine/fhir/search"
@@ -17,25 +17,26 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 		return store.Page{}, err
 	}
 	v.db.figures.searches.Add(1)
-	pos, err := readPosition(p.After, len(q.Sort))
-	if err != nil {
+	page := store.Page{Total: -1}
+	s := searching{view: v, u: u, q: q, p: p, budget: v.db.opt.ScanBudget}
+	if err := s.readAfter(); err != nil {
 		return store.Page{}, err
 	}
-	page := store.Page{Total: -1}
-	t, ok := v.typeNumber(q.Type)
-	if !ok {
+	var ok bool
+	if s.t, ok = v.typeNumber(q.Type); !ok {
 		if p.Count {
 			page.Total = 0
 		}
 		return page, nil
 	}
-	s := searching{view: v, u: u, q: q, t: t, p: p, after: pos, budget: v.db.opt.ScanBudget}
+	s.others = newOthers(v, u, &s.budget)
+	var err error
 	if len(q.Sort) > 0 {
 		err = s.bySort(ctx, &page)
 	} else {
 		err = s.byNumber(ctx, &page)
 	}
-	if err != nil {
+	if err := errors.Join(err, s.others.close()); err != nil {
 		return store.Page{}, err
 	}
 	return page, nil
@@ -48,16 +49,14 @@ type searching struct {
 	q      *search.Query
 	t      typeNumber
 	p      store.PageRequest
-	after  position
+	start  number          // of a query that does not sort
+	after  *store.Position // of one that does; nil for the first page
+	others *others
 	budget int
 }
 
 func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
-	start := number(0)
-	if s.after.set {
-		start = s.after.n + 1
-	}
-	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, start, &s.budget)
+	m, err := s.walks(ctx, s.start, &s.budget)
 	if err != nil {
 		return err
 	}
@@ -83,12 +82,12 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 			s.ended(page)
 			return err
 		}
-		items = append(items, w.item(position{n: w.n}))
+		items = append(items, w.item(store.Position{}))
 	}
 	if err := s.read(items, page); err != nil {
 		return err
 	}
-	counting := s.p.Count && !s.after.set
+	counting := s.p.Count && s.start == 0
 	if s.p.Limit <= 0 && !counting {
 		return nil
 	}
@@ -101,7 +100,7 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 		return nil
 	}
 	if s.p.Limit > 0 {
-		page.Next = items[len(items)-1].append(nil)
+		page.Next = appendNumber([]byte{numberForm}, items[len(items)-1].n)
 	}
 	if !counting {
 		return nil
@@ -118,7 +117,7 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 
 // ended is a page with nothing after it.
 func (s *searching) ended(page *store.Page) {
-	if s.p.Count && !s.after.set {
+	if s.p.Count && s.start == 0 {
 		page.Total = len(page.Found)
 	}
 }
@@ -126,7 +125,7 @@ func (s *searching) ended(page *store.Page) {
 // count counts all matches, whatever the page.
 func (s *searching) count(ctx context.Context) (int, error) {
 	budget := s.view.db.opt.ScanBudget
-	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &budget)
+	m, err := s.walks(ctx, 0, &budget)
 	if err != nil {
 		return 0, err
 	}
@@ -140,56 +139,23 @@ func (s *searching) count(ctx context.Context) (int, error) {
 	}
 }
 
-// position is a place in the order of a query: the sort values of the last
-// resource given, and its number.
-type position struct {
-	set  bool
-	keys []sortValue
-	n    number
-}
+// numberForm starts a position of a query that does not sort: the number of the
+// last resource given.
+const numberForm = 1
 
-// sortValue is the value of one sort key; a resource may have none.
-type sortValue struct {
-	has   bool
-	value []byte
-}
-
-const positionForm = 1
-
-func (p position) append(dst []byte) []byte {
-	dst = append(dst, positionForm)
-	for _, k := range p.keys {
-		if !k.has {
-			dst = append(dst, 0)
-			continue
-		}
-		dst = append(binary.AppendUvarint(append(dst, 1), uint64(len(k.value))), k.value...)
+// readAfter reads the position of the page.
+func (s *searching) readAfter() error {
+	after := s.p.After
+	switch {
+	case len(after) == 0:
+		return nil
+	case len(s.q.Sort) > 0:
+		p, err := store.ReadPosition(after, len(s.q.Sort))
+		s.after = &p
+		return err
+	case len(after) != 9 || after[0] != numberForm || lastNumber(after) == math.MaxUint64:
+		return store.ErrBadCursor
 	}
-	return appendNumber(dst, p.n)
-}
-
-func readPosition(b []byte, keys int) (position, error) {
-	if len(b) == 0 {
-		return position{}, nil
-	}
-	if b[0] != positionForm {
-		return position{}, store.ErrBadCursor
-	}
-	p := position{set: true}
-	r := reader{b: b[1:]}
-	for range keys {
-		switch r.uvarint() {
-		case 0:
-			p.keys = append(p.keys, sortValue{})
-		case 1:
-			p.keys = append(p.keys, sortValue{has: true, value: r.bytes()})
-		default:
-			return position{}, store.ErrBadCursor
-		}
-	}
-	if r.err != nil || len(r.b) != 8 {
-		return position{}, store.ErrBadCursor
-	}
-	p.n = number(binary.BigEndian.Uint64(r.b))
-	return p, nil
+	s.start = lastNumber(after) + 1
+	return nil
 }

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"bytes"
-	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -12,53 +11,67 @@ import (
 	"vitrine/store"
 )
 
-// top keeps the first items of an order; the last of them is on top of the heap.
+// top keeps the first items of an order, so many at most; the last of them is on
+// top of the heap.
 type top struct {
 	order []search.SortKey
+	most  int
 	items []item
+	probe store.Position
 }
 
-func (t *top) Len() int           { return len(t.items) }
-func (t *top) Less(i, j int) bool { return t.compare(t.items[i].position, t.items[j].position) > 0 }
-func (t *top) Swap(i, j int)      { t.items[i], t.items[j] = t.items[j], t.items[i] }
+func (t *top) Len() int { return len(t.items) }
 
+func (t *top) Less(i, j int) bool { return t.compare(&t.items[i], &t.items[j]) > 0 }
+
+func (t *top) Swap(i, j int) { t.items[i], t.items[j] = t.items[j], t.items[i] }
+
+func (t *top) compare(a, b *item) int { return store.Order(t.order, &a.at, &b.at) }
+
+// Push implements heap.Interface.
 func (t *top) Push(x any) {
 	if one, ok := x.(item); ok {
 		t.items = append(t.items, one)
 	}
 }
 
+// Pop implements heap.Interface.
 func (t *top) Pop() any {
 	last := t.items[len(t.items)-1]
 	t.items = t.items[:len(t.items)-1]
 	return last
 }
 
-// compare orders by the sort keys, what has no value last in either direction,
-// and then by number, in the direction of the first key. It is the order of the
-// postings of one key, so that one page may be read from them and the next
-// gathered. A number is drawn from the patient's id and counts the rows that
-// came; what a caller cannot see has no part in the order of what he can.
-func (t *top) compare(a, b position) int {
-	for i, k := range t.order {
-		x, y := a.keys[i], b.keys[i]
-		if x.has != y.has {
-			if x.has {
-				return -1
-			}
-			return 1
-		}
-		if c := bytes.Compare(x.value, y.value); c != 0 {
-			if k.Descending {
-				return -c
-			}
-			return c
-		}
+// offer takes the row on which a walk stands, if it lies behind a position and
+// comes before the last of those kept.
+func (t *top) offer(w *walk, behind *store.Position) {
+	at := &t.probe
+	at.ID, at.Keys = w.head.id, at.Keys[:0]
+	for _, k := range t.order {
+		v, ok := search.SortValue(w.entries, k)
+		at.Keys = append(at.Keys, store.SortValue{Has: ok, Value: v})
 	}
-	if len(t.order) > 0 && t.order[0].Descending && a.keys[0].has {
-		return cmp.Compare(b.n, a.n)
+	if t.most <= 0 || behind != nil && !behind.Behind(t.order, at) {
+		return
 	}
-	return cmp.Compare(a.n, b.n)
+	if len(t.items) >= t.most {
+		if store.Order(t.order, at, &t.items[0].at) >= 0 {
+			return
+		}
+		heap.Pop(t)
+	}
+	// The values are the engine's.
+	own := store.Position{ID: at.ID, Keys: slices.Clone(at.Keys)}
+	for i := range own.Keys {
+		own.Keys[i].Value = bytes.Clone(own.Keys[i].Value)
+	}
+	heap.Push(t, w.item(own))
+}
+
+// sorted are the items in their order.
+func (t *top) sorted() []item {
+	slices.SortFunc(t.items, func(a, b item) int { return t.compare(&a, &b) })
+	return t.items
 }
 
 // bySort gives a page in the order of the query. Either way of finding it gives
@@ -86,65 +99,37 @@ func (s *searching) bySort(ctx context.Context, page *store.Page) error {
 
 // gather looks at every match and keeps those of the page.
 func (s *searching) gather(ctx context.Context, page *store.Page) error {
-	m, err := s.view.newWalks(ctx, s.t, s.u, s.q, 0, &s.budget)
+	m, err := s.walks(ctx, 0, &s.budget)
 	if err != nil {
 		return err
 	}
-	first := top{order: s.q.Sort}
-	total, err := s.collect(ctx, m, &first)
+	first := top{order: s.q.Sort, most: s.p.Limit + 1}
+	total := 0
+	for {
+		w, e := m.next(ctx)
+		if err = e; w == nil || err != nil {
+			break
+		}
+		total++
+		first.offer(w, s.after)
+	}
 	if err := errors.Join(err, m.close()); err != nil {
 		return err
 	}
 	if s.p.Count {
 		page.Total = total
 	}
-	slices.SortFunc(first.items, func(a, b item) int { return first.compare(a.position, b.position) })
-	return s.turn(first.items, page)
+	return s.turn(first.sorted(), page)
 }
 
 // turn makes the page of its items and, when there is one, the item after it.
 func (s *searching) turn(items []item, page *store.Page) error {
 	more := len(items) > s.p.Limit
 	if more {
-		items = items[:s.p.Limit]
+		items = items[:max(s.p.Limit, 0)]
 	}
 	if more && s.p.Limit > 0 {
-		page.Next = items[s.p.Limit-1].append(nil)
+		page.Next = items[s.p.Limit-1].at.Append(nil)
 	}
 	return s.read(items, page)
-}
-
-func (s *searching) collect(ctx context.Context, m *walks, first *top) (total int, err error) {
-	at := position{keys: make([]sortValue, len(s.q.Sort))}
-	for {
-		w, err := m.next(ctx)
-		if w == nil || err != nil {
-			return total, err
-		}
-		total++
-		at.n = w.n
-		for i, k := range s.q.Sort {
-			v, ok := search.SortValue(w.entries, k)
-			at.keys[i] = sortValue{has: ok, value: v}
-		}
-		if s.after.set && first.compare(at, s.after) <= 0 {
-			continue
-		}
-		if len(first.items) > s.p.Limit {
-			if first.compare(at, first.items[0].position) >= 0 {
-				continue
-			}
-			heap.Pop(first)
-		}
-		heap.Push(first, w.item(at.clone()))
-	}
-}
-
-// clone copies the values, which are the engine's.
-func (p position) clone() position {
-	p.keys = slices.Clone(p.keys)
-	for i := range p.keys {
-		p.keys[i].value = bytes.Clone(p.keys[i].value)
-	}
-	return p
 }

@@ -64,6 +64,9 @@ func (s *searching) ranges() []search.Clause {
 // spansOf are the spans of a clause that is about nothing but ranges of the key.
 func spansOf(c search.Clause, k search.SortKey) (map[byte]span, bool) {
 	spans := map[byte]span{}
+	if !c.Plain() {
+		return nil, false
+	}
 	for _, m := range c.Any {
 		var one [17]byte
 		if m.Param != k.Param || m.Op != search.OpRange || len(m.Key) != 1 || !k.Range {

@@ -25,6 +25,9 @@ type walk struct {
 	own     *owners
 	known   names
 	events  *eventEntries // makes the entries of events, once it is asked to
+	others  *others
+	beyond  bool // the query asks for more than entries answer
+	entered bool // entries are wanted whatever the query asks
 	budget  *int
 	steps   int
 	later   int // rows to look at before a plan is made
@@ -36,13 +39,13 @@ type walk struct {
 	entries search.Encoded
 }
 
-func (v *view) newWalk(ctx context.Context, e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, budget *int) (*walk, error) {
-	w := &walk{view: v, u: u, q: q, edition: e, t: t, budget: budget, known: names{}}
+func (s *searching) newWalk(ctx context.Context, e consent.Edition, budget *int) (*walk, error) {
+	w := &walk{view: s.view, u: s.u, q: s.q, edition: e, t: s.t, others: s.others, beyond: !s.q.Own(), budget: budget, known: names{}}
 	var err error
-	if w.own, err = v.ownersOf(ctx, u, q.Type, e); err != nil {
+	if w.own, err = s.view.ownersOf(ctx, s.u, s.q.Type, e); err != nil {
 		return nil, err
 	}
-	if w.rows, err = v.rowsOf(q.Type, e, t); err != nil {
+	if w.rows, err = s.view.rowsOf(s.q.Type, e, s.t); err != nil {
 		return nil, errors.Join(err, w.own.patient.close())
 	}
 	return w, nil
@@ -136,12 +139,18 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, store.ErrTooCostly
 	}
 	w.n, w.entries = n, rest
-	if w.q.Type == typeAuditEvent && len(w.q.Clauses)+len(w.q.Sort) > 0 {
-		if w.entries, err = w.view.entriesOfEvent(&w.events, w.head.event, w.edition); err != nil {
+	if w.q.Type == typeAuditEvent && (w.entered || len(w.q.Clauses)+len(w.q.Sort) > 0) {
+		if w.entries, err = w.view.entriesOfEvent(&w.events, &w.head, w.edition); err != nil {
 			return false, err
 		}
 	}
-	return w.q.Matches(w.entries), nil
+	if !w.beyond {
+		return w.q.Matches(w.entries), nil
+	}
+	return search.AllHold(w.q.Clauses, w.entries, &asked{
+		ctx: ctx, others: w.others, t: w.q.Type, id: w.head.id, entries: w.entries,
+		key: contentKey{ownersKey{w.t, w.edition}, w.head.primary(n.sequence())},
+	})
 }
 
 // leap passes by the patient of a hidden row when nothing of that patient exists
@@ -170,10 +179,10 @@ type walks struct {
 	last  int
 }
 
-// newWalks starts the walks at a number. Universes that know no basic editions
+// walks starts the walks at a number. Universes that know no basic editions
 // and types that have none walk one.
-func (v *view) newWalks(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
-	m, err := v.unplanned(ctx, t, u, q, at, budget)
+func (s *searching) walks(ctx context.Context, at number, budget *int) (*walks, error) {
+	m, err := s.unplanned(ctx, at, budget)
 	for i := 0; err == nil && i < len(m.parts); i++ {
 		err = m.parts[i].plan()
 	}
@@ -184,13 +193,10 @@ func (v *view) newWalks(ctx context.Context, t typeNumber, u *consent.Universe, 
 }
 
 // unplanned are the walks led by the rows alone.
-func (v *view) unplanned(ctx context.Context, t typeNumber, u *consent.Universe, q *search.Query, at number, budget *int) (*walks, error) {
+func (s *searching) unplanned(ctx context.Context, at number, budget *int) (*walks, error) {
 	m := &walks{}
-	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-		if e == consent.EditionBasic && (!basicToo(u) || !v.db.hasBasic(q.Type, t)) {
-			break
-		}
-		w, err := v.newWalk(ctx, e, t, u, q, budget)
+	for _, e := range s.view.editionsOf(s.u, s.q, s.t) {
+		w, err := s.newWalk(ctx, e, budget)
 		if err != nil {
 			return m, err
 		}
