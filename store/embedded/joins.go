@@ -50,7 +50,6 @@ type joined struct {
 	answers map[string]bool
 	// whole says that what is not among the answers does not satisfy the join.
 	whole  bool
-	tried  int // the effort that was not enough to know the whole
 	probes []*probe
 	begun  bool
 }

@@ -116,11 +116,13 @@ func (v *view) matchStream(e consent.Edition, t typeNumber, m search.Match, limi
 	switch m.Op {
 	case search.OpEqual:
 		return newKeys(v.src, prefixValue(nil, e, m.Param, t, m.Key))
-	case search.OpPrefix, search.OpRange:
+	case search.OpPrefix, search.OpRange, search.OpContains:
 		if limit == 0 {
 			return nil, errMany
 		}
 		return v.gather(e, t, m, limit)
+	case search.OpIn, search.OpAbove, search.OpBelow: // what they name was not resolved
+		return nothing{}, nil
 	default:
 		return nothing{}, nil
 	}
@@ -156,6 +158,10 @@ func (v *view) gather(e consent.Edition, t typeNumber, m search.Match, limit int
 // postingBounds are the bounds of the keys of a prefix, or of the low bounds of
 // a range.
 func postingBounds(prefix []byte, m search.Match) (lower, upper []byte) {
+	if m.Op == search.OpContains {
+		low := appendEscaped(append([]byte(nil), prefix...), m.Key[:min(1, len(m.Key))])
+		return low, after(low)
+	}
 	low := appendEscaped(append([]byte(nil), prefix...), m.Key)
 	if m.Op == search.OpPrefix {
 		return low, after(low)

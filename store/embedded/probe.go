@@ -97,16 +97,21 @@ func (p *probe) find(ctx context.Context, m search.Match) (bool, error) {
 		}
 		if err == nil {
 			w.driver = s
-			defer s.close()
+			found, err := p.walkTo(ctx, m)
+			return found, errors.Join(err, s.close())
 		}
 	}
-	defer func() { w.driver = nil }()
+	return p.walkTo(ctx, m)
+}
+
+func (p *probe) walkTo(ctx context.Context, m search.Match) (bool, error) {
+	defer func() { p.driver = nil }()
 	for {
-		ok, err := w.next(ctx)
+		ok, err := p.next(ctx)
 		if !ok || err != nil {
 			return false, err
 		}
-		if m.Holds(w.entries) {
+		if m.Holds(p.entries) {
 			return true, nil
 		}
 	}
