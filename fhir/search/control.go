@@ -6,35 +6,73 @@ import (
 	"strconv"
 	"strings"
 
+	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
 
 // control is a parameter that says how to answer, not what to find (R4
 // search.html#return).
-type control func(r *reading, value string) *fault
-
-func controlOf(name string) control {
-	switch name {
-	case "_count":
-		return (*reading).count
-	case "_sort":
-		return (*reading).sort
-	case "_total":
-		return (*reading).total
-	case "_totalMethod": // Aidbox's word for it, which its client fhirpy sends
-		return (*reading).totalMethod
-	case "_summary":
-		return (*reading).summary
-	}
-	return nil
+type control struct {
+	read func(r *reading, modifier, value string) *fault
+	// repeats says that it may be given more than once, modified that it takes a
+	// modifier.
+	repeats, modified bool
 }
 
-func (r *reading) control(c control, pair Pair) *fault {
-	if slices.Contains(r.seen, pair.Name) {
+func controlOf(name string) control {
+	if name == "" || name[0] != '_' {
+		return control{}
+	}
+	switch name {
+	case "_count":
+		return control{read: (*reading).count}
+	case "_sort":
+		return control{read: (*reading).sort}
+	case "_total":
+		return control{read: (*reading).total}
+	case "_totalMethod": // Aidbox's word for it, which its client fhirpy sends
+		return control{read: (*reading).totalMethod}
+	case "_summary":
+		return control{read: (*reading).summary}
+	case "_elements":
+		return control{read: (*reading).elements}
+	case "_include":
+		return control{read: (*reading).include, repeats: true, modified: true}
+	case "_revinclude":
+		return control{read: (*reading).revinclude, repeats: true, modified: true}
+	case "_contained":
+		return control{read: (*reading).contained}
+	case "_containedType":
+		return control{read: (*reading).containedType}
+	case "_type":
+		return control{read: (*reading).typed}
+	case "_explain":
+		return control{read: (*reading).explain}
+	case "_query":
+		return control{read: (*reading).named}
+	}
+	return control{}
+}
+
+// Controls are the parameters that say how to answer, sorted.
+func Controls() []string {
+	return []string{
+		"_contained", "_containedType", "_count", "_elements", "_include", "_revinclude", "_sort", "_summary", "_total", "_type",
+	}
+}
+
+func (r *reading) control(c control, pair Pair, modifier string, modified bool) *fault {
+	switch {
+	case modified && !c.modified:
+		if r.lenient {
+			return nil
+		}
+		return unsupported("it takes no modifier")
+	case !c.repeats && slices.Contains(r.seen, pair.Name):
 		return bad("it may be given once")
 	}
 	r.seen = append(r.seen, pair.Name)
-	if f := c(r, pair.Value); f != nil {
+	if f := c.read(r, modifier, pair.Value); f != nil {
 		return f
 	}
 	r.understood(pair)
@@ -42,7 +80,7 @@ func (r *reading) control(c control, pair Pair) *fault {
 }
 
 // count reads _count; 0 asks for the number of matches alone.
-func (r *reading) count(value string) *fault {
+func (r *reading) count(_, value string) *fault {
 	n, err := strconv.ParseUint(value, 10, 31)
 	if err != nil {
 		return bad("must be a whole number, 0 or more")
@@ -52,7 +90,7 @@ func (r *reading) count(value string) *fault {
 	return nil
 }
 
-func (r *reading) total(value string) *fault {
+func (r *reading) total(_, value string) *fault {
 	switch value {
 	case "none":
 		r.q.Total = TotalNone
@@ -66,52 +104,143 @@ func (r *reading) total(value string) *fault {
 	return nil
 }
 
-func (r *reading) totalMethod(value string) *fault {
+func (r *reading) totalMethod(_, value string) *fault {
 	switch value {
 	case "count":
-		return r.total("accurate")
+		return r.total("", "accurate")
 	case "estimate", "countEstimate":
-		return r.total("estimate")
+		return r.total("", "estimate")
 	default:
 		return bad("must be count or estimate; _total is R4's parameter")
 	}
 }
 
-func (r *reading) summary(value string) *fault {
+// summary reads _summary (R4 search.html#summary).
+func (r *reading) summary(_, value string) *fault {
 	switch value {
 	case "count":
 		r.q.CountOnly = true
 	case "false":
-	case "true", "text", "data":
-		return unsupported("only count and false are supported yet")
+	case "true":
+		r.q.Summary = SummaryTrue
+	case "text":
+		r.q.Summary = SummaryText
+	case "data":
+		r.q.Summary = SummaryData
 	default:
-		return bad("must be count or false")
+		return bad("must be true, text, data, count or false")
 	}
 	return nil
 }
 
-func (r *reading) sort(value string) *fault {
+// elements reads _elements (R4 search.html#elements): names of elements at the
+// root of a type searched, a choice by either of its names.
+func (r *reading) elements(_, value string) *fault {
+	for i, name := range strings.Split(value, ",") {
+		if !slices.ContainsFunc(r.searched, func(t fhir.ResourceType) bool { return r.hasElement(t, name) }) {
+			return bad(fmt.Sprintf("element %d, %s, is not at the root of what is searched; name elements such as id or meta", i+1, printable(name)))
+		}
+		if !slices.Contains(r.q.Elements, name) {
+			r.q.Elements = append(r.q.Elements, name)
+		}
+	}
+	return nil
+}
+
+func (r *reading) hasElement(t fhir.ResourceType, name string) bool {
+	typ := r.defs.Resource(string(t))
+	return typ != nil && slices.ContainsFunc(typ.Elements, func(e r4.Element) bool {
+		return e.Name == name || e.Choice == name && name != ""
+	})
+}
+
+// contained reads _contained (R4 search.html#contained).
+func (r *reading) contained(_, value string) *fault {
+	switch value {
+	case "false":
+		r.q.Contained = ContainedFalse
+	case "true":
+		r.q.Contained = ContainedTrue
+	case "both":
+		r.q.Contained = ContainedBoth
+	default:
+		return bad("must be true, false or both")
+	}
+	return nil
+}
+
+// containedType reads _containedType.
+func (r *reading) containedType(_, value string) *fault {
+	switch value {
+	case "container":
+		r.q.Containers = true
+	case "contained":
+		r.q.Containers = false
+	default:
+		return bad("must be container or contained")
+	}
+	return nil
+}
+
+func (r *reading) explain(_, value string) *fault {
+	switch value {
+	case "true":
+		r.q.Explain = true
+	case "false":
+	default:
+		return bad("must be true or false")
+	}
+	return nil
+}
+
+// named refuses _query: R4 wants an unknown one refused, and there are none.
+func (r *reading) named(_, _ string) *fault {
+	return unsupported("there are no named queries; use search parameters or _filter")
+}
+
+// sort reads _sort (R4 search.html#sort).
+func (r *reading) sort(_, value string) *fault {
 	names := strings.Split(value, ",")
 	if len(names) > maxSortKeys {
 		return bad(fmt.Sprintf("at most %d keys", maxSortKeys))
 	}
 	for i, name := range names {
 		name, descending := strings.CutPrefix(name, "-")
-		pp := r.Parser.param(r.q.Type, name)
-		if pp == nil || !pp.indexed {
-			return bad(fmt.Sprintf("key %d, %s, is no search parameter of %s", i+1, printable(name), r.q.Type))
+		k, f := r.sortKey(name)
+		if f != nil {
+			f.text = fmt.Sprintf("key %d, %s, %s", i+1, printable(name), f.text)
+			return f
 		}
-		k := SortKey{Param: pp.number, Descending: descending}
+		k.Descending = descending
+		r.q.Sort = append(r.q.Sort, k)
+	}
+	return nil
+}
+
+// sortKey is one key; a query of several types needs one that is the same for
+// all of them.
+func (r *reading) sortKey(name string) (k SortKey, f *fault) {
+	if name == "_score" {
+		return k, unsupported("is not supported: what is found matches, and is not ranked")
+	}
+	for i, t := range r.searched {
+		pp := r.Parser.param(t, name)
+		if pp == nil || !pp.indexed {
+			return k, bad("is no search parameter of " + string(t))
+		}
+		if i > 0 && pp.number != k.Param {
+			return k, bad("is not one and the same parameter for all types searched; sort by _lastUpdated, or search one type")
+		}
+		k.Param = pp.number
 		switch pp.Kind {
 		case r4.ParamDate, r4.ParamNumber, r4.ParamQuantity:
 			k.Range = true
 		case r4.ParamString, r4.ParamToken, r4.ParamReference, r4.ParamURI:
 		case r4.ParamComposite, r4.ParamSpecial:
-			return unsupported(fmt.Sprintf("key %d has no order", i+1))
+			return k, unsupported("has no order")
 		}
-		r.q.Sort = append(r.q.Sort, k)
 	}
-	return nil
+	return k, nil
 }
 
 // understood adds a parameter to Self.

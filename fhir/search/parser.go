@@ -14,7 +14,10 @@ import (
 const (
 	MaxParams   = 100
 	MaxValues   = 1000 // alternatives in all parameters together
+	MaxChain    = 8    // steps of one chain
+	MaxHas      = 4    // _has within one another
 	maxMatches  = 20000
+	maxJoins    = 1000 // types tried by all chains together
 	maxSortKeys = 8
 )
 
@@ -34,31 +37,45 @@ func (x *Indexer) Parser() *Parser { return &Parser{x.table, x.zone} }
 // reading is one query while it is understood.
 type reading struct {
 	*Parser
-	q       *Query
-	lenient bool
-	seen    []string // controls that were given
-	values  int
-	matches int
-	self    strings.Builder
-	issues  []fhir.Issue
+	q        *Query
+	searched []fhir.ResourceType
+	lenient  bool
+	seen     []string // controls that were given
+	values   int
+	matches  int
+	joins    int
+	terms    int
+	// plan is the parameter that was understood last.
+	plan   *paramPlan
+	self   strings.Builder
+	issues []fhir.Issue
 }
 
-// Parse understands a search for resources of a type. Parameters that are not
-// known are refused, or left out when lenient; a modifier or value that is not
-// understood is refused either way (R4 search.html#errors, #modifiers).
+// Parse understands a search for resources of a type, or of all types when t is
+// empty. Parameters that are not known are refused, or left out when lenient; a
+// modifier or value that is not understood is refused either way (R4
+// search.html#errors, #modifiers).
 func (p *Parser) Parse(t fhir.ResourceType, params []Pair, lenient bool) (*Query, *Refusal) {
 	r := &reading{Parser: p, q: &Query{Type: t, Count: -1}, lenient: lenient}
 	switch {
-	case p.types[t] == nil:
-		return nil, &Refusal{[]fhir.Issue{refused(fhir.CodeNotSupported, "there is no such resource type to search")}}
 	case len(params) > MaxParams:
-		text := fmt.Sprintf("too many search parameters: at most %d", MaxParams)
-		return nil, &Refusal{[]fhir.Issue{refused(fhir.CodeTooCostly, text)}}
+		return nil, refusal(fhir.CodeTooCostly, fmt.Sprintf("too many search parameters: at most %d", MaxParams))
+	case t == "":
+		if f := r.everywhere(params); f != nil {
+			return nil, refusal(f.code, "search parameter \"_type\": "+f.text)
+		}
+	case p.types[t] == nil:
+		return nil, refusal(fhir.CodeNotSupported, "there is no such resource type to search")
+	default:
+		r.searched = []fhir.ResourceType{t}
 	}
 	for _, pair := range params {
 		if f := r.param(pair); f != nil {
-			r.issues = append(r.issues, refused(f.code, "search parameter "+printable(pair.Name)+": "+f.text))
+			r.refuse(pair.Name, f)
 		}
+	}
+	if len(r.issues) == 0 {
+		r.together()
 	}
 	if len(r.issues) > 0 {
 		return nil, &Refusal{r.issues}
@@ -67,33 +84,21 @@ func (p *Parser) Parse(t fhir.ResourceType, params []Pair, lenient bool) (*Query
 	return r.q, nil
 }
 
+func (r *reading) refuse(name string, f *fault) {
+	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+r.said(f)))
+}
+
 // param understands one parameter.
 func (r *reading) param(pair Pair) *fault {
 	name, modifier, modified := strings.Cut(pair.Name, ":")
-	if c := controlOf(name); c != nil {
-		if modified {
-			return r.unknown("it takes no modifier")
-		}
-		return r.control(c, pair)
+	if c := controlOf(name); c.read != nil {
+		return r.control(c, pair, modifier, modified)
 	}
-	if text := notYet(name); text != "" {
-		return r.unknown(text)
-	}
-	if base, _, chained := strings.Cut(pair.Name, "."); chained {
-		plain, _, _ := strings.Cut(base, ":")
-		if r.Parser.param(r.q.Type, plain) != nil {
-			return unsupported("chained parameters are not supported yet; search by the reference itself")
-		}
-	}
-	pp := r.Parser.param(r.q.Type, name)
-	if pp == nil {
-		return r.unknown("not known for " + string(r.q.Type) + "; /metadata lists what is")
-	}
-	if !pp.indexed {
-		return r.unknown("not supported")
-	}
-	clause, f := r.clause(pp, modifier, modified, pair.Value)
+	clause, f := r.condition(r.searched, pair.Name, pair.Value)
 	if f != nil {
+		if f.unknown && r.lenient && !r.begins(pair.Name) {
+			return nil
+		}
 		return f
 	}
 	r.q.Clauses = append(r.q.Clauses, clause)
@@ -102,86 +107,21 @@ func (r *reading) param(pair Pair) *fault {
 	return nil
 }
 
-// unknown refuses a parameter, or leaves it out under lenient handling.
-func (r *reading) unknown(text string) *fault {
-	if r.lenient {
-		return nil
+// begins reports whether a name begins with a parameter that is known: then it
+// is a filter, which lenient handling must not leave out.
+func (r *reading) begins(name string) bool {
+	if i := strings.IndexAny(name, ".:"); i >= 0 {
+		name = name[:i]
 	}
-	return unsupported(text)
-}
-
-// notYet says what is wrong with parameters of the specification that are not
-// supported; "" for all others.
-func notYet(name string) string {
-	switch name {
-	case "_include", "_revinclude", "_elements", "_contained", "_containedType", "_has", "_filter", "_text",
-		"_content", "_list", "_query", "_type", "_score":
-		return "not supported yet"
+	if name == "_has" {
+		return true
 	}
-	return ""
-}
-
-// clause understands the values of a parameter.
-func (r *reading) clause(pp *paramPlan, modifier string, modified bool, value string) (Clause, *fault) {
-	parse, f := r.valueParser(pp, modifier, modified)
-	if f != nil {
-		return Clause{}, f
-	}
-	values, ok := splitEscaped(value, ',')
-	if r.values += len(values); r.values > MaxValues {
-		return Clause{}, &fault{fhir.CodeTooCostly, fmt.Sprintf("too many values in the search: at most %d", MaxValues)}
-	}
-	if !ok {
-		return Clause{}, bad(`a backslash may only stand before , | $ or another backslash`)
-	}
-	var c Clause
-	for i, v := range values {
-		matches, f := parse(v)
-		if v == "" {
-			f = bad("is empty")
-		}
-		if f != nil {
-			if len(values) > 1 {
-				f.text = fmt.Sprintf("value %d: %s", i+1, f.text)
-			}
-			return Clause{}, f
-		}
-		c.Any = append(c.Any, matches...)
-		if r.matches += len(matches); r.matches > maxMatches {
-			return Clause{}, &fault{fhir.CodeTooCostly, "the values have too many possible meanings; name the type of each reference"}
+	for _, t := range r.searched {
+		if pp := r.Parser.param(t, name); pp == nil || !pp.indexed {
+			return false
 		}
 	}
-	return c, nil
-}
-
-// valueParser is how one value of a parameter is understood, given its modifier.
-func (r *reading) valueParser(pp *paramPlan, modifier string, modified bool) (func(string) ([]Match, *fault), *fault) {
-	plain := func(v string) ([]Match, *fault) { return r.value(pp, v) }
-	switch {
-	case !modified:
-		return plain, nil
-	case pp.Kind == r4.ParamString && modifier == "exact":
-		return func(v string) ([]Match, *fault) { return exactText(pp, v) }, nil
-	case pp.Kind == r4.ParamReference && modifier == "identifier":
-		return func(v string) ([]Match, *fault) { return tokenMatches(pp.number, []byte{tagIdentifier}, v) }, nil
-	case pp.Kind == r4.ParamReference && r.defs.Resource(modifier) != nil:
-		if len(pp.targets) > 0 && !slices.Contains(pp.targets, fhir.ResourceType(modifier)) {
-			return nil, bad("it never refers to that type")
-		}
-		return func(v string) ([]Match, *fault) { return r.typedReference(pp, modifier, v) }, nil
-	}
-	return nil, unsupported("modifier " + printable(modifier) + " is not supported; " + supportedModifiers(pp.Kind))
-}
-
-func supportedModifiers(k r4.ParamKind) string {
-	switch k { //nolint:exhaustive // the others have none
-	case r4.ParamString:
-		return `"exact" is`
-	case r4.ParamReference:
-		return `"identifier" and the name of a resource type are`
-	default:
-		return "no modifier is"
-	}
+	return true
 }
 
 // Supported are the search parameters a query for resources of a type may use,
@@ -199,12 +139,24 @@ func (p *Parser) Supported(t fhir.ResourceType) (params []*r4.SearchParam) {
 	return params
 }
 
-// pin notes the patients to whom a clause confines the search. Of several such
-// clauses the one with the fewest patients counts. What refers to a patient
-// belongs to that patient, except a Patient linked to another.
-func (r *reading) pin(c Clause) { pin(r.q, c) }
+// pin notes the patients to whom a clause confines the search.
+func (r *reading) pin(c Clause) {
+	switch {
+	case r.plan == nil, r.plan.Kind == r4.ParamReference && r.plan.canonical():
+	case r.plan.Kind == r4.ParamReference, r.plan.number == ParamID:
+		pin(r.q, c)
+	}
+	r.plan = nil
+}
 
+// pin notes the patients to whom a clause about _id or a reference confines the
+// search. Of several such clauses the one with the fewest patients counts. What
+// refers to a patient belongs to that patient, except a Patient linked to
+// another.
 func pin(q *Query, c Clause) {
+	if !c.Plain() || slices.Contains(q.Types, "Patient") {
+		return
+	}
 	var ids []string
 	for i := range c.Any {
 		m := &c.Any[i]
@@ -232,12 +184,21 @@ func pin(q *Query, c Clause) {
 }
 
 // Compartment confines q to the compartment of one resource (R4
-// search.html#compartment). The error says that R4 has no such compartment, or
-// that resources of q's type are never in it.
+// search.html#compartment). A query of several types keeps those of them that
+// are ever in it; Of confines it for each of them. The error says that R4 has no
+// such compartment, or that resources of q's type are never in it.
 func (p *Parser) Compartment(q *Query, compartment, id string) error {
 	c := p.defs.Compartment(compartment)
 	if c == nil || !fhir.ValidID(id) {
 		return fmt.Errorf("search: no compartment of type %s", printable(compartment))
+	}
+	q.Within = c.Code + "/" + id
+	if q.Type == "" {
+		q.Types = slices.DeleteFunc(slices.Clone(q.Types), func(t fhir.ResourceType) bool {
+			_, in := c.Params(t)
+			return !in
+		})
+		return nil
 	}
 	codes, ok := c.Params(q.Type)
 	if !ok {
@@ -249,10 +210,24 @@ func (p *Parser) Compartment(q *Query, compartment, id string) error {
 	}
 	for _, code := range codes {
 		if pp := p.param(q.Type, code); pp != nil && pp.indexed && pp.Kind == r4.ParamReference {
-			clause.Any = append(clause.Any, ReferenceMatch(pp.SearchParam, c.Code+"/"+id))
+			clause.Any = append(clause.Any, ReferenceMatch(pp.SearchParam, q.Within))
 		}
 	}
 	q.Clauses = append(q.Clauses, clause)
 	pin(q, clause)
 	return nil
+}
+
+// Of is the part of a query of several types that searches one of them. q is not
+// changed.
+func (p *Parser) Of(q *Query, t fhir.ResourceType) (*Query, error) {
+	one := *q
+	one.Type, one.Types = t, nil
+	if q.Within == "" {
+		return &one, nil
+	}
+	one.Clauses = slices.Clone(q.Clauses)
+	compartment, id, _ := strings.Cut(q.Within, "/")
+	err := p.Compartment(&one, compartment, id)
+	return &one, err
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,6 +21,10 @@ func (r *Refusal) Error() string {
 	return strings.Join(texts, "; ")
 }
 
+func refusal(code fhir.IssueCode, text string) *Refusal {
+	return &Refusal{[]fhir.Issue{refused(code, text)}}
+}
+
 func refused(code fhir.IssueCode, text string) fhir.Issue {
 	return fhir.Issue{Severity: fhir.SeverityError, Code: code, Text: text}
 }
@@ -28,10 +33,53 @@ func refused(code fhir.IssueCode, text string) fhir.Issue {
 type fault struct {
 	code fhir.IssueCode
 	text string
+	// unknown says that a parameter, named, is not known for types. A chain tries
+	// many; what there is in its place is told only once nothing else is left.
+	unknown bool
+	named   string
+	types   []fhir.ResourceType
 }
 
-func bad(text string) *fault         { return &fault{fhir.CodeValue, text} }
-func unsupported(text string) *fault { return &fault{fhir.CodeNotSupported, text} }
+func bad(text string) *fault         { return &fault{code: fhir.CodeValue, text: text} }
+func unsupported(text string) *fault { return &fault{code: fhir.CodeNotSupported, text: text} }
+func costly(text string) *fault      { return &fault{code: fhir.CodeTooCostly, text: text} }
+
+func unknown(named string, types []fhir.ResourceType) *fault {
+	return &fault{code: fhir.CodeNotSupported, unknown: true, named: named, types: types}
+}
+
+// said is the text of a fault. What is not known is answered with what is.
+func (r *reading) said(f *fault) string {
+	if !f.unknown || f.text != "" {
+		return f.text
+	}
+	var known []string
+	for _, pp := range r.Parser.Supported(f.types[0]) {
+		if r.common(f.types, pp.Code) {
+			known = append(known, pp.Code)
+		}
+	}
+	known = append(known, specials()...)
+	slices.Sort(known)
+	of, what := string(f.types[0]), ""
+	if len(f.types) > 1 {
+		of = "all of the types searched"
+	}
+	if &f.types[0] != &r.searched[0] { // a step of a chain
+		what = printable(f.named) + " is "
+	}
+	return what + "not known for " + of + "; known are " + strings.Join(slices.Compact(known), ", ")
+}
+
+// common reports whether all of the types have the parameter.
+func (r *reading) common(types []fhir.ResourceType, code string) bool {
+	for _, t := range types {
+		if pp := r.Parser.param(t, code); pp == nil || !pp.indexed {
+			return false
+		}
+	}
+	return true
+}
 
 // printable is a name from a request, short enough and safe to be repeated.
 func printable(name string) string {

@@ -16,6 +16,7 @@ type table struct {
 	base  string // with a slash at its end
 	types map[fhir.ResourceType]*plan
 	added map[Param]Added // beyond R4's
+	every []fhir.ResourceType // those types, sorted
 }
 
 // plan is one resource type.
@@ -38,6 +39,9 @@ type paramPlan struct {
 	targets []fhir.ResourceType
 	// person says that single words of names are indexed.
 	person bool
+	// forms says what makes its entries, mime that they are media types.
+	forms forms
+	mime  bool
 	// components are those of a composite.
 	components []*paramPlan
 }
@@ -54,6 +58,7 @@ func newTable(d *r4.Definitions, base string) (*table, error) {
 			p.params[sp.Code] = pp
 		}
 		t.types[typ.Resource()] = p
+		t.every = append(t.every, typ.Resource())
 	}
 	return t, nil
 }
@@ -101,6 +106,7 @@ func (t *table) computed(root place, pp *paramPlan) error {
 		return fmt.Errorf("an expression that computes cannot make a %s", pp.Kind)
 	}
 	root.at.actions = append(root.at.actions, action{param: pp.number, extract: extractComputed, computed: program})
+	pp.forms |= 1 << extractComputed
 	pp.indexed = true
 	return nil
 }
@@ -124,8 +130,10 @@ func (t *table) addPath(root place, path fhirpath.Path, pp *paramPlan) error {
 		if leaf.element != nil {
 			a.codes = leaf.element.Binding
 			a.person = leaf.element.Path == "HumanName.family" || leaf.typ.Name == "HumanName"
+			pp.mime = pp.mime || bindsMime(a.codes)
 		}
 		pp.person = pp.person || a.person
+		pp.forms |= 1 << x
 		pp.addTargets(leaf)
 		if !slices.ContainsFunc(leaf.at.actions, a.same) {
 			leaf.at.actions = append(leaf.at.actions, a)
