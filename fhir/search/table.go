@@ -15,7 +15,7 @@ type table struct {
 	defs  *r4.Definitions
 	base  string // with a slash at its end
 	types map[fhir.ResourceType]*plan
-	added map[Param]Added // beyond R4's
+	added map[Param]Added     // beyond R4's
 	every []fhir.ResourceType // those types, sorted
 }
 
