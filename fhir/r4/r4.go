@@ -13,7 +13,7 @@ import (
 	"vitrine/fhir"
 )
 
-//go:generate go run vitrine/fhir/r4/generate -package $R4_PACKAGE -out tables.bin
+//go:generate go run vitrine/fhir/r4/generate -package $R4_PACKAGE -out tables.bin -terms terms.bin
 
 // Definitions are all of R4. They never change once loaded and are safe for
 // concurrent use.

@@ -1,8 +1,15 @@
 package r4
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
-const magic = "vitr4-1\n"
+// The first lines of the two tables.
+const (
+	magic      = "vitr4-1\n"
+	termsMagic = "vitr4-terms-1\n"
+)
 
 // reader reads the numbers and strings of the tables. Once bad, it stays bad and
 // gives zero values.
@@ -15,11 +22,9 @@ type reader struct {
 
 // start reads the magic line and the strings.
 func (r *reader) start() {
-	if len(r.src) < len(magic) || r.src[:len(magic)] != magic {
-		r.bad = true
+	if !r.magic(magic) {
 		return
 	}
-	r.at = len(magic)
 	r.strings = make([]string, r.count())
 	lengths := r.at
 	for range r.strings {
@@ -37,6 +42,32 @@ func (r *reader) start() {
 		text += n
 	}
 	r.at = text
+}
+
+// magic reads the first line.
+func (r *reader) magic(line string) bool {
+	r.bad = !strings.HasPrefix(r.src, line)
+	r.at = len(line)
+	return !r.bad
+}
+
+// text reads a string that stands there.
+func (r *reader) text() string {
+	n := r.count()
+	if r.bad || n > len(r.src)-r.at {
+		r.bad = true
+		return ""
+	}
+	r.at += n
+	return r.src[r.at-n : r.at]
+}
+
+func (r *reader) texts() []string {
+	out := make([]string, r.count())
+	for i := range out {
+		out[i] = r.text()
+	}
+	return out
 }
 
 // num reads a number below limit.

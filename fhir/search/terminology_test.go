@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"vitrine/fhir/r4"
 )
 
 // few is a terminology of one value set and one hierarchy, a over b over c.
@@ -121,5 +123,36 @@ func TestUnresolvedTermsAreRefusedByName(t *testing.T) {
 	}
 	if (&Query{Clauses: []Clause{{Any: []Match{named("http://v.test/vs", OpIn)}}}}).Matches(indexed(t, x, observation)) {
 		t.Error("a match that was not resolved holds")
+	}
+}
+
+func TestShippedTerms(t *testing.T) {
+	loaded, err := r4.LoadTerms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	terms := NewShipped(loaded)
+	below, err := terms.Below(t.Context(), "http://terminology.hl7.org/CodeSystem/v3-ActCode", "IMP")
+	want := []Codes{{System: "http://terminology.hl7.org/CodeSystem/v3-ActCode", Codes: []string{"ACUTE", "IMP", "NONAC"}}}
+	if diff := cmp.Diff(want, below); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	any, err := terms.Above(t.Context(), "", "NONAC")
+	want[0].Codes = []string{"IMP", "NONAC", "_ActCareProvisionCode", "_ActEncounterCode"}
+	if diff := cmp.Diff(want, any); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	whole, err := terms.Members(t.Context(), "http://hl7.org/fhir/ValueSet/observation-codes")
+	if diff := cmp.Diff([]Codes{{System: "http://loinc.org", Whole: true}}, whole); diff != "" || err != nil {
+		t.Error(err, diff)
+	}
+	for name, ask := range map[string]func() ([]Codes, error){
+		"value set": func() ([]Codes, error) { return terms.Members(t.Context(), "http://v.test/x") },
+		"system":    func() ([]Codes, error) { return terms.Below(t.Context(), "http://snomed.info/sct", "404684003") },
+		"code":      func() ([]Codes, error) { return terms.Below(t.Context(), "", "no such code") },
+	} {
+		if got, err := ask(); !errors.Is(err, ErrUnknownTerms) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
 	}
 }

@@ -40,6 +40,12 @@ func (w *writer) strs(ss []string) {
 	}
 }
 
+// The first lines of the two tables, by which r4 knows them.
+const (
+	tablesMagic = "vitr4-1\n"
+	termsMagic  = "vitr4-terms-1\n"
+)
+
 // bytes is the file: magic, strings, body.
 func (w *writer) bytes() []byte {
 	order := make([]string, 0, len(w.strings))
@@ -52,7 +58,7 @@ func (w *writer) bytes() []byte {
 		}
 		return strings.Compare(a, b)
 	})
-	out := []byte("vitr4-1\n")
+	out := []byte(tablesMagic)
 	out = binary.AppendUvarint(out, uint64(len(order)))
 	place := make(map[string]int, len(order))
 	for i, s := range order {

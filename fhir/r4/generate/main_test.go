@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"compress/flate"
+	"io"
 	"os"
 	"testing"
 
@@ -14,7 +16,7 @@ func TestTablesAreCurrent(t *testing.T) {
 	if dir == "" {
 		t.Skip("R4_PACKAGE does not name the unpacked package hl7.fhir.r4.examples 4.0.1")
 	}
-	m, err := build(dir)
+	m, terms, err := build(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,11 +27,18 @@ func TestTablesAreCurrent(t *testing.T) {
 	if !bytes.Equal(m.encode(), want) {
 		t.Error("tables.bin is not what the package gives: run go generate in fhir/r4")
 	}
+	packed, err := os.ReadFile("../terms.bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed))); err != nil || !bytes.Equal(terms.table(), got) {
+		t.Error("terms.bin is not what the package gives: run go generate in fhir/r4", err)
+	}
 }
 
 func TestAMissingPackageIsAnError(t *testing.T) {
 	for _, dir := range []string{"", t.TempDir()} {
-		if err := run(dir, "unused"); err == nil {
+		if err := run(dir, "unused", "unused"); err == nil {
 			t.Errorf("directory %q: no error", dir)
 		}
 	}

@@ -49,6 +49,7 @@ type constraint struct{ Key, Severity, Expression string }
 
 type valueSet struct {
 	URL     string
+	Version string
 	Compose struct{ Include, Exclude []include }
 }
 
