@@ -29,7 +29,7 @@ func TestHierarchies(t *testing.T) {
 		"below by nesting":    {terms.Below, act, "_ActEncounterCode", []string{"AMB", "EMER", "FLD", "HH", "IMP", "ACUTE", "NONAC", "OBSENC", "PRENC", "SS", "VR", "_ActEncounterCode"}},
 		"below in lower case": {terms.Below, act, "imp", []string{"ACUTE", "IMP", "NONAC"}},
 		"above":               {terms.Above, act, "ACUTE", []string{"ACUTE", "IMP", "_ActCareProvisionCode", "_ActEncounterCode"}},
-		"above two":           {terms.Above, "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "NAVU", []string{"NAVU", "NI", "UNK"}},
+		"above two":           {terms.Above, "http://terminology.hl7.org/CodeSystem/v3-NullFlavor", "NAV", []string{"ASKU", "NAV", "NAVU", "NI", "UNK"}},
 		"of no hierarchy":     {terms.Below, "http://hl7.org/fhir/administrative-gender", "male", []string{"male"}},
 		"no such code":        {terms.Below, act, "nonsense", nil},
 		"no such system":      {terms.Above, "http://loinc.org", "8480-6", nil},
