@@ -109,6 +109,9 @@ func (db *DB) prepare() error {
 			return err
 		}
 	}
+	if err := db.sharing.marks.open(); err != nil {
+		return err
+	}
 	if err := db.log.open(db); err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (db *DB) Close() error {
 	db.stop()
 	db.log.close()
 	db.work.Wait()
-	return errors.Join(db.sharing.rest(), db.eng.Close())
+	return errors.Join(db.sharing.forget(), db.sharing.rest(), db.eng.Close())
 }
 
 var errSchema = errors.New("not a store of this version")

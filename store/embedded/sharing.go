@@ -12,6 +12,8 @@ import (
 type sharing struct {
 	mu  sync.Mutex
 	now *shared // for whoever comes in its state; may be nil
+	// marks are views that are kept.
+	marks marks
 }
 
 // shared is a snapshot of the engine with those who use it.
@@ -46,6 +48,10 @@ func (db *DB) share() *shared {
 func (s *sharing) leave(one *shared) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.left(one)
+}
+
+func (s *sharing) left(one *shared) error {
 	if one.users--; one.users > 0 || one == s.now {
 		return nil
 	}

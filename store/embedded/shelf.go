@@ -86,7 +86,7 @@ func (s *shelf) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case began := <-tick.C:
-			if err := errors.Join(s.work(ctx, began), s.db.sharing.rest()); err != nil {
+			if err := errors.Join(s.work(ctx, began), s.db.sharing.age(began), s.db.sharing.rest()); err != nil {
 				s.complain(ctx)
 			}
 		}

@@ -39,10 +39,12 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
-	s := &snapshot{shared: db.share()}
-	s.view = view{db: db, src: s.shared, kept: db.kept, commit: s.shared.state.commit}
+	return db.snapshot(db.share()), nil
+}
+
+func (db *DB) snapshot(one *shared) *snapshot {
 	db.figures.snapshots.Add(1)
-	return s, nil
+	return &snapshot{shared: one, view: view{db: db, src: one, kept: db.kept, commit: one.state.commit}}
 }
 
 // Epoch says when the facts under key last changed before this snapshot.
@@ -69,9 +71,3 @@ func (closedSource) Get([]byte) ([]byte, io.Closer, error) { return nil, nil, st
 func (closedSource) NewIter(*pebble.IterOptions) (*pebble.Iterator, error) {
 	return nil, store.ErrClosed
 }
-
-// Mark makes the store keep this view.
-func (s *snapshot) Mark() []byte { return nil }
-
-// At opens a view that was kept.
-func (db *DB) At(context.Context, []byte) (store.Snapshot, error) { return nil, store.ErrBadCursor }
