@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"vitrine/consent"
 	"vitrine/fhir/search"
+	"vitrine/store"
 )
 
 // confine keeps the events to those that may be the caller's to see. Those of
@@ -49,29 +51,44 @@ func (k *seeking) of(ids []string) {
 	k.conditions = append(k.conditions, among("s", spread), among("p", ids))
 }
 
-// lead turns the clauses into conditions, as far as postings go.
-func (k *seeking) lead() {
-	for _, c := range k.q.Clauses {
-		var any []bson.D
-		exact, index := true, k.index
-		for _, m := range c.Any {
-			f, all, ok := k.leads(m)
-			if !ok {
-				any, exact, k.index = nil, false, index // no condition, and none of its index
-				break
-			}
-			exact = exact && all
-			if f != nil {
-				any = append(any, f)
-			}
+// leadAll turns clauses into conditions, as far as postings go.
+func (k *seeking) leadAll(clauses []search.Clause) {
+	for i := range clauses {
+		c := &clauses[i]
+		if group, ok := conjunction(c); ok {
+			k.leadAll(group)
+			continue
 		}
-		k.exact = k.exact && exact
-		switch {
-		case len(any) > 0:
-			k.conditions = append(k.conditions, anyOf(any))
-		case exact: // nothing can hold
-			k.never = true
+		matches, open := k.alternatives(c)
+		if open || c.Not || len(c.All) > 0 {
+			k.exact = false
+			continue
 		}
+		k.lead(matches)
+	}
+}
+
+// lead turns the matches of a clause into a condition.
+func (k *seeking) lead(matches []search.Match) {
+	var any []bson.D
+	exact, index := true, k.index
+	for _, m := range matches {
+		f, all, ok := k.leads(m)
+		if !ok {
+			any, exact, k.index = nil, false, index // no condition, and none of its index
+			break
+		}
+		exact = exact && all
+		if f != nil {
+			any = append(any, f)
+		}
+	}
+	k.exact = k.exact && exact
+	switch {
+	case len(any) > 0:
+		k.conditions = append(k.conditions, anyOf(any))
+	case exact: // nothing can hold
+		k.never = true
 	}
 }
 
@@ -143,4 +160,41 @@ func (k *seeking) chronological() (descending, ok bool) {
 	default:
 		return false, false
 	}
+}
+
+// start is the place behind which a page begins: before the instant of the
+// position, in the direction of the page, because other events of that instant
+// may follow.
+func (k *seeking) start(descending bool, from []byte, after *store.Position) []byte {
+	const instant = 8
+	if after == nil || !after.Keys[0].Has || len(after.Keys[0].Value) != 2*instant {
+		return from
+	}
+	at := binary.BigEndian.Uint64(after.Keys[0].Value)
+	switch {
+	case descending && at < math.MaxUint64:
+		return append(binary.BigEndian.AppendUint64(nil, at+1), make([]byte, eventPosition-instant)...)
+	case !descending && at > 0:
+		return append(binary.BigEndian.AppendUint64(nil, at-1), bytes.Repeat([]byte{0xFF}, eventPosition-instant)...)
+	default:
+		return nil
+	}
+}
+
+// place is where an event stands in a chronological order.
+func (k *seeking) place(e *seen) store.Position {
+	p := store.Position{ID: e.id}
+	var one search.Entries
+	for _, key := range k.q.Sort {
+		one.Reset()
+		if key.Param == search.ParamLastUpdated {
+			search.AppendUpdated(&one, e.ev.Recorded)
+		} else {
+			search.AppendInstant(&one, key.Param, e.ev.Recorded)
+		}
+		_, v := one.At(0)
+		v, ok := key.Cut(v)
+		p.Keys = append(p.Keys, store.SortValue{Has: ok, Value: bytes.Clone(v)})
+	}
+	return p
 }

@@ -20,11 +20,40 @@ type seeking struct {
 	*searching
 	conditions []bson.D
 	// index is the one that serves the conditions; nil for that of _id.
-	index   bson.D
-	exact   bool // the conditions say all of the clauses
-	never   bool
+	index bson.D
+	exact bool // the conditions say all of the clauses
+	never bool
+	// entered says that the entries of each event are wanted.
+	entered bool
 	maker   *events.Maker
-	encoded search.Encoded
+}
+
+// seen is an event of the universe.
+type seen struct {
+	event
+	edition consent.Edition
+	entries search.Encoded // when they are wanted
+}
+
+// seek finds out how to go about a search of events; nil when it finds none.
+func (s *searching) seek(ctx context.Context) (*seeking, error) {
+	if s.v.db.events == nil {
+		return nil, nil //nolint:nilnil // there is nothing to seek
+	}
+	if err := s.lead(ctx, s.q.Clauses); err != nil {
+		return nil, err
+	}
+	k := &seeking{searching: s, index: byPlace(), exact: true, maker: s.v.db.events.NewMaker()}
+	if s.u.IsEverything() {
+		k.leadAll(s.q.Clauses)
+	} else if err := k.confine(ctx); err != nil {
+		return nil, err
+	}
+	k.toldEvents()
+	if k.never {
+		return nil, nil //nolint:nilnil // there is nothing to seek
+	}
+	return k, nil
 }
 
 func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
@@ -32,59 +61,65 @@ func (s *searching) eventPage(ctx context.Context) (store.Page, error) {
 	if s.p.Count {
 		page.Total = 0
 	}
-	if s.after.set && len(s.after.n) != eventPosition {
-		return page, store.ErrBadCursor
-	}
-	if s.v.db.events == nil {
-		return page, nil
-	}
-	k := seeking{searching: s, index: byPlace(), exact: true, maker: s.v.db.events.NewMaker()}
-	if s.u.IsEverything() {
-		k.lead()
-	} else if err := k.confine(ctx); err != nil {
+	from, after, err := s.eventPosition()
+	if err != nil {
 		return store.Page{}, err
 	}
-	if k.never {
-		return page, nil
+	k, err := s.seek(ctx)
+	if err != nil || k == nil {
+		return page, err
 	}
 	if descending, ok := k.chronological(); ok {
-		return k.inTime(ctx, descending)
+		return k.inTime(ctx, descending, from, after)
 	}
-	return k.gathered(ctx)
+	return k.gathered(ctx, after)
+}
+
+// eventPosition is where a page of events begins: the place in the order of time
+// or, of a query that sorts, the position.
+func (s *searching) eventPosition() (from []byte, after *store.Position, err error) {
+	if len(s.q.Sort) > 0 {
+		after, err = s.position()
+		return nil, after, err
+	}
+	from, err = readPlace(s.p.After, eventPosition)
+	return from, nil, err
 }
 
 // inTime is a page in the order of time, or against it.
-func (k *seeking) inTime(ctx context.Context, descending bool) (store.Page, error) {
+func (k *seeking) inTime(ctx context.Context, descending bool, from []byte, after *store.Position) (store.Page, error) {
 	page := store.Page{Total: -1}
 	var last []byte
 	more := false
 	if k.p.Limit > 0 || !k.p.Count {
-		budget := k.budget
-		err := k.each(ctx, k.after.n, descending, func(e *event, edition consent.Edition, holds bool) (bool, error) {
-			if budget--; budget < 0 {
-				return false, store.ErrTooCostly
-			}
-			if !holds {
+		use := func(e *seen) (bool, error) {
+			place := k.place(e)
+			if after != nil && !after.Behind(k.q.Sort, &place) {
 				return true, nil
 			}
 			if more = len(page.Found) >= k.p.Limit; more {
 				return false, nil
 			}
-			d := e.document(edition)
-			page.Found, last = append(page.Found, d.found(typeAuditEvent, e.id, edition)), e.n
+			d := e.document(e.edition)
+			f := d.found(typeAuditEvent, e.id, e.edition)
+			f.Keys, last = place.Keys, e.n
+			page.Found = append(page.Found, f)
 			return true, nil
-		})
-		if err != nil {
+		}
+		if err := k.inTurn(ctx, k.start(descending, from, after), descending, use); err != nil {
 			return store.Page{}, err
 		}
 	}
 	if more && k.p.Limit > 0 {
-		page.Next = place{keys: make([]sortValue, len(k.q.Sort)), n: last}.append(nil)
+		page.Next = placeOf(last)
+		if f := page.Found[len(page.Found)-1]; len(k.q.Sort) > 0 {
+			page.Next = store.Position{Keys: f.Keys, ID: f.ID}.Append(nil)
+		}
 	}
 	if !k.p.Count {
 		return page, nil
 	}
-	if !more && !k.after.set && k.p.Limit > 0 {
+	if !more && len(k.p.After) == 0 && k.p.Limit > 0 {
 		page.Total = len(page.Found)
 		return page, nil
 	}
@@ -93,30 +128,56 @@ func (k *seeking) inTime(ctx context.Context, descending bool) (store.Page, erro
 	return page, err
 }
 
+// inTurn goes over the events in the order of time or against it, those of one
+// instant by id.
+func (k *seeking) inTurn(ctx context.Context, from []byte, descending bool, use func(*seen) (bool, error)) error {
+	if !descending {
+		return k.eachOf(ctx, from, false, use)
+	}
+	var instant []*seen
+	more := true
+	give := func() (err error) {
+		for i := len(instant) - 1; i >= 0 && more && err == nil; i-- {
+			more, err = use(instant[i])
+		}
+		instant = instant[:0]
+		return err
+	}
+	err := k.eachOf(ctx, from, true, func(e *seen) (bool, error) {
+		if len(instant) > 0 && !bytes.Equal(instant[0].n[:8], e.n[:8]) {
+			if err := give(); err != nil || !more {
+				return false, err
+			}
+		}
+		instant = append(instant, e)
+		return true, nil
+	})
+	if err != nil || !more {
+		return err
+	}
+	return give()
+}
+
 func (k *seeking) count(ctx context.Context) (int, error) {
-	total, budget := 0, k.budget
 	if k.exact && k.u.IsEverything() && k.plain(ctx) {
 		in, err := k.v.within(ctx)
 		if err != nil {
 			return 0, err
 		}
-		o := options.Count().SetLimit(int64(k.budget) + 1)
+		o := options.Count().SetLimit(int64(k.v.db.opt.ScanBudget) + 1)
 		if k.index != nil {
 			o.SetHint(k.index)
 		}
 		n, err := k.v.db.collection(collEvents).CountDocuments(in, allOf(append(k.conditions, is("n", is("$gt", unreadable())))), o)
-		if err == nil && n > int64(k.budget) {
+		if err == nil && n > int64(k.v.db.opt.ScanBudget) {
 			return 0, store.ErrTooCostly
 		}
 		return int(n), clean(err)
 	}
-	err := k.each(ctx, nil, false, func(_ *event, _ consent.Edition, holds bool) (bool, error) {
-		if budget--; budget < 0 {
-			return false, store.ErrTooCostly
-		}
-		if holds {
-			total++
-		}
+	total := 0
+	k.ask.budget = k.v.db.opt.ScanBudget
+	err := k.eachOf(ctx, nil, false, func(*seen) (bool, error) {
+		total++
 		return true, nil
 	})
 	return total, err
@@ -142,16 +203,12 @@ func (k *seeking) plain(ctx context.Context) bool {
 }
 
 // gathered is a page in an order of its own: every event is looked at.
-func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
-	first, total, budget := top{order: k.q.Sort}, 0, k.budget
-	err := k.each(ctx, nil, false, func(e *event, edition consent.Edition, holds bool) (bool, error) {
-		if budget--; budget < 0 {
-			return false, store.ErrTooCostly
-		}
-		if holds {
-			total++
-			first.offer(item{place: place{keys: sortValues(k.encoded, k.q.Sort), n: e.n}, edition: edition, id: e.id}, &k.after, k.p.Limit)
-		}
+func (k *seeking) gathered(ctx context.Context, after *store.Position) (store.Page, error) {
+	first, total := top{order: k.q.Sort, after: after, limit: max(k.p.Limit, 0)}, 0
+	k.entered = true
+	err := k.eachOf(ctx, nil, false, func(e *seen) (bool, error) {
+		total++
+		first.offer(item{Position: store.Position{Keys: sortValues(e.entries, k.q.Sort), ID: e.id}, edition: e.edition, id: e.id})
 		return true, nil
 	})
 	if err != nil {
@@ -162,7 +219,7 @@ func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
 		page.Total = total
 	}
 	var items []item
-	items, page.Next = first.take(k.p.Limit)
+	items, page.Next = first.take()
 	for _, one := range items {
 		in, err := k.v.within(ctx)
 		if err != nil {
@@ -172,21 +229,32 @@ func (k *seeking) gathered(ctx context.Context) (store.Page, error) {
 		if err != nil {
 			return store.Page{}, err
 		}
-		page.Found = append(page.Found, d.found(typeAuditEvent, one.id, e))
+		f := d.found(typeAuditEvent, one.id, e)
+		f.Keys = one.Keys
+		page.Found = append(page.Found, f)
 	}
 	return page, nil
 }
 
-// each goes over the events that exist in the universe, and says whether they
-// satisfy the query. They are read some at a time, so that no cursor is left
-// open on the servers.
-func (k *seeking) each(ctx context.Context, after []byte, descending bool, use func(e *event, edition consent.Edition, holds bool) (bool, error)) error {
+// eachEvent goes over the events that satisfy a step of another search.
+func (s *searching) eachEvent(ctx context.Context, use func(*hit) (more bool, err error)) error {
+	k, err := s.seek(ctx)
+	if err != nil || k == nil {
+		return err
+	}
+	k.entered = true
+	return k.eachOf(ctx, nil, false, func(e *seen) (bool, error) { return use(&hit{id: e.id, encoded: e.entries}) })
+}
+
+// eachOf goes over the events that exist in the universe and satisfy the query.
+// They are read some at a time, so that no cursor is left open on the servers.
+func (k *seeking) eachOf(ctx context.Context, after []byte, descending bool, use func(*seen) (bool, error)) error {
 	direction, beyond := 1, "$gt"
 	if descending {
 		direction, beyond = -1, "$lt"
 	}
 	chunk := min(max(k.p.Limit+1, 100), mostRows)
-	o := options.Find().SetSort(is("n", direction)).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "r", Value: 1}}).
+	o := options.Find().SetSort(is("n", direction)).SetProjection(by("n", "r")).
 		SetLimit(int64(chunk)).SetBatchSize(int32(chunk) + 1) //nolint:gosec // small
 	if k.index != nil {
 		o.SetHint(k.index)
@@ -208,10 +276,12 @@ func (k *seeking) each(ctx context.Context, after []byte, descending bool, use f
 		if err := cur.All(in, &docs); err != nil {
 			return clean(err)
 		}
-		for i := range docs {
-			if more, err := k.examine(ctx, &docs[i], use); err != nil || !more {
-				return err
-			}
+		all, err := k.existing(ctx, docs)
+		if err != nil {
+			return err
+		}
+		if more, err := k.examine(ctx, all, use); err != nil || !more {
+			return err
 		}
 		if len(docs) < chunk {
 			return nil
@@ -220,22 +290,55 @@ func (k *seeking) each(ctx context.Context, after []byte, descending bool, use f
 	}
 }
 
-// examine admits an event first and asks what is in it after.
-func (k *seeking) examine(ctx context.Context, d *eventDocument, use func(e *event, edition consent.Edition, holds bool) (bool, error)) (more bool, err error) {
-	one, err := d.event()
-	if err != nil {
-		return true, nil //nolint:nilerr // it was reported when it came
+// existing admits events, before anything is asked about what is in them.
+func (k *seeking) existing(ctx context.Context, docs []eventDocument) ([]*seen, error) {
+	var all []*seen
+	for i := range docs {
+		one, err := docs[i].event()
+		if err != nil {
+			continue // it was reported when it came
+		}
+		e, err := k.u.Admit(ctx, one.row)
+		if err != nil {
+			return nil, err
+		}
+		if e != 0 {
+			all = append(all, &seen{event: one, edition: e})
+		}
 	}
-	e, err := k.u.Admit(ctx, one.row)
-	if err != nil || e == 0 {
-		return err == nil, err
+	return all, nil
+}
+
+// examine hands out those of some events that satisfy the query.
+func (k *seeking) examine(ctx context.Context, all []*seen, use func(*seen) (bool, error)) (more bool, err error) {
+	x := examination{s: k.searching, ctx: ctx, rows: make([]subject, len(all))}
+	if !k.exact || k.entered {
+		for i, e := range all {
+			if e.entries, err = k.maker.Entries(nil, &e.ev, e.id, e.edition); err != nil {
+				return false, err
+			}
+			x.rows[i] = subject{id: e.id, entries: e.entries}
+		}
 	}
-	holds := true
-	if !k.exact || len(k.q.Sort) > 1 || len(k.q.Sort) == 1 && !k.v.db.events.Chronological(k.q.Sort[0].Param) {
-		if k.encoded, err = k.maker.Entries(k.encoded, &one.ev, one.id, e); err != nil {
+	for i, e := range all {
+		if err := k.ask.charge(1); err != nil {
 			return false, err
 		}
-		holds = k.q.Matches(k.encoded)
+		if !k.exact {
+			if reads(k.q.Clauses) {
+				x.rows[i].json = e.ev.AppendJSON(nil, e.id, e.edition)
+			}
+			holds, err := x.holds(i, k.q.Clauses)
+			if err != nil {
+				return false, err
+			}
+			if !holds {
+				continue
+			}
+		}
+		if more, err := use(e); err != nil || !more {
+			return false, err
+		}
 	}
-	return use(&one, e, holds)
+	return true, nil
 }

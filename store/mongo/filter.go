@@ -3,7 +3,9 @@ package mongo
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 
@@ -40,27 +42,10 @@ type condition struct {
 	// exact says that it names entries, whose documents the index has in the
 	// order of positions.
 	exact bool
+	// negative says that no index leads to what it holds for.
+	negative bool
 	// key is the value that it names, when it is one.
 	key []byte
-}
-
-// conditions are the clauses of a query; never is true when one of them holds
-// for nothing.
-func conditions(all []search.Clause) (conditions []condition, never bool) {
-	for _, c := range all {
-		f := condition{filter: clause(c.Any), exact: true}
-		if f.filter == nil || !c.Plain() {
-			return nil, true
-		}
-		for i := range c.Any {
-			f.exact = f.exact && c.Any[i].Op == search.OpEqual
-		}
-		if len(c.Any) == 1 {
-			f.key = c.Any[0].Key
-		}
-		conditions = append(conditions, f)
-	}
-	return conditions, false
 }
 
 // names reports whether a condition names a patient and nothing else, which
@@ -100,7 +85,11 @@ func weighed(wide []bson.D, narrow []condition, patient string) (all []bson.D, c
 	}
 	all = append(all, wide...)
 	for i := range narrow {
-		all = append(all, narrow[i].filter)
+		f := narrow[i].filter
+		if narrow[i].negative {
+			f = unled(f)
+		}
+		all = append(all, f)
 	}
 	return all, len(all)
 }
@@ -122,6 +111,11 @@ func clause(matches []search.Match) bson.D {
 			rest = append(rest, prefixed(m))
 		case search.OpRange:
 			rest = append(rest, ranged(m))
+		case search.OpContains:
+			if len(m.Key) > 0 {
+				rest = append(rest, containing(m))
+			}
+		case search.OpIn, search.OpBelow, search.OpAbove: // nothing, until it is said what they stand for
 		}
 	}
 	if len(equal) > 0 {
@@ -135,6 +129,27 @@ func clause(matches []search.Match) bson.D {
 
 func prefixed(m *search.Match) bson.D {
 	return between(entry(m.Param, m.Key), beyond(m.Param, m.Key))
+}
+
+// containing looks within the folded text of the entries of a parameter, one by
+// one. The text ends before the first zero.
+func containing(m *search.Match) bson.D {
+	const before = 3 // the parameter and the tag
+	pattern := fmt.Sprintf(`^[\s\S]{%d}[^\x00]*`, before) + quoted(m.Key[1:])
+	low, high := entry(m.Param, m.Key[:1]), beyond(m.Param, m.Key[:1])
+	return is("x", is("$elemMatch", bson.D{
+		{Key: "$gte", Value: low}, {Key: "$lt", Value: high}, {Key: "$regex", Value: bson.Regex{Pattern: pattern}},
+	}))
+}
+
+// quoted is a pattern for the characters that stand for the bytes. A pattern that
+// has a zero in it is not sent whole.
+func quoted(raw []byte) string {
+	var b strings.Builder
+	for _, c := range raw {
+		fmt.Fprintf(&b, `\x{%02x}`, c)
+	}
+	return b.String()
 }
 
 // beyond is the first entry above all that start with the value.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -53,6 +54,8 @@ type news struct {
 	last   map[string]uint64
 	floor  uint64
 	seen   uint64
+	// heard is seen, with the classes that go with it.
+	heard atomic.Uint64
 }
 
 type telling struct {
@@ -149,6 +152,7 @@ func (n *news) enquire() (moment, error) {
 		return moment{}, err
 	}
 	at.commit = uint64(lock.At) //nolint:gosec // it counts
+	n.heard.Store(at.commit)
 	return at, nil
 }
 
@@ -189,6 +193,9 @@ func (n *news) take(changed []epochDocument) (epochDocument, error) {
 	return lock, nil
 }
 
+// knows reports whether a commit was heard of, and the classes that came with it.
+func (n *news) knows(commit uint64) bool { return n.heard.Load() >= commit }
+
 // epoch is when the facts under key last changed before a commit; false when it
 // was after.
 func (n *news) epoch(key string, commit uint64) (uint64, bool) {
@@ -220,7 +227,7 @@ func (x *tx) Epoch(key string) (epoch uint64, ok bool) {
 		at = uint64(doc.At) //nolint:gosec // it counts
 		x.read[key] = at
 	}
-	n := &x.view.db.news
+	n := &x.db.news
 	n.epochs.RLock()
 	defer n.epochs.RUnlock()
 	if _, known := n.last[key]; !known { // a snapshot has no better answer

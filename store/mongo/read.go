@@ -15,16 +15,6 @@ import (
 	"vitrine/store"
 )
 
-// bare leaves out the entries, which only writes need back. It names what is
-// wanted: the servers copy that faster than what is left when something is not.
-func bare() bson.D {
-	var fields bson.D
-	for _, f := range []string{"_id", "n", "p", "k", "w", "o", "l", "c", "v", "i", "j", "u", "d", "b", "f"} {
-		fields = append(fields, bson.E{Key: f, Value: 1})
-	}
-	return fields
-}
-
 // Read returns the current version in the edition admitted.
 func (v *view) Read(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (store.Found, error) {
 	d, e, err := v.admit(ctx, u, t, id)

@@ -11,7 +11,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"vitrine/consent"
-	"vitrine/fhir/search"
 	"vitrine/store"
 )
 
@@ -26,20 +25,6 @@ const (
 	// mostSpent bounds the alternatives of all queries of one search.
 	mostSpent = 64 * mostWeight
 )
-
-// weight is how much the alternatives of a query weigh.
-func weight(q *search.Query) (sum int) {
-	for _, c := range q.Clauses {
-		for i := range c.Any {
-			if c.Any[i].Op == search.OpEqual {
-				sum++
-			} else {
-				sum += rangeWeight
-			}
-		}
-	}
-	return sum
-}
 
 // branch is a stretch of one collection in which rows of the universe may lie:
 // those of one patient, of none, or all.

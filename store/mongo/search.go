@@ -3,7 +3,6 @@ package mongo
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -14,19 +13,24 @@ import (
 	"vitrine/store"
 )
 
-// searching is one page under way.
+// searching is one page under way, or a step that leads to it.
 type searching struct {
-	v       *view
-	u       *consent.Universe
-	q       *search.Query
-	p       store.PageRequest
-	clauses []condition
-	never   bool // a clause that nothing satisfies
-	after   place
-	from    []byte // the position behind which an unsorted page begins
-	budget  int
-	weight  int // of the alternatives of the query
-	spent   int // of weight, over all patients
+	v   *view
+	u   *consent.Universe
+	q   *search.Query
+	p   store.PageRequest
+	ask *asking
+	// clauses are what the servers are asked, and residual what is examined where
+	// the documents are: of a clause that says both, the servers are asked what
+	// is necessary for it.
+	clauses  []condition
+	residual []search.Clause
+	never    bool // a clause that nothing satisfies
+	// fields are those of the documents that are read.
+	fields bson.D
+	from   []byte // the position behind which an unsorted page begins
+	weight int    // of the alternatives of the query
+	spent  int    // of weight, over all patients
 	// candidates are the patients of whom it is known whether they are some.
 	candidates map[string]bool
 }
@@ -34,34 +38,71 @@ type searching struct {
 // Search returns one page of what matches within the universe: by position, or
 // as the query sorts.
 func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query, p store.PageRequest) (store.Page, error) {
-	after, err := readPlace(p.After, len(q.Sort))
-	if err != nil {
-		return store.Page{}, err
-	}
 	if _, err := v.within(ctx); err != nil {
 		return store.Page{}, err
 	}
-	s := searching{v: v, u: u, q: q, p: p, after: after, budget: v.db.opt.ScanBudget}
-	if q.Type == typeAuditEvent {
+	s := searching{v: v, u: u, q: q, p: p, ask: &asking{budget: v.db.opt.ScanBudget}}
+	if p.Explain {
+		s.ask.plan = &[]string{}
+	}
+	page, err := s.page(ctx)
+	if err == nil && p.Explain {
+		page.Plan = *s.ask.plan
+	}
+	return page, v.forgotten(err)
+}
+
+func (s *searching) page(ctx context.Context) (store.Page, error) {
+	if s.q.Type == typeAuditEvent {
 		return s.eventPage(ctx)
 	}
-	if after.set && len(after.n) != 2*stretchSize {
-		return store.Page{}, store.ErrBadCursor
+	if len(s.q.Sort) > 0 {
+		after, err := s.position()
+		if err != nil {
+			return store.Page{}, err
+		}
+		if err := s.understand(ctx); err != nil {
+			return store.Page{}, err
+		}
+		return s.sorted(ctx, after)
 	}
-	if s.weight = weight(q); s.weight > mostWeight {
-		return store.Page{}, store.ErrTooCostly
+	after, err := readPlace(s.p.After, 2*stretchSize)
+	if err != nil {
+		return store.Page{}, err
 	}
-	s.clauses, s.never = conditions(q.Clauses)
-	if len(q.Sort) > 0 {
-		return s.sorted(ctx)
+	if err := s.understand(ctx); err != nil {
+		return store.Page{}, err
 	}
-	return s.inOrder(ctx)
+	return s.inOrder(ctx, after)
+}
+
+// position is where a page of a query that sorts begins; nil for the first.
+func (s *searching) position() (*store.Position, error) {
+	if len(s.p.After) == 0 {
+		return nil, nil //nolint:nilnil // the beginning
+	}
+	after, err := store.ReadPosition(s.p.After, len(s.q.Sort))
+	return &after, err
+}
+
+// understand finds out where joins lead, and parts the clauses between the
+// servers and this process.
+func (s *searching) understand(ctx context.Context) error {
+	if err := s.lead(ctx, s.q.Clauses); err != nil {
+		return err
+	}
+	s.serve(s.q.Clauses)
+	s.told()
+	if s.weight > mostWeight {
+		return store.ErrTooCostly
+	}
+	return nil
 }
 
 // inOrder is a page in the order of positions.
-func (s *searching) inOrder(ctx context.Context) (store.Page, error) {
+func (s *searching) inOrder(ctx context.Context, after []byte) (store.Page, error) {
 	page := store.Page{Total: -1}
-	s.from = s.after.n
+	s.from, s.fields = after, s.content()
 	var last []byte
 	more := false
 	if s.p.Limit > 0 || !s.p.Count {
@@ -81,12 +122,12 @@ func (s *searching) inOrder(ctx context.Context) (store.Page, error) {
 		}
 	}
 	if more && s.p.Limit > 0 {
-		page.Next = place{n: last}.append(nil)
+		page.Next = placeOf(last)
 	}
 	if !s.p.Count {
 		return page, nil
 	}
-	if !more && !s.after.set && s.p.Limit > 0 {
+	if !more && len(after) == 0 && s.p.Limit > 0 {
 		page.Total = len(page.Found)
 		return page, nil
 	}
@@ -97,22 +138,27 @@ func (s *searching) inOrder(ctx context.Context) (store.Page, error) {
 }
 
 // count counts all matches, whatever the page: on the servers, but for loose
-// rows.
+// rows and for what they were not asked.
 func (s *searching) count(ctx context.Context) (int, error) {
 	total := 0
+	s.ask.budget, s.spent, s.fields = s.v.db.opt.ScanBudget, 0, s.lean(0)
 	err := s.batches(ctx, func(all []branch) (bool, error) {
-		for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-			n, err := s.countClassed(ctx, all, e)
-			if err != nil {
-				return false, err
+		rest := (*branch).all
+		if len(s.residual) == 0 {
+			rest = (*branch).onlyLoose
+			for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
+				n, err := s.countClassed(ctx, all, e)
+				if err != nil {
+					return false, err
+				}
+				total += n
 			}
-			total += n
 		}
-		err := s.streamOf(ctx, all, 0, (*branch).onlyLoose, func(*document, consent.Edition) (bool, error) {
+		err := s.streamOf(ctx, all, 0, rest, func(*document, consent.Edition) (bool, error) {
 			total++
-			return total <= s.budget, nil
+			return total <= s.v.db.opt.ScanBudget, nil
 		})
-		if err == nil && total > s.budget {
+		if err == nil && total > s.v.db.opt.ScanBudget {
 			err = store.ErrTooCostly
 		}
 		return true, err
@@ -130,7 +176,7 @@ func (s *searching) countClassed(ctx context.Context, all []branch, e consent.Ed
 		return 0, err
 	}
 	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, bson.A{
-		is("$match", f), is("$limit", s.budget+1), is("$count", "n"),
+		is("$match", f), is("$limit", s.v.db.opt.ScanBudget+1), is("$count", "n"),
 	}, options.Aggregate().SetHint(hint))
 	if err != nil {
 		return 0, clean(err)
@@ -159,7 +205,7 @@ func (s *searching) stream(ctx context.Context, all []branch, limit int, each fu
 
 func (s *searching) streamOf(ctx context.Context, all []branch, limit int, classes func(*branch) []string, each func(*document, consent.Edition) (bool, error)) error {
 	chunk := mostRows
-	if limit > 0 && !anyLoose(all) {
+	if limit > 0 && !anyLoose(all) && len(s.residual) == 0 {
 		chunk = min(limit, mostRows)
 	} else if limit > 0 {
 		chunk = min(limit+spareRows, mostRows)
@@ -175,13 +221,6 @@ func (s *searching) streamOf(ctx context.Context, all []branch, limit int, class
 		}
 		d := &r.docs[0]
 		r.docs = r.docs[1:]
-		ok, err := s.exists(ctx, d, r.edition)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			continue
-		}
 		if more, err := each(d, r.edition); err != nil || !more {
 			return err
 		}
@@ -217,31 +256,42 @@ type reader struct {
 	edition consent.Edition
 	after   []byte
 	chunk   int
-	docs    []document
+	docs    []document // that exist and satisfy the query
 	ended   bool
 }
 
+// fill reads on until something is there that exists and satisfies the query.
 func (r *reader) fill(ctx context.Context) error {
-	if len(r.docs) > 0 || r.ended {
-		return nil
+	for len(r.docs) == 0 && !r.ended {
+		docs, err := r.read(ctx)
+		if err != nil {
+			return err
+		}
+		if r.ended = len(docs) < r.chunk; !r.ended {
+			r.after = bytes.Clone(docs[len(docs)-1].N)
+			r.chunk = min(2*r.chunk, mostRows) // few of them may satisfy it
+		}
+		if docs, err = r.s.existing(ctx, docs, r.edition); err != nil {
+			return err
+		}
+		if r.docs, err = r.s.examine(ctx, docs); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+func (r *reader) read(ctx context.Context) ([]document, error) {
 	f, hint := r.s.filter(r.all, r.edition, r.after, r.classes)
 	if f == nil {
-		r.ended = true
-		return nil
+		return nil, nil
 	}
 	in, err := r.s.v.within(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	o := options.Find().SetHint(hint).SetSort(is("n", 1)).SetProjection(bare()).SetLimit(int64(r.chunk)).SetBatchSize(int32(r.chunk) + 1) //nolint:gosec // small
-	if r.docs, err = find(in, r.s.v.db.collection(collectionOf(r.edition)), f, o); err != nil {
-		return err
-	}
-	if r.ended = len(r.docs) < r.chunk; !r.ended {
-		r.after = r.docs[len(r.docs)-1].N
-	}
-	return nil
+	o := options.Find().SetHint(hint).SetSort(is("n", 1)).SetProjection(r.s.fields).SetLimit(int64(r.chunk)).SetBatchSize(int32(r.chunk) + 1) //nolint:gosec // small
+	return find(in, r.s.v.db.collection(collectionOf(r.edition)), f, o)
 }
 
 // merged are the readers of both editions. A row is admitted in one of them at
@@ -260,6 +310,21 @@ func (m merged) first(ctx context.Context) (*reader, error) {
 		}
 	}
 	return best, nil
+}
+
+// existing leaves those of some documents that exist in the universe.
+func (s *searching) existing(ctx context.Context, docs []document, e consent.Edition) ([]document, error) {
+	kept := docs[:0]
+	for i := range docs {
+		ok, err := s.exists(ctx, &docs[i], e)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			kept = append(kept, docs[i])
+		}
+	}
+	return kept, nil
 }
 
 // exists admits a loose row by itself, and has it met once: under the first of
@@ -297,63 +362,18 @@ func find(in context.Context, coll *driver.Collection, f bson.D, o *options.Find
 	return all, clean(cur.All(in, &all))
 }
 
-// place is a position in the order of a query: the sort values of the last
-// resource given, and its position.
-type place struct {
-	set  bool
-	keys []sortValue
-	n    []byte
-}
-
-// sortValue is the value of one sort key; a resource may have none.
-type sortValue struct {
-	has   bool
-	value []byte
-}
-
 const placeForm = 1
 
-func (p place) append(dst []byte) []byte {
-	dst = append(dst, placeForm)
-	for _, k := range p.keys {
-		if !k.has {
-			dst = append(dst, 0)
-			continue
-		}
-		dst = append(binary.AppendUvarint(append(dst, 1), uint64(len(k.value))), k.value...)
-	}
-	return append(dst, p.n...)
-}
+// placeOf is the place behind a position in the store's own order.
+func placeOf(n []byte) []byte { return append([]byte{placeForm}, n...) }
 
-func readPlace(b []byte, keys int) (place, error) {
+// readPlace is the position, of a size, that placeOf wrote; nil for the first page.
+func readPlace(b []byte, size int) ([]byte, error) {
 	if len(b) == 0 {
-		return place{}, nil
+		return nil, nil
 	}
-	if b[0] != placeForm {
-		return place{}, store.ErrBadCursor
+	if b[0] != placeForm || len(b) != 1+size {
+		return nil, store.ErrBadCursor
 	}
-	p := place{set: true}
-	b = b[1:]
-	for range keys {
-		if len(b) == 0 || b[0] > 1 {
-			return place{}, store.ErrBadCursor
-		}
-		has := b[0] == 1
-		if b = b[1:]; !has {
-			p.keys = append(p.keys, sortValue{})
-			continue
-		}
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return place{}, store.ErrBadCursor
-		}
-		end := size + int(n) //nolint:gosec // within b
-		p.keys = append(p.keys, sortValue{has: true, value: b[size:end]})
-		b = b[end:]
-	}
-	if len(b) != 2*stretchSize && len(b) != eventPosition {
-		return place{}, store.ErrBadCursor
-	}
-	p.n = b
-	return p, nil
+	return b[1:], nil
 }

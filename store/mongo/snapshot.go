@@ -2,7 +2,10 @@ package mongo
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
@@ -23,6 +26,8 @@ type view struct {
 	found  map[fhir.ResourceType][]string
 	made   map[fhir.ResourceType][]string
 	closed bool
+	// again says that a mark led here, and that the servers may forget the moment.
+	again bool
 }
 
 // within is ctx for operations of the view on anything.
@@ -70,6 +75,86 @@ func (db *DB) Snapshot(ctx context.Context) (store.Snapshot, error) {
 	return &snapshot{view: view{db: db, sess: s}, at: at}, nil
 }
 
+// markForm begins a mark; what follows is a moment.
+const markForm = 1
+
+// markSize is a cluster time, and the number of the last commit before it.
+const markSize = 1 + 8 + 8
+
+// Mark is the moment of the snapshot, which servers keep for some minutes
+// whether anybody asks them to or not (minSnapshotHistoryWindowInSeconds), and
+// for every process. One that stands alone keeps none.
+func (s *snapshot) Mark() []byte {
+	if s.closed || s.db.alone() {
+		return nil
+	}
+	m := append(make([]byte, 0, markSize), markForm)
+	m = binary.BigEndian.AppendUint32(m, s.at.time.T)
+	m = binary.BigEndian.AppendUint32(m, s.at.time.I)
+	return binary.BigEndian.AppendUint64(m, s.at.commit)
+}
+
+// At opens the view of a moment again. What there was of classes then is known
+// now.
+func (db *DB) At(ctx context.Context, mark []byte) (store.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(mark) != markSize || mark[0] != markForm || db.alone() {
+		return nil, store.ErrBadCursor
+	}
+	if err := db.life.Enter(); err != nil {
+		return nil, err
+	}
+	s, err := db.reopen(ctx, moment{
+		time:   bson.Timestamp{T: binary.BigEndian.Uint32(mark[1:]), I: binary.BigEndian.Uint32(mark[5:])},
+		commit: binary.BigEndian.Uint64(mark[9:]),
+	})
+	if err != nil {
+		db.life.Leave()
+		return nil, err
+	}
+	return s, nil
+}
+
+// reopen asks the servers for something small at the moment, so that one they no
+// longer keep is refused here.
+func (db *DB) reopen(ctx context.Context, at moment) (*snapshot, error) {
+	if !db.news.knows(at.commit) {
+		now, err := db.news.ask(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if at.commit > now.commit || at.time.After(now.time) {
+			return nil, store.ErrBadCursor // of another store
+		}
+	}
+	sess, err := db.sessionAt(at)
+	if err != nil {
+		return nil, clean(err)
+	}
+	s := &snapshot{view: view{db: db, sess: sess, again: true}, at: at}
+	in, err := s.within(ctx)
+	if err == nil {
+		err = db.collection(collMeta).FindOne(in, is("_id", metaSchema)).Err()
+	}
+	if err != nil {
+		sess.EndSession(context.WithoutCancel(ctx))
+		return nil, s.forgotten(clean(err))
+	}
+	return s, nil
+}
+
+// forgotten makes the refusal of a moment that the servers no longer keep that of
+// a position.
+func (v *view) forgotten(err error) error {
+	var f *failure
+	if v.again && errors.As(err, &f) && (f.code == codeSnapshotOld || f.code == codeNoSuchSnapshot) {
+		return store.ErrBadCursor
+	}
+	return err
+}
+
 // sessionAt reads as things were at a moment.
 func (db *DB) sessionAt(at moment) (*driver.Session, error) {
 	if db.alone() {
@@ -93,9 +178,3 @@ func (s *snapshot) Close() error {
 	s.db.life.Leave()
 	return nil
 }
-
-// Mark makes the store keep this view.
-func (s *snapshot) Mark() []byte { return nil }
-
-// At opens a view that was kept.
-func (db *DB) At(context.Context, []byte) (store.Snapshot, error) { return nil, store.ErrBadCursor }

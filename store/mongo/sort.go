@@ -16,20 +16,26 @@ import (
 
 // item is a match with its place in the order.
 type item struct {
-	place
+	store.Position
 	edition consent.Edition
 	id      string // of the document
 }
 
-// top keeps the first items of an order; the last of them is on top of the heap.
+// top keeps the first items of an order that lie behind a position; the last of
+// them is on top of the heap.
 type top struct {
 	order []search.SortKey
+	after *store.Position // nil for the beginning
+	limit int
 	items []item
 }
 
-func (t *top) Len() int           { return len(t.items) }
-func (t *top) Less(i, j int) bool { return t.compare(&t.items[i].place, &t.items[j].place) > 0 }
-func (t *top) Swap(i, j int)      { t.items[i], t.items[j] = t.items[j], t.items[i] }
+func (t *top) Len() int      { return len(t.items) }
+func (t *top) Swap(i, j int) { t.items[i], t.items[j] = t.items[j], t.items[i] }
+
+func (t *top) Less(i, j int) bool {
+	return store.Order(t.order, &t.items[i].Position, &t.items[j].Position) > 0
+}
 
 func (t *top) Push(x any) {
 	if one, ok := x.(item); ok {
@@ -43,38 +49,13 @@ func (t *top) Pop() any {
 	return last
 }
 
-// compare orders by the sort keys, what has no value last in either direction,
-// and then by position, in the direction of the first key.
-func (t *top) compare(a, b *place) int {
-	for i, k := range t.order {
-		x, y := a.keys[i], b.keys[i]
-		if x.has != y.has {
-			if x.has {
-				return -1
-			}
-			return 1
-		}
-		if c := bytes.Compare(x.value, y.value); c != 0 {
-			if k.Descending {
-				return -c
-			}
-			return c
-		}
-	}
-	c := bytes.Compare(a.n, b.n)
-	if len(t.order) > 0 && t.order[0].Descending && a.keys[0].has {
-		return -c
-	}
-	return c
-}
-
-// offer keeps an item if it is among the first behind a place.
-func (t *top) offer(one item, after *place, limit int) {
-	if after.set && t.compare(&one.place, after) <= 0 {
+// offer keeps an item if it is among the first.
+func (t *top) offer(one item) {
+	if t.after != nil && !t.after.Behind(t.order, &one.Position) {
 		return
 	}
-	if len(t.items) > limit {
-		if t.compare(&one.place, &t.items[0].place) >= 0 {
+	if len(t.items) > t.limit {
+		if store.Order(t.order, &one.Position, &t.items[0].Position) >= 0 {
 			return
 		}
 		heap.Pop(t)
@@ -83,13 +64,13 @@ func (t *top) offer(one item, after *place, limit int) {
 }
 
 // take is the page of the items and, when there is one more, where it goes on.
-func (t *top) take(limit int) (items []item, next []byte) {
-	slices.SortFunc(t.items, func(a, b item) int { return t.compare(&a.place, &b.place) })
+func (t *top) take() (items []item, next []byte) {
+	slices.SortFunc(t.items, func(a, b item) int { return store.Order(t.order, &a.Position, &b.Position) })
 	items = t.items
-	if len(items) > limit {
-		items = items[:limit]
-		if limit > 0 {
-			next = items[limit-1].append(nil)
+	if len(items) > t.limit {
+		items = items[:t.limit]
+		if t.limit > 0 {
+			next = items[t.limit-1].Append(nil)
 		}
 	}
 	return items, next
@@ -97,23 +78,17 @@ func (t *top) take(limit int) (items []item, next []byte) {
 
 // sorted is a page in the order of the query: of every match within the universe
 // the servers send the values it sorts by, and the page is read after.
-func (s *searching) sorted(ctx context.Context) (store.Page, error) {
-	first := top{order: s.q.Sort}
+func (s *searching) sorted(ctx context.Context, after *store.Position) (store.Page, error) {
+	first := top{order: s.q.Sort, after: after, limit: max(s.p.Limit, 0)}
 	total := 0
 	err := s.batches(ctx, func(all []branch) (bool, error) {
-		for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-			err := s.values(ctx, all, e, func(one item) error {
-				if total++; total > s.budget {
-					return store.ErrTooCostly
-				}
-				first.offer(one, &s.after, s.p.Limit)
-				return nil
-			})
-			if err != nil {
-				return false, err
+		return true, s.values(ctx, all, func(one item) error {
+			if total++; total > s.v.db.opt.ScanBudget {
+				return store.ErrTooCostly
 			}
-		}
-		return true, nil
+			first.offer(one)
+			return nil
+		})
 	})
 	if err != nil {
 		return store.Page{}, err
@@ -123,13 +98,33 @@ func (s *searching) sorted(ctx context.Context) (store.Page, error) {
 		page.Total = total
 	}
 	var items []item
-	items, page.Next = first.take(s.p.Limit)
+	items, page.Next = first.take()
 	page.Found, err = s.fetch(ctx, items)
 	return page, err
 }
 
-// values hands out the matches of one edition with what they sort by.
-func (s *searching) values(ctx context.Context, all []branch, e consent.Edition, each func(item) error) error {
+// values hands out the matches of some branches with what they sort by.
+func (s *searching) values(ctx context.Context, all []branch, each func(item) error) error {
+	var entries search.Entries
+	var encoded search.Encoded
+	place := func(d *document, e consent.Edition) error {
+		encoded = encode(&entries, d.Entries, encoded)
+		return each(item{Position: store.Position{Keys: sortValues(encoded, s.q.Sort), ID: d.id()}, edition: e, id: d.ID})
+	}
+	s.fields = s.lean(sortParams(s.q.Sort)...)
+	if len(s.residual) > 0 {
+		return s.stream(ctx, all, 0, func(d *document, e consent.Edition) (bool, error) { return true, place(d, e) })
+	}
+	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
+		if err := s.valuesOf(ctx, all, e, place); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// valuesOf are those of one edition, in no order.
+func (s *searching) valuesOf(ctx context.Context, all []branch, e consent.Edition, each func(*document, consent.Edition) error) error {
 	f, hint := s.filter(all, e, nil, (*branch).all)
 	if f == nil {
 		return nil
@@ -140,15 +135,13 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 	}
 	stages := bson.A{is("$match", f)}
 	if !anyLoose(all) { // else what does not exist would take up the room of what does
-		stages = append(stages, is("$limit", s.budget+1))
+		stages = append(stages, is("$limit", s.v.db.opt.ScanBudget+1))
 	}
-	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, append(stages, is("$project", sortProjection(s.q.Sort))), options.Aggregate().SetHint(hint))
+	cur, err := s.v.db.collection(collectionOf(e)).Aggregate(in, append(stages, is("$project", s.fields)), options.Aggregate().SetHint(hint))
 	if err != nil {
 		return clean(err)
 	}
 	defer func() { _ = cur.Close(context.WithoutCancel(in)) }()
-	var entries search.Entries
-	var encoded search.Encoded
 	for cur.Next(in) {
 		var d document
 		if err := cur.Decode(&d); err != nil {
@@ -161,33 +154,19 @@ func (s *searching) values(ctx context.Context, all []branch, e consent.Edition,
 		if !ok {
 			continue
 		}
-		encoded = encode(&entries, d.Entries, encoded)
-		if err := each(item{place: place{keys: sortValues(encoded, s.q.Sort), n: d.N}, edition: e, id: d.ID}); err != nil {
+		if err := each(&d, e); err != nil {
 			return err
 		}
 	}
 	return clean(cur.Err())
 }
 
-// sortProjection keeps of the entries those of the parameters that sort.
-func sortProjection(keys []search.SortKey) bson.D {
-	var any bson.A
-	for _, k := range keys {
-		any = append(any, is("$and", bson.A{
-			is("$gte", bson.A{"$$e", is("$literal", entry(k.Param))}),
-			is("$lt", bson.A{"$$e", is("$literal", beyond(k.Param, nil))}),
-		}))
+func sortParams(keys []search.SortKey) []search.Param {
+	all := make([]search.Param, len(keys))
+	for i, k := range keys {
+		all[i] = k.Param
 	}
-	return bson.D{
-		{Key: "n", Value: 1},
-		{Key: "p", Value: 1},
-		{Key: "k", Value: 1},
-		{Key: "w", Value: 1},
-		{Key: "o", Value: 1},
-		{Key: "l", Value: 1},
-		{Key: "c", Value: 1},
-		{Key: "x", Value: is("$filter", bson.D{{Key: "input", Value: "$x"}, {Key: "as", Value: "e"}, {Key: "cond", Value: is("$or", any)}})},
-	}
+	return all
 }
 
 // encode makes the entries of a document those that package search reads.
@@ -202,11 +181,11 @@ func encode(e *search.Entries, from []string, dst search.Encoded) search.Encoded
 	return e.AppendBinary(dst[:0])
 }
 
-func sortValues(e search.Encoded, keys []search.SortKey) []sortValue {
-	values := make([]sortValue, len(keys))
+func sortValues(e search.Encoded, keys []search.SortKey) []store.SortValue {
+	values := make([]store.SortValue, len(keys))
 	for i, k := range keys {
 		v, ok := search.SortValue(e, k)
-		values[i] = sortValue{has: ok, value: bytes.Clone(v)}
+		values[i] = store.SortValue{Has: ok, Value: bytes.Clone(v)}
 	}
 	return values
 }
@@ -238,7 +217,9 @@ func (s *searching) fetch(ctx context.Context, items []item) ([]store.Found, err
 			return nil, err
 		}
 		for i := range docs {
-			found[at[e][docs[i].ID]] = docs[i].found(s.q.Type, docs[i].id(), e)
+			n := at[e][docs[i].ID]
+			found[n] = docs[i].found(s.q.Type, docs[i].id(), e)
+			found[n].Keys = items[n].Keys
 		}
 	}
 	return found, nil

@@ -1,0 +1,225 @@
+package mongo
+
+import (
+	"context"
+	"slices"
+
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// asking is what the steps of one search have in common.
+type asking struct {
+	// budget is how many rows may still be looked at one by one.
+	budget int
+	// joins are what is known of each.
+	joins map[*search.Join]*targets
+	// plan says how the search goes about it; nil when nobody wants to know.
+	plan *[]string
+}
+
+// charge takes rows, all of them admitted, off the budget.
+func (a *asking) charge(rows int) error {
+	if a.budget -= rows; a.budget < 0 {
+		return store.ErrTooCostly
+	}
+	return nil
+}
+
+const (
+	// mostNamed is how many targets of a join are put into the filter.
+	mostNamed = 2000
+	// mostLed is how many rows are looked at from the far end of a join before
+	// its near end is taken, where that can be taken.
+	mostLed = 5000
+	// mostAsked is how many rows of the near end are asked about at once.
+	mostAsked = 500
+)
+
+// targets are what a join leads to, as the entries by which rows name it.
+type targets struct {
+	param search.Param
+	// holds says of the values known whether a target satisfies all clauses.
+	holds map[string]bool
+	// all says that no others do.
+	all bool
+}
+
+// matches are those that stand for the join; ok is false when there are too many
+// or not all are known.
+func (t *targets) matches() (all []search.Match, ok bool) {
+	if t == nil || !t.all || len(t.holds) > mostNamed {
+		return nil, false
+	}
+	for v := range t.holds {
+		all = append(all, search.Match{Param: t.param, Op: search.OpEqual, Key: []byte(v)})
+	}
+	slices.SortFunc(all, func(a, b search.Match) int { return slices.Compare(a.Key, b.Key) })
+	return all, true
+}
+
+// lead finds out where the joins of clauses lead, each from its far end first:
+// as a rule few resources are there, and those who name them are found by index.
+func (s *searching) lead(ctx context.Context, all []search.Clause) error {
+	for i := range all {
+		for _, group := range all[i].All {
+			if err := s.lead(ctx, group); err != nil {
+				return err
+			}
+		}
+		for n := range all[i].Via {
+			if err := s.follow(ctx, &all[i].Via[n]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *searching) follow(ctx context.Context, j *search.Join) error {
+	if s.ask.joins[j] != nil {
+		return nil
+	}
+	t := &targets{param: near(j), holds: map[string]bool{}}
+	if s.ask.joins == nil {
+		s.ask.joins = map[*search.Join]*targets{}
+	}
+	s.ask.joins[j] = t
+	most, rows := s.mostLed(j.Type), 0
+	t.all = true
+	err := s.step(j.Type, j.Clauses).each(ctx, far(j), func(h *hit) (bool, error) {
+		if rows++; most > 0 && rows > most {
+			t.all = false
+			return false, nil
+		}
+		for _, v := range s.named(j, h) {
+			t.holds[v] = true
+		}
+		return true, nil
+	})
+	s.toldJoin(j, t, rows)
+	return err
+}
+
+// mostLed is how many rows are looked at from the far end; zero for all, where
+// to ask about some of them takes as long as to ask about all: among patients
+// who are many, or are found by their links.
+func (s *searching) mostLed(t fhir.ResourceType) int {
+	if !s.v.ofPatients(t) && t != typeAuditEvent {
+		return mostLed
+	}
+	if _, linked := s.u.Links(); linked {
+		return 0
+	}
+	if ids, ok := s.u.Patients(); ok && len(ids) > mostPatients {
+		return 0
+	}
+	return mostLed
+}
+
+// step is a search within the same universe on behalf of this one.
+func (s *searching) step(t fhir.ResourceType, clauses []search.Clause) *searching {
+	return &searching{v: s.v, u: s.u, q: &search.Query{Type: t, Clauses: clauses}, ask: s.ask}
+}
+
+// near is the parameter by which a resource names the other end of a join.
+func near(j *search.Join) search.Param {
+	switch {
+	case !j.Reverse:
+		return j.Param
+	case j.By != 0:
+		return j.By
+	default:
+		return search.ParamID
+	}
+}
+
+// far is the parameter by which the other end does.
+func far(j *search.Join) search.Param {
+	switch {
+	case j.Reverse:
+		return j.Param
+	case j.By != 0:
+		return j.By
+	default:
+		return search.ParamID
+	}
+}
+
+// named are the values of the near parameter that lead to what was found at the
+// far end.
+func (s *searching) named(j *search.Join, h *hit) (values []string) {
+	for v := range h.values(far(j)) {
+		switch {
+		case !j.Reverse && j.By == 0:
+			return []string{string(search.ReferenceKey(j.Type, h.id))}
+		case !j.Reverse:
+			values = append(values, string(canonical(v)))
+		case j.By != 0:
+			if key, ok := search.CanonicalKey(v); ok {
+				values = append(values, string(key))
+			}
+		default:
+			if t, id, ok := search.LocalReference(v); ok && t == s.q.Type {
+				values = append(values, string(search.IDMatch(id).Key))
+			}
+		}
+	}
+	return values
+}
+
+// sought is the match at the far end that a value of the near parameter leads to;
+// ok is false when it leads nowhere.
+func (s *searching) sought(j *search.Join, value []byte) (m search.Match, ok bool) {
+	m = search.Match{Param: far(j), Op: search.OpEqual}
+	switch {
+	case !j.Reverse && j.By == 0:
+		t, id, local := search.LocalReference(value)
+		m.Key, ok = search.IDMatch(id).Key, local && t == j.Type
+	case !j.Reverse:
+		m.Key, ok = search.CanonicalKey(value)
+	case j.By != 0:
+		m.Key, ok = canonical(value), true
+	default:
+		id, _ := search.CodeOf(value)
+		m.Key, ok = search.ReferenceKey(s.q.Type, string(id)), true
+	}
+	return m, ok
+}
+
+// canonical is the entry of a reference that names the uri: the way back from
+// search.CanonicalKey.
+func canonical(uri []byte) []byte {
+	key := slices.Clone(uri)
+	key[0] = search.ReferenceKey("", "")[0]
+	return key
+}
+
+// inquire learns of values whether they lead to anything that satisfies a join.
+func (s *searching) inquire(ctx context.Context, j *search.Join, values []string) error {
+	t := s.ask.joins[j]
+	for some := range slices.Chunk(values, mostAsked) {
+		var any []search.Match
+		for _, v := range some {
+			t.holds[v] = t.holds[v] || false
+			if m, ok := s.sought(j, []byte(v)); ok {
+				any = append(any, m)
+			}
+		}
+		if len(any) == 0 {
+			continue
+		}
+		clauses := append(slices.Clip(j.Clauses), search.Clause{Any: any})
+		err := s.step(j.Type, clauses).each(ctx, far(j), func(h *hit) (bool, error) {
+			for _, v := range s.named(j, h) {
+				t.holds[v] = true
+			}
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
