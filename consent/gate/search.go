@@ -90,6 +90,15 @@ func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []st
 		out.items[i] = Item{Resource: rows[i].Resource, Mode: ModeMatch}
 	}
 	s.link(&out)
+	with, partial, err := s.included(ctx, s.q.Includes, found)
+	if err != nil {
+		return Released{}, nil, err
+	}
+	out.partial = partial
+	for i := range with {
+		out.items = append(out.items, Item{Resource: with[i].Resource, Mode: ModeInclude})
+	}
+	found = append(found, with...)
 	out.hint, err = s.hinted(ctx, u, s.q)
 	return out, found, err
 }

@@ -1,0 +1,414 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+	"vitrine/fhir/r4"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// The bounds of what comes with one page. Where they are hit the answer says so.
+const (
+	includedMost  = 1000
+	includeRounds = 8 // of :iterate
+	includeBatch  = 64
+)
+
+// inclusion is what comes with a page, under way: each resource once, and none
+// that the page has as a match (R4 search.html#include).
+type inclusion struct {
+	*visit
+	open *openness
+	// near is what the caller may read by its id, far what the caller may find.
+	near, far *consent.Universe
+	seen      map[string]bool
+	out       []node
+	// last says that nothing more may be added: what would be is only noticed.
+	last    bool
+	partial bool
+}
+
+// node is a resource of the answer, with its entries as soon as they are needed.
+type node struct {
+	store.Found
+	entries search.Encoded
+}
+
+// included is what comes with the matches; partial says that there is more.
+func (v *visit) included(ctx context.Context, includes []search.Include, found []store.Found) (out []store.Found, partial bool, err error) {
+	if len(includes) == 0 || len(found) == 0 {
+		return nil, false, nil
+	}
+	in, err := v.inclusion(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	frontier := make([]node, len(found))
+	for i := range found {
+		frontier[i].Found = found[i]
+		in.seen[name(&found[i])] = true
+	}
+	for round := 0; len(frontier) > 0 && !in.partial; round++ {
+		in.last = round > includeRounds
+		before := len(in.out)
+		for i := range includes {
+			if round > 0 && !includes[i].Iterate {
+				continue
+			}
+			if err := in.include(ctx, &includes[i], frontier); err != nil {
+				return nil, false, err
+			}
+		}
+		frontier = in.out[before:len(in.out):len(in.out)]
+	}
+	out = make([]store.Found, len(in.out))
+	for i := range in.out {
+		out[i] = in.out[i].Found
+	}
+	return out, in.partial, nil
+}
+
+// inclusion prepares what includes are read from: no type that the caller could
+// neither search nor read.
+func (v *visit) inclusion(ctx context.Context) (*inclusion, error) {
+	open, err := v.opened(ctx)
+	if err != nil {
+		return nil, err
+	}
+	near, err := v.instance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	far, err := v.universe(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return &inclusion{
+		visit: v, open: open, near: near.Where(open.reads), far: far.Where(open.reads), seen: map[string]bool{},
+	}, nil
+}
+
+func name(f *store.Found) string { return string(f.Resource.Type) + "/" + f.ID }
+
+// include follows one include from the resources. What it would cost too much to
+// find is not included.
+func (in *inclusion) include(ctx context.Context, i *search.Include, from []node) error {
+	var err error
+	if i.Reverse {
+		err = in.reverse(ctx, i, from)
+	} else {
+		err = in.forward(ctx, i, from)
+	}
+	if errors.Is(err, store.ErrTooCostly) {
+		in.partial = true
+		return nil
+	}
+	return err
+}
+
+// add takes a resource into the answer; false when no more are taken.
+func (in *inclusion) add(f store.Found) bool {
+	key := name(&f)
+	if in.seen[key] {
+		return true
+	}
+	if in.last || len(in.out) == includedMost {
+		in.partial = true
+		return false
+	}
+	in.seen[key] = true
+	in.out = append(in.out, node{Found: f})
+	return true
+}
+
+// references are the reference parameters of a type that an include means.
+func (in *inclusion) references(t fhir.ResourceType, i *search.Include) (out []*r4.SearchParam) {
+	for _, p := range in.g.tools.Parser.Supported(t) {
+		if p.Kind == r4.ParamReference && (i.Param == 0 || search.Param(p.Number) == i.Param) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// targets are what references lead to: resources of this server by their ids, and
+// canonicals by their URLs with the versions named, empty for any.
+type targets struct {
+	types []fhir.ResourceType
+	ids   map[fhir.ResourceType][]string
+	urls  []canonical
+}
+
+type canonical struct {
+	key      []byte
+	types    []fhir.ResourceType
+	versions []string
+}
+
+// forward includes what the resources refer to.
+func (in *inclusion) forward(ctx context.Context, i *search.Include, from []node) error {
+	to := targets{ids: map[fhir.ResourceType][]string{}}
+	params := map[fhir.ResourceType][]*r4.SearchParam{}
+	for k := range from {
+		n := &from[k]
+		t := n.Resource.Type
+		if i.Source != "" && i.Source != t {
+			continue
+		}
+		if _, known := params[t]; !known {
+			params[t] = in.references(t, i)
+		}
+		if len(params[t]) == 0 {
+			continue
+		}
+		if err := in.index(n); err != nil {
+			return err
+		}
+		in.gather(&to, i, n, params[t])
+	}
+	for _, t := range to.types {
+		if err := in.byIDs(ctx, t, to.ids[t]); err != nil || in.partial {
+			return err
+		}
+	}
+	return in.byURLs(ctx, to.urls)
+}
+
+// gather adds the targets of one resource.
+func (in *inclusion) gather(to *targets, i *search.Include, n *node, params []*r4.SearchParam) {
+	var urls []canonical
+	var longer [][]byte
+	for number, value := range n.entries.All() {
+		k := slices.IndexFunc(params, func(p *r4.SearchParam) bool { return search.Param(p.Number) == number })
+		if k < 0 {
+			continue
+		}
+		if t, id, ok := search.LocalReference(value); ok {
+			to.local(in, i, t, id)
+			continue
+		}
+		key, ok := search.CanonicalKey(value)
+		switch {
+		case !ok:
+		case bytes.IndexByte(key, '|') > 0:
+			longer = append(longer, key)
+		case i.Target != "":
+			urls = append(urls, canonical{key: key, types: []fhir.ResourceType{i.Target}})
+		default:
+			urls = append(urls, canonical{key: key, types: params[k].Targets})
+		}
+	}
+	for _, c := range urls {
+		stem := append(c.key[:len(c.key):len(c.key)], '|')
+		for _, l := range longer {
+			if version, ok := bytes.CutPrefix(l, stem); ok {
+				c.versions = append(c.versions, string(version))
+			}
+		}
+		to.canonical(c)
+	}
+}
+
+// canonical adds a definition that is named by its URL.
+func (to *targets) canonical(c canonical) {
+	k := slices.IndexFunc(to.urls, func(o canonical) bool { return bytes.Equal(o.key, c.key) && slices.Equal(o.types, c.types) })
+	switch {
+	case k < 0:
+		to.urls = append(to.urls, c)
+	case len(to.urls[k].versions) > 0 && len(c.versions) > 0:
+		to.urls[k].versions = append(to.urls[k].versions, c.versions...)
+	default:
+		to.urls[k].versions = nil
+	}
+}
+
+// local adds a resource of this server, unless it is in the answer or its type is
+// not meant or not open.
+func (to *targets) local(in *inclusion, i *search.Include, t fhir.ResourceType, id string) {
+	if i.Target != "" && i.Target != t || in.seen[string(t)+"/"+id] || in.open.of(t) == typeClosed {
+		return
+	}
+	if to.ids[t] == nil {
+		to.types = append(to.types, t)
+	}
+	if !slices.Contains(to.ids[t], id) {
+		to.ids[t] = append(to.ids[t], id)
+	}
+}
+
+// byIDs includes resources of a type.
+func (in *inclusion) byIDs(ctx context.Context, t fhir.ResourceType, ids []string) error {
+	for some := range slices.Chunk(ids, includeBatch) {
+		found, err := in.byID(ctx, in.near, t, some)
+		if err != nil {
+			return err
+		}
+		for _, id := range some {
+			if f, ok := found[id]; ok && !in.add(f) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// byURLs includes the definitions that canonicals name.
+func (in *inclusion) byURLs(ctx context.Context, urls []canonical) error {
+	for i := range urls {
+		types := urls[i].types
+		if len(types) == 0 {
+			for _, t := range in.g.tools.Definitions.Resources() {
+				types = append(types, t.Resource())
+			}
+		}
+		for _, t := range types {
+			p := in.urlOf(t)
+			if p == nil || in.open.of(t) == typeClosed {
+				continue
+			}
+			c := search.Clause{Any: []search.Match{{Param: search.Param(p.Number), Op: search.OpEqual, Key: urls[i].key}}}
+			err := in.each(ctx, in.near, t, c, func(f store.Found) (bool, error) {
+				ok, err := in.ofVersion(f, urls[i].versions)
+				return err == nil && (!ok || in.add(f)), err
+			})
+			if err != nil || in.partial {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// urlOf is the parameter by which a canonical names a resource of the type; nil
+// when none does.
+func (in *inclusion) urlOf(t fhir.ResourceType) *r4.SearchParam {
+	typ := in.g.tools.Definitions.Resource(string(t))
+	if typ == nil {
+		return nil
+	}
+	if p := typ.Param("url"); p != nil && p.Kind == r4.ParamURI {
+		return p
+	}
+	return nil
+}
+
+// ofVersion reports whether a definition is of one of the versions; of none named,
+// all are.
+func (in *inclusion) ofVersion(f store.Found, versions []string) (ok bool, err error) {
+	if len(versions) == 0 {
+		return true, nil
+	}
+	err = in.g.parsed(f, func(_ store.Found, t *fhir.Tape) error {
+		ok = slices.Contains(versions, t.Text(t.Field(t.Root(), "version")))
+		return nil
+	})
+	return ok, err
+}
+
+// reverse includes what refers to the resources.
+func (in *inclusion) reverse(ctx context.Context, i *search.Include, from []node) error {
+	sources := []fhir.ResourceType{i.Source}
+	if i.Source == "" {
+		sources = nil
+		for _, t := range in.g.tools.Definitions.Resources() {
+			sources = append(sources, t.Resource())
+		}
+	}
+	for _, t := range sources {
+		if in.open.of(t) == typeClosed {
+			continue
+		}
+		matches, err := in.referring(i, in.references(t, i), from)
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(matches, includeBatch) {
+			err := in.each(ctx, in.far, t, search.Clause{Any: some}, func(f store.Found) (bool, error) { return in.add(f), nil })
+			if err != nil || in.partial {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// referring are the matches of what refers to the resources by the parameters: by
+// their ids, or their URLs.
+func (in *inclusion) referring(i *search.Include, params []*r4.SearchParam, from []node) (out []search.Match, err error) {
+	for _, p := range params {
+		for k := range from {
+			n := &from[k]
+			t := n.Resource.Type
+			if i.Target != "" && i.Target != t || len(p.Targets) > 0 && !slices.Contains(p.Targets, t) {
+				continue
+			}
+			out = append(out, search.Match{Param: search.Param(p.Number), Op: search.OpEqual, Key: search.ReferenceKey(t, n.ID)})
+			url := in.urlOf(t)
+			if url == nil {
+				continue
+			}
+			if err := in.index(n); err != nil {
+				return nil, err
+			}
+			for number, value := range n.entries.All() {
+				if number == search.Param(url.Number) && len(value) > 1 {
+					out = append(out, search.ReferenceMatch(p, string(value[1:])))
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// each calls with for every resource of a universe for which the clause holds,
+// until it returns false.
+func (in *inclusion) each(ctx context.Context, u *consent.Universe, t fhir.ResourceType, c search.Clause, with func(store.Found) (bool, error)) error {
+	q := search.Query{Type: t, Clauses: []search.Clause{c}, Count: unspecifiedCount}
+	var after []byte
+	for {
+		limit := min(includedMost+1-len(in.out), factsPage)
+		page, err := in.reader.Search(ctx, u, &q, store.PageRequest{Limit: limit, After: after})
+		if err != nil {
+			return err
+		}
+		for i := range page.Found {
+			if more, err := with(page.Found[i]); err != nil || !more {
+				return err
+			}
+		}
+		if after = page.Next; len(after) == 0 {
+			return nil
+		}
+	}
+}
+
+// index makes the entries of a resource, once. What the server linked inside is
+// among them: the resource was found as that patient's.
+func (in *inclusion) index(n *node) error {
+	if n.entries != nil {
+		return nil
+	}
+	return in.g.parsed(n.Found, func(f store.Found, t *fhir.Tape) error {
+		var links []search.Link
+		if f.Home == consent.HomePatients && len(f.Patients) == 1 {
+			owners := in.g.tools.Compartments.Of(t, in.g.cfg.BaseURL)
+			for _, id := range owners.Identifiers {
+				links = append(links, search.Link{Identifier: id, Patient: f.Patients[0]})
+			}
+		}
+		var e search.Entries
+		if err := in.g.tools.Indexer.Index(&e, t, links...); err != nil {
+			return fmt.Errorf("index %s: %w", f.Resource.Type, err)
+		}
+		e.Sort()
+		n.entries = e.Encode(nil)
+		return nil
+	})
+}
