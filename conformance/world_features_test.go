@@ -44,7 +44,7 @@ func valueFeatures() []feature {
 		}},
 		{"above and below", []string{
 			"Observation?code:below={codes}|c0", "Observation?code:above={codes}|c2", "Condition?code:below={codes}|c1", "ValueSet?url:below=http://example.org/ValueSet", "ValueSet?url:above=http://example.org/ValueSet/some/more",
-			"Observation?_source:below=urn:uuid:source-1", "Observation?_profile:below=http://example.org/p1", "Questionnaire?url:below=http://example.org",
+			"Observation?_source:below=http://example.org/lab", "Observation?_source:above=http://example.org/lab/1/more", "Observation?_profile:below=http://example.org/p1", "Questionnaire?url:below=http://example.org",
 		}},
 		{"of-type", []string{"Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|NI|{nric}"}},
 		{"missing", []string{
@@ -193,7 +193,7 @@ func answerFeatures() []feature {
 		}},
 		{"refused", []string{
 			"Patient?_explain=true", "Observation?code={code}&_explain=1", "Observation?_list=$current-problems", "Observation?nickname={secret}", "Patient?address:above=x", "Observation?_query=everything", "Observation?subject.nickname=x", "Patient?_has:Observation:nickname:code=x",
-			"Observation?_cursor=AAAA", "Observation?_filter=code", "Observation?code:in=http://example.org/ValueSet/none",
+			"Observation?_cursor=AAAA", "Observation?_filter=code", "Observation?_source:below=urn:uuid:lab", "Observation?code:in=http://example.org/ValueSet/none",
 		}},
 	}
 }

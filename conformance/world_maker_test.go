@@ -323,7 +323,7 @@ func (g *worldMaker) observation(_ worldPatient, subject string, more object) ob
 		"meta": object{
 			"tag":      []any{object{"system": "http://example.org/tag", "code": "t" + fmt.Sprint(g.rand.IntN(3))}},
 			"security": []any{object{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}},
-			"source":   "urn:uuid:source-" + fmt.Sprint(g.rand.IntN(3)), "profile": []any{"http://example.org/p" + fmt.Sprint(g.rand.IntN(2))},
+			"source":   "http://example.org/lab/" + fmt.Sprint(g.rand.IntN(3)), "profile": []any{"http://example.org/p" + fmt.Sprint(g.rand.IntN(2))},
 		},
 	}
 	for k, v := range more {
@@ -517,7 +517,7 @@ func (g *worldMaker) searchParam(kind string) (name, value string) {
 		{"_lastUpdated", "lt2020-01-01"},
 		{"_tag", "http://example.org/tag|t1"},
 		{"_security", "R"},
-		{"_source", "urn:uuid:source-1"},
+		{"_source", "http://example.org/lab/1"},
 		{"_profile", "http://example.org/p1"},
 	}
 	patient := [][2]string{{"patient", g.anyPatient()}, {"patient", "Patient/" + g.anyPatient()}, {"patient", g.anyPatient() + "," + g.anyPatient()}, {"patient", "none"}}

@@ -22,7 +22,7 @@ func worldSeeds(t *testing.T) []uint64 {
 	t.Helper()
 	names := os.Getenv("VITRINE_WORLDS")
 	if names == "" {
-		return []uint64{1, 2, 3, 4}
+		return []uint64{1, 2, 3}
 	}
 	var seeds []uint64
 	for _, name := range strings.Split(names, ",") {
