@@ -94,7 +94,12 @@ func buildTools(fhirBase string) (gate.Tools, error) {
 	if err != nil {
 		return gate.Tools{}, fmt.Errorf("basic set: %w", err)
 	}
+	terms, err := r4.LoadTerms()
+	if err != nil {
+		return gate.Tools{}, fmt.Errorf("R4 terminology: %w", err)
+	}
 	return gate.Tools{
+		Terms:        search.NewShipped(terms),
 		Definitions:  definitions,
 		Indexer:      indexer,
 		Parser:       indexer.Parser(),

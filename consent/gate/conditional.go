@@ -39,7 +39,11 @@ func (w *writing) only(ctx context.Context, cond *search.Query) (f store.Found, 
 // matching are the resources of a universe that the condition matches; of many,
 // two or more.
 func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.Query) (found []store.Found, err error) {
+	if err := v.resolve(ctx, cond); err != nil {
+		return nil, err
+	}
 	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
+	said := saying{visit: v, u: u, left: sayingMost}
 	var after []byte
 	for {
 		page, err := v.reader.Search(ctx, u, &q, store.PageRequest{Limit: conditionPage, After: after})
@@ -47,7 +51,7 @@ func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.
 			return nil, err
 		}
 		for _, f := range page.Found {
-			ok, err := v.says(f, &q)
+			ok, err := said.holds(ctx, f, q.Clauses)
 			if err != nil {
 				return nil, err
 			}
@@ -64,26 +68,6 @@ func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.
 
 // conditionPage is how many matches of a condition are looked at together.
 const conditionPage = 8
-
-// says reports whether a condition matches by what the resource itself says. To
-// which patient the server linked it inside is not the contributor's to ask: it
-// would tell who is on file, and under which id.
-func (v *visit) says(f store.Found, q *search.Query) (ok bool, err error) {
-	if v.caller.Kind == consent.Custodian || f.Home == consent.HomeShared {
-		return true, nil
-	}
-	err = v.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
-		var e search.Entries
-		if err := v.g.tools.Indexer.Index(&e, t); err != nil {
-			return err
-		}
-		search.AppendCommon(&e, f.ID, f.Updated)
-		e.Sort()
-		ok = q.Matches(e.Encode(nil))
-		return nil
-	})
-	return ok, err
-}
 
 // UpdateWhere answers R4 http.html#cond-update.
 func (g *Gate) UpdateWhere(ctx context.Context, req *Request, q *search.Query, c Content, ifMatch string) (Released, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"vitrine/fhir"
+	"vitrine/fhir/search"
 	"vitrine/store"
 )
 
@@ -105,12 +106,15 @@ func refusal(err error) error {
 	var (
 		refused *Refused
 		invalid *Invalid
+		query   *search.Refusal
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &invalid):
 		return invalid
+	case errors.As(err, &query):
+		return query
 	}
 	for _, known := range []error{
 		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,

@@ -60,6 +60,8 @@ type Tools struct {
 	Validator    *validate.Validator
 	Compartments *compartment.Compartments
 	Basic        *basic.Set
+	// Terms are the value sets and code systems that ship with the server.
+	Terms search.Terminology
 }
 
 // Defaults of ACCESS.md and of the porch.

@@ -130,7 +130,7 @@ func (in *inclusion) add(f store.Found) bool {
 
 // references are the reference parameters of a type that an include means.
 func (in *inclusion) references(t fhir.ResourceType, i *search.Include) (out []*r4.SearchParam) {
-	for _, p := range in.g.tools.Parser.Supported(t) {
+	for _, p := range in.parser().Supported(t) {
 		if p.Kind == r4.ParamReference && (i.Param == 0 || search.Param(p.Number) == i.Param) {
 			out = append(out, p)
 		}
@@ -404,7 +404,7 @@ func (in *inclusion) index(n *node) error {
 			}
 		}
 		var e search.Entries
-		if err := in.g.tools.Indexer.Index(&e, t, links...); err != nil {
+		if err := in.indexer().Index(&e, t, links...); err != nil {
 			return fmt.Errorf("index %s: %w", f.Resource.Type, err)
 		}
 		e.Sort()

@@ -36,11 +36,14 @@ type pages struct {
 	plan  []string
 }
 
-// part is the search of one type.
+// part is the search of one type. Its key orders it among the parts.
 type part struct {
+	key      fhir.ResourceType
 	q        search.Query
 	u        *consent.Universe
 	confined bool
+	// within finds what is contained; nil where rows stand by themselves.
+	within *containing
 	// ahead are rows that were read and not given yet; after is where those begin
 	// that follow them, and done says that none do. asked says that the store was
 	// asked at all.
@@ -83,7 +86,9 @@ func (s *pages) close() {
 // fill reads the page.
 func (s *pages) fill(ctx context.Context, limit int) (rows []row, err error) {
 	s.total = -1
-	if s.cursor == "" && counted(s.q) {
+	count := s.cursor == "" && counted(s.q)
+	inside := s.q.Contained != search.ContainedFalse && !s.q.Containers
+	if count && !inside {
 		s.total = 0
 	}
 	if len(s.q.Sort) > 0 && len(s.parts) > 1 && limit > 0 {
@@ -97,7 +102,13 @@ func (s *pages) fill(ctx context.Context, limit int) (rows []row, err error) {
 	if s.more && s.cursor == "" && s.snap != nil {
 		s.from.mark = s.snap.Mark()
 	}
-	return rows, nil
+	if count && inside {
+		s.total, err = s.countContained(ctx)
+		if errors.Is(err, store.ErrTooCostly) && forgoes(s.q) {
+			s.total, err = -1, nil
+		}
+	}
+	return rows, err
 }
 
 // joined reads type after type.
@@ -105,10 +116,10 @@ func (s *pages) joined(ctx context.Context, limit int) (rows []row, err error) {
 	at := s.from.at()
 	full := limit <= 0
 	for i, p := range s.parts {
-		if p.q.Type < at.t {
+		if p.key < at.t {
 			continue
 		}
-		if p.q.Type == at.t || len(s.parts) == 1 {
+		if p.key == at.t || len(s.parts) == 1 {
 			p.after = at.after
 		}
 		for len(rows) < limit && !p.done || s.total >= 0 && !p.asked {
@@ -135,9 +146,9 @@ func (s *pages) joined(ctx context.Context, limit int) (rows []row, err error) {
 // within a part. What the store said of another view is looked at again.
 func (s *pages) beyond(ctx context.Context, i int) (err error) {
 	p := s.parts[i]
-	s.next, s.more = spot{p.q.Type, p.after}, !p.done
+	s.next, s.more = spot{p.key, p.after}, !p.done
 	if p.done && i+1 < len(s.parts) {
-		s.next, s.more = spot{s.parts[i+1].q.Type, nil}, true
+		s.next, s.more = spot{s.parts[i+1].key, nil}, true
 	}
 	if s.more && (p.done || s.past != nil) {
 		s.more, err = s.follows(ctx, s.next)
@@ -148,11 +159,11 @@ func (s *pages) beyond(ctx context.Context, i int) (err error) {
 // follows reports whether anything is at the spot or behind it.
 func (s *pages) follows(ctx context.Context, at spot) (bool, error) {
 	for _, p := range s.parts {
-		if p.q.Type < at.t {
+		if p.key < at.t {
 			continue
 		}
 		peek := part{q: p.q, u: p.u, confined: p.confined, asked: true}
-		if p.q.Type == at.t {
+		if p.key == at.t {
 			peek.after = at.after
 		}
 		for !peek.done {
@@ -180,7 +191,7 @@ func (s *pages) merged(ctx context.Context, limit int) (rows []row, err error) {
 			return rows, nil
 		case len(rows) == limit:
 			last := &rows[limit-1]
-			s.more, s.next = true, spot{last.part.q.Type, last.place.Append(nil)}
+			s.more, s.next = true, spot{last.part.key, last.place.Append(nil)}
 			return rows, nil
 		}
 		rows = append(rows, least.ahead[0])
@@ -200,7 +211,7 @@ func (s *pages) beginMerge() error {
 		return err
 	}
 	for _, p := range s.parts {
-		last.At = p.q.Type > at.t
+		last.At = p.key > at.t
 		p.after = last.Append(nil)
 	}
 	return nil

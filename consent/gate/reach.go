@@ -15,7 +15,7 @@ import (
 func (v *visit) searchable(ctx context.Context, q *search.Query) (*consent.Universe, error) {
 	var led []fhir.ResourceType
 	eachJoin(q.Clauses, func(j *search.Join) { led = append(led, j.Type) })
-	if len(led) == 0 {
+	if len(led) == 0 && q.Contained == search.ContainedFalse {
 		return v.universe(ctx, q.Patients)
 	}
 	u, err := v.universe(ctx, nil)

@@ -23,6 +23,9 @@ type Item struct {
 	// content, to be sent only when the caller prefers a representation.
 	Resource fhir.Resource
 	Mode     Mode
+	// Within is the resource that contains this one, "Type/id"; empty for one
+	// that stands by itself.
+	Within string
 	// Status is the HTTP status of the entry in a transaction; zero elsewhere.
 	Status int
 	// Answer is the answer to a read or search entry of a transaction; nil for

@@ -34,7 +34,7 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 // search answers a query from the caller's universe, with the events that must
 // be durable before it is released.
 func (v *visit) search(ctx context.Context, q *search.Query, types []admitted, cursor string) (Released, []audit.Event, error) {
-	s, u, err := v.seek(ctx, q, types, cursor)
+	s, u, err := v.seek(ctx, q, types, v.searchQuestion(q), cursor)
 	if err != nil {
 		return Released{}, nil, err
 	}
@@ -49,17 +49,20 @@ func (v *visit) search(ctx context.Context, q *search.Query, types []admitted, c
 
 // seek prepares a page: where it begins, the view it is of, and the universe of
 // each type. u is the widest of these, for what is asked of a patient alone.
-func (v *visit) seek(ctx context.Context, q *search.Query, types []admitted, cursor string) (s *pages, u *consent.Universe, err error) {
-	s = &pages{visit: v, q: q, question: v.searchQuestion(q), cursor: cursor}
-	position, err := v.unsealed(cursor, s.question)
+func (v *visit) seek(ctx context.Context, q *search.Query, types []admitted, question []byte, cursor string) (s *pages, u *consent.Universe, err error) {
+	s = &pages{visit: v, q: q, question: question, cursor: cursor}
+	position, err := v.unsealed(cursor, question)
 	if err == nil && cursor != "" {
 		s.from, err = decodePlace(position)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := v.resolve(ctx, q); err != nil {
+		return nil, nil, err
+	}
 	universes := map[bool]*consent.Universe{}
-	confined := len(types) > 0
+	s.confined = len(types) > 0
 	for _, t := range types {
 		v.caller.Confined = t.confined
 		if universes[t.confined] == nil {
@@ -67,14 +70,46 @@ func (v *visit) seek(ctx context.Context, q *search.Query, types []admitted, cur
 				return nil, nil, err
 			}
 		}
-		p := &part{q: *q, u: universes[t.confined], confined: t.confined}
-		p.q.Type, p.q.Types = t.name, nil
-		s.parts = append(s.parts, p)
-		confined = confined && t.confined
+		if err := s.divide(ctx, t, universes[t.confined]); err != nil {
+			return nil, nil, err
+		}
+		s.confined = s.confined && t.confined
 	}
-	s.confined = confined
-	return s, universes[confined], s.open(ctx)
+	return s, universes[s.confined], s.open(ctx)
 }
+
+// divide adds the parts of a search that are about one type.
+func (s *pages) divide(ctx context.Context, t admitted, u *consent.Universe) error {
+	one, err := s.parser().Of(s.q, t.name)
+	if err != nil {
+		return err
+	}
+	if s.q.Contained != search.ContainedTrue {
+		s.parts = append(s.parts, &part{key: t.name, q: *one, u: u, confined: t.confined})
+	}
+	if s.q.Contained != search.ContainedFalse {
+		return s.divideContained(ctx, one, t, u)
+	}
+	return nil
+}
+
+// resolve asks the terminology what codes a query means. What it does not know is
+// refused by name.
+func (v *visit) resolve(ctx context.Context, q *search.Query) error {
+	refusal, err := v.parser().Resolve(ctx, q, v.terminology())
+	if refusal != nil {
+		return refusal
+	}
+	return err
+}
+
+// terminology is what knows value sets and code systems for the caller.
+func (v *visit) terminology() search.Terminology { return v.g.tools.Terms }
+
+// parser is what understands queries, and indexer what they are held against.
+func (v *visit) parser() *search.Parser { return v.g.tools.Parser }
+
+func (v *visit) indexer() *search.Indexer { return v.g.tools.Indexer }
 
 // answer reads the page and all that comes with it.
 func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []store.Found, error) {
@@ -83,11 +118,13 @@ func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []st
 	if err != nil {
 		return Released{}, nil, err
 	}
-	out := Released{items: make([]Item, len(rows)), total: s.total, plan: s.plan}
+	out := Released{items: make([]Item, 0, len(rows)), total: s.total, plan: s.plan}
 	found := make([]store.Found, len(rows))
 	for i := range rows {
 		found[i] = rows[i].Found
-		out.items[i] = Item{Resource: rows[i].Resource, Mode: ModeMatch}
+		if out.items, err = s.appendItems(out.items, &rows[i]); err != nil {
+			return Released{}, nil, err
+		}
 	}
 	s.link(&out)
 	with, partial, err := s.included(ctx, s.q.Includes, found)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"strings"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -25,34 +26,40 @@ func (v *visit) admitSearch(ctx context.Context, q *search.Query) ([]admitted, e
 		}
 		return []admitted{{q.Type, v.caller.Confined}}, nil
 	}
-	if len(q.Types) > 0 {
-		types := make([]admitted, 0, len(q.Types))
-		for _, t := range q.Types {
-			if err := v.admit(ctx, v.req.Interaction, t); err != nil {
-				return nil, err
-			}
-			types = append(types, admitted{t, v.caller.Confined})
-		}
-		return types, nil
+	if !namesTypes(q) {
+		return v.admitAny(ctx, q.Types)
 	}
-	return v.admitAny(ctx)
+	types := make([]admitted, 0, len(q.Types))
+	for _, t := range q.Types {
+		if err := v.admit(ctx, v.req.Interaction, t); err != nil {
+			return nil, err
+		}
+		types = append(types, admitted{t, v.caller.Confined})
+	}
+	return types, nil
 }
 
-// admitAny are all types that are open. When none is, the search is refused as
-// one of the first type is.
-func (v *visit) admitAny(ctx context.Context) ([]admitted, error) {
+// namesTypes reports whether the types of a query are those it names, and not
+// all there are.
+func namesTypes(q *search.Query) bool {
+	return strings.HasPrefix(q.Self, "_type=") || strings.Contains(q.Self, "&_type=")
+}
+
+// admitAny are those of the types that are open. When none is, the search is
+// refused as one of the first type is.
+func (v *visit) admitAny(ctx context.Context, all []fhir.ResourceType) ([]admitted, error) {
 	var types []admitted
-	for _, t := range v.g.tools.Definitions.Resources() {
-		verdict, err := v.verdict(ctx, v.req.Interaction, t.Resource())
+	for _, t := range all {
+		verdict, err := v.verdict(ctx, v.req.Interaction, t)
 		if err != nil {
 			return nil, v.g.failed(ctx, err)
 		}
 		if verdict.Admitted {
-			types = append(types, admitted{t.Resource(), verdict.Confined})
+			types = append(types, admitted{t, verdict.Confined})
 		}
 	}
-	if len(types) == 0 {
-		return nil, v.admit(ctx, v.req.Interaction, v.g.tools.Definitions.Resources()[0].Resource())
+	if len(types) == 0 && len(all) > 0 {
+		return nil, v.admit(ctx, v.req.Interaction, all[0])
 	}
 	return types, nil
 }

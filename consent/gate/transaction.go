@@ -22,8 +22,10 @@ type step struct {
 	// draft is the content, its references rewritten.
 	draft    *draft
 	confined bool
-	// types are those that a search looks through.
-	types []admitted
+	// types are those that a search looks through, and question is what its
+	// cursors are bound to.
+	types    []admitted
+	question []byte
 }
 
 // plan is a transaction, understood at one assumption of what the conditions
@@ -76,6 +78,9 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 	for i := range entries {
 		e := &entries[i]
 		p.steps[i] = step{index: i, entry: e, id: e.ID}
+		if e.Query != nil {
+			p.steps[i].question = v.searchQuestion(e.Query)
+		}
 		if e.Type == "" && e.Query != nil {
 			types, err := v.admitSearch(ctx, e.Query)
 			if err != nil {
@@ -277,7 +282,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out := &Released{total: -1}
 	e := s.entry
 	if e.Query != nil {
-		return w.answerSearch(ctx, e.Query, s.types)
+		return w.answerSearch(ctx, e.Query, s.types, s.question)
 	}
 	u, err := w.instance(ctx)
 	if err != nil {
@@ -304,8 +309,8 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 }
 
 // answerSearch is the first page of a search.
-func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []admitted) (Item, error) {
-	s, u, err := w.seek(ctx, q, types, "")
+func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []admitted, question []byte) (Item, error) {
+	s, u, err := w.seek(ctx, q, types, question, "")
 	if err != nil {
 		return Item{}, err
 	}

@@ -65,7 +65,7 @@ func newWorld(t testing.TB, wrap func(store.Store) store.Store) *world {
 	}
 	w.tools = gate.Tools{
 		Definitions: d, Indexer: x, Parser: x.Parser(), Validator: validate.New(d),
-		Compartments: compartment.New(d), Basic: set,
+		Compartments: compartment.New(d), Basic: set, Terms: terms(t),
 	}
 	w.gate = gate.New(gate.Config{BaseURL: base, CursorKey: [32]byte{1, 2, 3}, Site: "nehr.example"}, w.tools, w.store)
 	return w
@@ -353,4 +353,14 @@ func (w *world) want(what, got, want string) {
 	if got != want {
 		w.Errorf("%s: got %q, want %q", what, got, want)
 	}
+}
+
+// terms are the code systems and value sets that ship with the server.
+func terms(tb testing.TB) search.Terminology {
+	tb.Helper()
+	t, err := r4.LoadTerms()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return search.NewShipped(t)
 }

@@ -73,7 +73,7 @@ func build(tb testing.TB) *house {
 	})
 	door := gate.New(gate.Config{BaseURL: base}, gate.Tools{
 		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(),
-		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set,
+		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set, Terms: terms(tb),
 	}, db)
 	s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
 	if err != nil {
@@ -169,4 +169,14 @@ func (b bundle) link(relation string) string {
 		}
 	}
 	return ""
+}
+
+// terms are the code systems and value sets that ship with the server.
+func terms(tb testing.TB) search.Terminology {
+	tb.Helper()
+	t, err := r4.LoadTerms()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return search.NewShipped(t)
 }

@@ -105,10 +105,10 @@ func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query,
 		case p.Name == "_cursor":
 			cursor = p.Value
 		case p.Name == explained && x.request.Caller.Kind == consent.Custodian:
-			if p.Value != "true" {
-				return nil, "", wrongParameter(p.Name, "it must be true")
+			if p.Value != "true" && p.Value != "false" {
+				return nil, "", wrongParameter(p.Name, "it must be true or false")
 			}
-			explain = true
+			explain = p.Value == "true"
 		default:
 			kept = append(kept, p)
 		}

@@ -26,7 +26,7 @@ func (s *Server) appendSearchset(dst []byte, a *answer) []byte {
 	dst = s.appendOpening(grown(dst, items), a, "searchset")
 	n := len(items)
 	for i := range items {
-		dst = s.appendFullURL(appendComma(dst, i), &items[i].Resource)
+		dst = s.appendFullURLOf(appendComma(dst, i), &items[i])
 		dst = append(dst, `,"resource":`...)
 		dst = s.appendShaped(dst, a.shape, items[i].Resource.JSON)
 		dst = append(dst, `,"search":{"mode":"`...)
@@ -181,6 +181,16 @@ func (s *Server) appendFullURL(dst []byte, r *fhir.Resource) []byte {
 	dst = append(dst, '/')
 	dst = append(dst, r.ID...)
 	return append(dst, '"')
+}
+
+// appendFullURLOf opens the entry of an item: what is contained has no address
+// but within its container (R4 search.html#contained).
+func (s *Server) appendFullURLOf(dst []byte, item *gate.Item) []byte {
+	if item.Within == "" {
+		return s.appendFullURL(dst, &item.Resource)
+	}
+	dst = append(dst, `{"fullUrl":`...)
+	return fhir.AppendString(dst, s.cfg.BaseURL+"/"+item.Within+"#"+item.Resource.ID)
 }
 
 // appendComma opens the list of entries before the first, and goes on with it

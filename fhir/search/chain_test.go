@@ -131,8 +131,8 @@ func TestControlsOfResults(t *testing.T) {
 		}},
 		{"Observation", "_summary=text&_contained=both", Query{Type: "Observation", Count: -1, Summary: SummaryText, Contained: ContainedBoth, Containers: true}},
 		{"Observation", "_summary=data&_containedType=contained&_contained=true", Query{Type: "Observation", Count: -1, Summary: SummaryData, Contained: ContainedTrue}},
-		{"Observation", "_elements=status,value,valueQuantity,status&_explain=true", Query{
-			Type: "Observation", Count: -1, Elements: []string{"status", "value", "valueQuantity"}, Explain: true,
+		{"Observation", "_elements=status,value,valueQuantity,status", Query{
+			Type: "Observation", Count: -1, Elements: []string{"status", "value", "valueQuantity"},
 		}},
 		{"", "_type=Patient,Observation,Patient&_sort=-_lastUpdated,_id", Query{
 			Types: []fhir.ResourceType{"Observation", "Patient"}, Count: -1,

@@ -46,8 +46,6 @@ func controlOf(name string) control {
 		return control{read: (*reading).containedType}
 	case "_type":
 		return control{read: (*reading).typed}
-	case "_explain":
-		return control{read: (*reading).explain}
 	case "_query":
 		return control{read: (*reading).named}
 	}
@@ -178,17 +176,6 @@ func (r *reading) containedType(_, value string) *fault {
 		r.q.Containers = false
 	default:
 		return bad("must be container or contained")
-	}
-	return nil
-}
-
-func (r *reading) explain(_, value string) *fault {
-	switch value {
-	case "true":
-		r.q.Explain = true
-	case "false":
-	default:
-		return bad("must be true or false")
 	}
 	return nil
 }

@@ -110,8 +110,17 @@ func (r *reading) together() {
 		r.refuse("_elements", bad("does not go with _summary"))
 	case q.Contained != ContainedFalse && q.Type == "":
 		r.refuse("_contained", unsupported("only a search of one type takes it"))
+	case q.Contained != ContainedFalse && len(q.Sort) > 0:
+		r.refuse("_sort", unsupported("does not go with _contained: what is contained has no order among other resources"))
+	case q.Contained != ContainedFalse && leads(q.Clauses):
+		r.refuse("_contained", unsupported("does not go with chains, _has or _list"))
 	}
 	if q.Contained != ContainedFalse && !slices.Contains(r.seen, "_containedType") {
 		q.Containers = true
 	}
+}
+
+// leads reports whether a clause leads to other resources.
+func leads(clauses []Clause) bool {
+	return slices.ContainsFunc(clauses, func(c Clause) bool { return len(c.Via) > 0 || slices.ContainsFunc(c.All, leads) })
 }

@@ -56,7 +56,6 @@ func TestRefusalsNameTheParameter(t *testing.T) {
 		"_containedType=secret":                                "must be container or contained",
 		"_type=Patient":                                        "only a search of all types takes it",
 		"_query=secret":                                        "there are no named queries",
-		"_explain=secret":                                      "must be true or false",
 		"_summary=secret":                                      "must be true, text, data, count or false",
 		"_sort=_score":                                         `key 1, "_score", is not supported`,
 		"_sort=nickname":                                       `key 1, "nickname", is no search parameter of Observation`,
