@@ -46,6 +46,8 @@ type condition struct {
 	negative bool
 	// key is the value that it names, when it is one.
 	key []byte
+	// entries are those that it names, when it is exact.
+	entries []string
 }
 
 // names reports whether a condition names a patient and nothing else, which
@@ -101,12 +103,11 @@ func unled(f bson.D) bson.D {
 
 // clause is the condition that any of the matches holds; nil for none.
 func clause(matches []search.Match) bson.D {
-	var equal []string
+	equal := equals(matches)
 	var rest []bson.D
 	for i := range matches {
 		switch m := &matches[i]; m.Op {
 		case search.OpEqual:
-			equal = append(equal, entry(m.Param, m.Key))
 		case search.OpPrefix:
 			rest = append(rest, prefixed(m))
 		case search.OpRange:
@@ -125,6 +126,16 @@ func clause(matches []search.Match) bson.D {
 		return nil
 	}
 	return anyOf(rest)
+}
+
+// equals are the entries that matches name.
+func equals(matches []search.Match) (all []string) {
+	for i := range matches {
+		if m := &matches[i]; m.Op == search.OpEqual {
+			all = append(all, entry(m.Param, m.Key))
+		}
+	}
+	return all
 }
 
 func prefixed(m *search.Match) bson.D {

@@ -28,8 +28,11 @@ func (a *asking) charge(rows int) error {
 }
 
 const (
-	// mostNamed is how many targets of a join are put into the filter.
-	mostNamed = 2000
+	// mostNamed is how many targets of a join are put into the filter, and
+	// mostSought how many for all patients of one query: each is a place to look
+	// at among the rows of each.
+	mostNamed  = 2000
+	mostSought = 4096
 	// mostLed is how many rows are looked at from the far end of a join before
 	// its near end is taken, where that can be taken.
 	mostLed = 5000
@@ -44,12 +47,14 @@ type targets struct {
 	holds map[string]bool
 	// all says that no others do.
 	all bool
+	// most is how many may be put into the filter.
+	most int
 }
 
 // matches are those that stand for the join; ok is false when there are too many
 // or not all are known.
 func (t *targets) matches() (all []search.Match, ok bool) {
-	if t == nil || !t.all || len(t.holds) > mostNamed {
+	if t == nil || !t.all || len(t.holds) > t.most {
 		return nil, false
 	}
 	for v := range t.holds {
@@ -81,7 +86,7 @@ func (s *searching) follow(ctx context.Context, j *search.Join) error {
 	if s.ask.joins[j] != nil {
 		return nil
 	}
-	t := &targets{param: near(j), holds: map[string]bool{}}
+	t := &targets{param: near(j), holds: map[string]bool{}, most: s.mostNamed()}
 	if s.ask.joins == nil {
 		s.ask.joins = map[*search.Join]*targets{}
 	}
@@ -116,6 +121,17 @@ func (s *searching) mostLed(t fhir.ResourceType) int {
 		return 0
 	}
 	return mostLed
+}
+
+// mostNamed is how many targets are put into the filter.
+func (s *searching) mostNamed() int {
+	patients := 1
+	if ids, ok := s.u.Patients(); ok {
+		patients = len(ids)
+	} else if _, linked := s.u.Links(); linked {
+		patients = mostPatients
+	}
+	return min(mostNamed, mostSought/min(max(patients, 1), mostPatients))
 }
 
 // step is a search within the same universe on behalf of this one.

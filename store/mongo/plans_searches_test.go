@@ -1,6 +1,8 @@
 package mongo
 
 import (
+	"strings"
+
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
@@ -55,6 +57,36 @@ func (w *world) searches() []asked {
 		{name: "custodian by rare and common token", universe: every, typ: "Condition", query: "code=" + sinusitis + "&subject=Patient/" + w.patients[3], page: page, perResult: 3},
 		{name: "custodian counts a token", universe: every, typ: "Observation", query: "code=" + height, page: store.PageRequest{Count: true}, perResult: 1.2},
 		{name: "quarantine by awaited identifier", universe: every, typ: "Observation", query: "(awaited identifier)", parsed: awaited, page: page, perResult: 1.2},
+	}
+}
+
+// furtherSearches lead from one resource to others, ask for what is not, and sort.
+func (w *world) furtherSearches() []asked {
+	p, of := w.patients[0], "patient=Patient/"+w.patients[0]
+	one := func() *consent.Universe { return consent.OfPatients([]string{p}, directory, full) }
+	few := func() *consent.Universe { return consent.OfPatients(w.patients[:20], directory, full) }
+	candidates := func() *consent.Universe { return consent.OfCandidates(w.links(), directory, full) }
+	every := consent.Everything
+	page := store.PageRequest{Limit: 50}
+	const height = "http://loinc.org|8302-2"
+	return []asked{
+		{name: "chain of one patient", universe: one, typ: "Observation", query: "subject:Patient._id=" + p, page: page, perResult: 1.3},
+		{name: "chain of several patients", universe: few, typ: "Observation", query: "code=" + height + "&encounter.class=AMB", page: page, perResult: 40, sorts: true},
+		{name: "chain of candidates", universe: candidates, typ: "Condition", query: "code=http://snomed.info/sct|444814009&subject:Patient.gender=female,male", page: page, perResult: 4, sorts: true},
+		{name: "chain of the custodian", universe: every, typ: "Observation", query: "subject:Patient._id=" + p, page: page, perResult: 1.3},
+		{name: "chain of two steps", universe: every, typ: "Observation", query: "encounter.subject:Patient._id=" + p, page: page, perResult: 2, sorts: true},
+		{name: "has of one patient", universe: one, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 1.3},
+		{name: "has of several patients", universe: few, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 31, sorts: true},
+		{name: "has of the custodian", universe: every, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 2},
+		{name: "not of one patient", universe: one, typ: "Observation", query: of + "&code:not=" + height, page: page, perResult: 1.3},
+		{name: "not of the custodian", universe: every, typ: "Observation", query: "code:not=" + height, page: page, perResult: 1.3},
+		{name: "missing of several patients", universe: few, typ: "Encounter", query: "reason-code:missing=true", page: page, perResult: 3},
+		{name: "present of one patient", universe: one, typ: "Encounter", query: of + "&service-provider:missing=false", page: page, perResult: 3},
+		{name: "part of a name", universe: every, typ: "Patient", query: "family:contains=er", page: page, perResult: 6, sorts: true},
+		{name: "references to many", universe: one, typ: "Observation", query: "encounter=" + strings.Join(w.visits, ","), page: page, perResult: 1.5},
+		{name: "sorted by two keys", universe: one, typ: "Observation", query: of + "&_sort=code,-date", page: page, perResult: 2.1},
+		{name: "sort of the custodian", universe: every, typ: "Condition", query: "code=http://snomed.info/sct|444814009&_sort=-recorded-date", page: page, perResult: 2.1},
+		{name: "count of what is not", universe: few, typ: "Observation", query: "code:not=" + height, page: store.PageRequest{Count: true}, perResult: 1.3},
 	}
 }
 

@@ -93,7 +93,7 @@ func TestPlans(t *testing.T) {
 	db := salted(t, Options{Indexer: m.indexer, Definitions: m.defs, monitor: heard.monitor()})
 	w := settle(t, m, db)
 	server := mongotest.Version(t, mongotest.Server(t))
-	for _, a := range append(w.searches(), w.eventSearches()...) {
+	for _, a := range slices.Concat(w.searches(), w.furtherSearches(), w.eventSearches()) {
 		t.Run(a.name, func(t *testing.T) {
 			g := golden{Server: "MongoDB " + server, Search: string(a.typ) + "?" + a.query}
 			g.Found = w.run(t, &heard, &a)
@@ -201,6 +201,7 @@ type world struct {
 	m        *maker
 	db       *DB
 	patients []string
+	visits   []string // of the first patient, fifty at most
 }
 
 const worldCopies = 3
@@ -213,6 +214,11 @@ func settle(t *testing.T, m *maker, db *DB) *world {
 			puts := m.puts(s, copied)
 			w.patients = append(w.patients, s.patient[:len(s.patient)-3]+fmt.Sprintf("%03x", copied))
 			put(t, db, puts)
+			for _, p := range puts {
+				if p.Type == "Encounter" && p.Patients[0] == w.patients[0] && len(w.visits) < 50 {
+					w.visits = append(w.visits, "Encounter/"+p.ID)
+				}
+			}
 		}
 	}
 	var lost []store.Put

@@ -330,7 +330,7 @@ func (s *searching) linked(ctx context.Context, patient string) (bool, error) {
 // position on, and the index to use; nil for nothing. Where there are choices
 // among the rows of patients the servers are told no index: they remember then
 // what they chose, and weigh the branches one by one.
-func (s *searching) filter(all []branch, e consent.Edition, after []byte, classes func(*branch) []string) (f bson.D, hint any) {
+func (s *searching) filter(all []branch, clauses []condition, e consent.Edition, after []byte, classes func(*branch) []string) (f bson.D, hint any) {
 	var any []bson.D
 	open := false
 	for i := range all {
@@ -343,7 +343,7 @@ func (s *searching) filter(all []branch, e consent.Edition, after []byte, classe
 		if b.contributor != "" {
 			wide = append(wide, is("x", contributorEntry(b.contributor)))
 		}
-		conditions, choices := weighed(wide, s.clauses, b.patient)
+		conditions, choices := weighed(wide, clauses, b.patient)
 		open = open || choices > 1 && b.patient != ""
 		any = append(any, allOf(append(conditions, b.condition(after, in))))
 	}

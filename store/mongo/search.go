@@ -3,6 +3,7 @@ package mongo
 import (
 	"bytes"
 	"context"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -46,10 +47,13 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 		s.ask.plan = &[]string{}
 	}
 	page, err := s.page(ctx)
-	if err == nil && p.Explain {
+	if err != nil {
+		return store.Page{}, v.forgotten(err)
+	}
+	if p.Explain {
 		page.Plan = *s.ask.plan
 	}
-	return page, v.forgotten(err)
+	return page, nil
 }
 
 func (s *searching) page(ctx context.Context) (store.Page, error) {
@@ -167,7 +171,7 @@ func (s *searching) count(ctx context.Context) (int, error) {
 }
 
 func (s *searching) countClassed(ctx context.Context, all []branch, e consent.Edition) (int, error) {
-	f, hint := s.filter(all, e, nil, func(b *branch) []string { return b.classes })
+	f, hint := s.filter(all, s.clauses, e, nil, func(b *branch) []string { return b.classes })
 	if f == nil {
 		return 0, nil
 	}
@@ -211,9 +215,12 @@ func (s *searching) streamOf(ctx context.Context, all []branch, limit int, class
 		chunk = min(limit+spareRows, mostRows)
 	}
 	var m merged
-	for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
-		m = append(m, &reader{s: s, all: all, classes: classes, edition: e, after: s.from, chunk: chunk})
+	for _, part := range s.parts(all) {
+		for _, e := range []consent.Edition{consent.EditionFull, consent.EditionBasic} {
+			m = append(m, &reader{s: s, all: all, classes: classes, part: part, edition: e, after: s.from, chunk: chunk})
+		}
 	}
+	var last []byte
 	for {
 		r, err := m.first(ctx)
 		if err != nil || r == nil {
@@ -221,10 +228,40 @@ func (s *searching) streamOf(ctx context.Context, all []branch, limit int, class
 		}
 		d := &r.docs[0]
 		r.docs = r.docs[1:]
+		if bytes.Equal(d.N, last) {
+			continue // another part has it, too
+		}
+		last = d.N
 		if more, err := each(d, r.edition); err != nil || !more {
 			return err
 		}
 	}
+}
+
+// mostMerged is how many stretches of an index the servers merge; of more they
+// would sort all that is there (internalQueryMaxScansToExplode).
+const mostMerged = 200
+
+// parts are the conditions in place of the clauses, one set a reader: where every
+// condition that leads names too many entries to be merged by the servers, some
+// of one are asked for at a time, and merged here.
+func (s *searching) parts(all []branch) [][]condition {
+	least := -1
+	for i := range s.clauses {
+		if c := &s.clauses[i]; c.exact && (least < 0 || len(c.entries) < len(s.clauses[least].entries)) {
+			least = i
+		}
+	}
+	if least < 0 || len(s.clauses[least].entries) <= mostMerged || all[0].patient != "" {
+		return [][]condition{s.clauses}
+	}
+	var parts [][]condition
+	for some := range slices.Chunk(s.clauses[least].entries, mostMerged) {
+		part := slices.Clone(s.clauses)
+		part[least] = condition{filter: among("x", some), exact: true, entries: some}
+		parts = append(parts, part)
+	}
+	return parts
 }
 
 func anyLoose(all []branch) bool {
@@ -253,6 +290,7 @@ type reader struct {
 	s       *searching
 	all     []branch
 	classes func(*branch) []string
+	part    []condition
 	edition consent.Edition
 	after   []byte
 	chunk   int
@@ -282,7 +320,7 @@ func (r *reader) fill(ctx context.Context) error {
 }
 
 func (r *reader) read(ctx context.Context) ([]document, error) {
-	f, hint := r.s.filter(r.all, r.edition, r.after, r.classes)
+	f, hint := r.s.filter(r.all, r.part, r.edition, r.after, r.classes)
 	if f == nil {
 		return nil, nil
 	}

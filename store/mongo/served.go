@@ -89,7 +89,9 @@ func (s *searching) served(c *search.Clause) served {
 	case len(any) == 0:
 		return served{never: true, whole: true}
 	}
-	f.known, f.filter = true, anyOf(any)
+	if f.known, f.filter = true, anyOf(any); f.exact {
+		f.entries = equals(matches)
+	}
 	return f
 }
 

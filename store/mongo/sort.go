@@ -125,7 +125,7 @@ func (s *searching) values(ctx context.Context, all []branch, each func(item) er
 
 // valuesOf are those of one edition, in no order.
 func (s *searching) valuesOf(ctx context.Context, all []branch, e consent.Edition, each func(*document, consent.Edition) error) error {
-	f, hint := s.filter(all, e, nil, (*branch).all)
+	f, hint := s.filter(all, s.clauses, e, nil, (*branch).all)
 	if f == nil {
 		return nil
 	}
