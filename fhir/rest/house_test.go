@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"vitrine/consent"
 	"vitrine/consent/basic"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -37,6 +38,17 @@ func cast() words {
 	insurer.Purposes = []fhir.Coding{{System: actReason, Code: "TREAT"}, {System: actReason, Code: "HPAYMT"}}
 	w["insurer"] = insurer
 	w["clinic"] = smart.Token{Kind: smart.KindSystem, Client: "emr-a", Organization: "a", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}
+	w["self"] = smart.Token{
+		Kind: smart.KindPatient, Client: "app", Issuer: "urn:x", Subject: "p", ID: "j3", Patient: "p", Scopes: smart.ParseScopes("patient/*.cruds"),
+		Purposes: []fhir.Coding{{System: actReason, Code: "PATRQT"}},
+	}
+	w["regulator"] = smart.Token{
+		Kind: smart.KindRegulator, Client: "ministry", Issuer: "urn:x", Subject: "r", ID: "j4", Scopes: smart.ParseScopes("system/*.rs"),
+		Purposes: []fhir.Coding{{System: consent.SystemPurpose, Code: "AUDIT"}},
+	}
+	narrow := w["doctor"]
+	narrow.ID, narrow.Scopes = "j5", smart.ParseScopes("user/Condition.rs user/Encounter.r")
+	w["narrow"] = narrow
 	w["other"] = smart.Token{Kind: smart.KindSystem, Client: "emr-b", Organization: "b", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}
 	return w
 }
