@@ -24,6 +24,9 @@
 //	           a token with two numbers is the escaped token, x, and the first
 //	           number as the low and the second as the high bound
 //
+// A value of which nothing can be compared, such as a concept that is text alone,
+// has the entry - without more.
+//
 // Values longer than 1 KiB are cut and end in a hash. low and high are eight
 // big-endian bytes: microseconds for times, and for numbers a decimal exponent
 // with sixteen decimal digits. Splitting narrow from wide ranges lets a bound on

@@ -33,6 +33,7 @@ const (
 	extractMoney
 	extractRange
 	extractPosition
+	extractPresence // nothing of it can be compared
 	extractComposite
 	extractComputed
 )
@@ -124,12 +125,37 @@ func quantityExtractor(kind r4.ParamKind, typ string) extractor {
 		return extractMoney
 	case "Range":
 		return extractRange
+	case "SampledData":
+		return extractPresence
 	}
 	return extractNone
 }
 
-// extract makes the entries of one value.
+// extract makes the entries of one value. An object that gives none, such as a
+// concept that is text alone, is there all the same, for :missing.
 func (w *walker) extract(a *action, n fhir.Node, index int) {
+	before := w.out.Len()
+	w.value(a, n, index)
+	if w.out.Len() == before && w.parts == nil && w.tape.Kind(n) == fhir.Object && w.tape.First(n) != fhir.None && w.presents(a, n) {
+		at := w.out.begin(tagPresent)
+		w.out.commit(a.param, at)
+	}
+}
+
+// presents reports whether a value is one of the parameter's though it has nothing
+// to compare. A reference to another type is not.
+func (w *walker) presents(a *action, n fhir.Node) bool {
+	switch a.extract { //nolint:exhaustive // the others are
+	case extractComposite, extractComputed, extractResource:
+		return false
+	case extractReference:
+		literal := w.field(n, "reference", 0)
+		return a.resolves == "" || len(literal) > 0 && w.pointsTo(a, n, literal)
+	}
+	return true
+}
+
+func (w *walker) value(a *action, n fhir.Node, index int) {
 	switch a.extract {
 	case extractCode, extractPlainToken, extractBoolean, extractCoding, extractConcept, extractIdentifier,
 		extractContact, extractComputed:
@@ -158,7 +184,7 @@ func (w *walker) extract(a *action, n fhir.Node, index int) {
 		w.quantity(a, n)
 	case extractComposite:
 		w.joined(a, n, index)
-	case extractNone:
+	case extractNone, extractPresence:
 	}
 }
 

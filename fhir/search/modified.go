@@ -84,11 +84,21 @@ func (r *reading) ofType(pp *paramPlan, v string) ([]Match, *fault) { return ofT
 
 // aboveURI and belowURI understand url:above and url:below (R4 search.html#uri).
 func (r *reading) aboveURI(pp *paramPlan, v string) ([]Match, *fault) {
-	return aboveURI(pp.number, tagURI, unescape(v))
+	return aboveVersion(pp.number, tagURI, unescape(v))
 }
 
 func (r *reading) belowURI(pp *paramPlan, v string) ([]Match, *fault) {
-	return belowURI(pp.number, tagURI, unescape(v))
+	return belowVersion(pp.number, tagURI, unescape(v))
+}
+
+// aboveCanonical and belowCanonical understand them of a reference by canonical
+// URL: by the version, or without one by the path.
+func (r *reading) aboveCanonical(pp *paramPlan, v string) ([]Match, *fault) {
+	return aboveVersion(pp.number, tagReference, unescape(v))
+}
+
+func (r *reading) belowCanonical(pp *paramPlan, v string) ([]Match, *fault) {
+	return belowVersion(pp.number, tagReference, unescape(v))
 }
 
 // mimeTypes is the value set whose codes are media types.

@@ -37,7 +37,12 @@ func modifications(k r4.ParamKind) []modification {
 			{name: "of-type", value: (*reading).ofType, takes: identified},
 		}
 	case r4.ParamReference:
-		return []modification{missing, {name: "identifier", value: (*reading).identifier, takes: literal}}
+		return []modification{
+			missing,
+			{name: "identifier", value: (*reading).identifier, takes: literal},
+			{name: "above", value: (*reading).aboveCanonical, takes: byCanonical},
+			{name: "below", value: (*reading).belowCanonical, takes: byCanonical},
+		}
 	case r4.ParamURI:
 		return []modification{missing, {name: "above", value: (*reading).aboveURI}, {name: "below", value: (*reading).belowURI}}
 	case r4.ParamNumber, r4.ParamDate, r4.ParamQuantity, r4.ParamComposite:
@@ -128,6 +133,8 @@ func coded(_ *table, pp *paramPlan) bool {
 func identified(_ *table, pp *paramPlan) bool { return pp.forms.has(extractIdentifier) }
 
 func literal(_ *table, pp *paramPlan) bool { return pp.forms.has(extractReference) }
+
+func byCanonical(_ *table, pp *paramPlan) bool { return pp.canonical() }
 
 // canonical reports whether the parameter refers by canonical URLs.
 func (pp *paramPlan) canonical() bool { return pp.forms.has(extractCanonical) }
