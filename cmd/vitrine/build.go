@@ -170,6 +170,8 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 	defer stopAdmin()
 	stopSweep := h.startSweep(ctx)
 	defer stopSweep()
+	stopIndexing := h.startIndexing(ctx)
+	defer stopIndexing()
 	ended := make(chan error, 1)
 	go func() { ended <- h.accept(server, ln) }()
 	select {

@@ -19,6 +19,8 @@ type visit struct {
 	caller consent.Caller
 	device string
 	stand  consent.Standing
+	// params are the search parameters that there are.
+	params *parameters
 	// notes are what the events of the request have in common.
 	notes notes
 }
@@ -36,6 +38,10 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 		return nil, g.failed(ctx, err)
 	}
 	v := &visit{view: view{g: g, reader: snap, snap: snap, now: req.Now}, req: req, caller: req.Caller}
+	if err := v.learn(ctx); err != nil {
+		v.close()
+		return nil, g.failed(ctx, err)
+	}
 	s, err := v.standing(ctx, &v.caller)
 	if err != nil {
 		v.close()

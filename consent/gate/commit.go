@@ -26,6 +26,8 @@ type writing struct {
 	refs     map[string][]string
 	// views are at what levels patients were seen, in a transaction that reads.
 	views map[string]consent.Decision
+	// parametersChanged says that a search parameter was registered or retired.
+	parametersChanged bool
 	// extra are events beside those of the request; onlyThem says that they are all
 	// there is to record.
 	extra    []audit.Event
@@ -38,18 +40,26 @@ const entitiesMost = 100
 // commit runs do in one commit, together with the record of what it wrote.
 func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error)) (Released, error) {
 	var out Released
+	changed := false
 	err := v.g.store.Write(ctx, func(tx store.Tx) error {
 		w := v.writing(tx)
-		var err error
+		err := w.learn(ctx)
+		if err != nil {
+			return err
+		}
 		if out, err = do(w); err != nil {
 			return err
 		}
 		records, _ := v.g.encode(w.events())
 		tx.Record(records...)
+		changed = w.parametersChanged
 		return nil
 	})
 	if err != nil {
 		return Released{}, v.undone(ctx, err)
+	}
+	if changed {
+		v.g.wake()
 	}
 	out.committed = true
 	return out, nil

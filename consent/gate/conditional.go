@@ -166,6 +166,14 @@ func (w *writing) remove(ctx context.Context, t fhir.ResourceType, id, ifMatch s
 	if ifMatch != "" && prior.Version != ifMatch {
 		return Item{}, ErrPrecondition
 	}
+	if err := ownTask(prior, nil); err != nil {
+		return Item{}, err
+	}
+	if t == "SearchParameter" && prior.Contributor == "" {
+		if err := w.registering(ctx, id, nil); err != nil {
+			return Item{}, err
+		}
+	}
 	out := Item{Status: http.StatusNoContent, Resource: fhir.Resource{
 		Type: t, ID: id, Version: prior.Version, Updated: prior.Updated, Deleted: true,
 	}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -29,8 +30,9 @@ type draft struct {
 	// and only its place changes.
 	byServer, refiled bool
 	// first is the row as it will be if it is new and refers to all its
-	// patients by their ids.
+	// patients by their ids, and by what parameters it is indexed.
 	first *editions
+	by    *parameters
 }
 
 // editions are the stored forms of one version.
@@ -52,7 +54,7 @@ func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
 	}
 	d := v.g.understand(t, c.Tape)
 	for _, l := range d.labels {
-		if l == consent.LabelOversight {
+		if l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex {
 			return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,
 				"this label is set by the server alone", string(t)+".meta.security")
 		}
@@ -150,7 +152,7 @@ func (v *visit) ready(d *draft, id string) error {
 	if err != nil {
 		return err
 	}
-	d.first = e
+	d.first, d.by = e, v.params
 	return nil
 }
 
@@ -168,25 +170,17 @@ func (v *visit) makeBasic(d *draft) error {
 // the patients its logical references stand for, awaits those still unknown.
 func (v *visit) editions(d *draft, links []search.Link, awaits []fhir.Identifier, full, basic string) (*editions, error) {
 	e := &editions{}
+	var err error
 	e.full = store.Version{
-		Version: full, Updated: v.now, Entries: &search.Entries{},
+		Version: full, Updated: v.now,
 		JSON: fhir.Stamp(make([]byte, 0, len(d.tape.Source())+stampRoom), d.tape, d.id, full, v.now),
 	}
-	if err := v.g.tools.Indexer.Index(e.full.Entries, d.tape, links...); err != nil {
-		return nil, fmt.Errorf("index %s: %w", d.typ, err)
+	if e.full.Entries, err = v.entries(d.tape, d, homing{links: links, awaits: awaits}, v.now); err != nil {
+		return nil, err
 	}
-	search.AppendCommon(e.full.Entries, d.id, v.now)
-	for _, id := range awaits {
-		search.AppendAwaits(e.full.Entries, id)
-	}
-	for _, ref := range d.owners.Inherits {
-		search.AppendAwaits(e.full.Entries, companion(ref.Local()))
-	}
-	e.full.Entries.Sort()
 	if d.basic == nil {
 		return e, nil
 	}
-	var err error
 	e.basic, err = v.basicVersion(d, links, basic)
 	return e, err
 }
@@ -201,15 +195,30 @@ func (v *visit) basicVersion(d *draft, links []search.Link, version string) (sto
 		return store.Version{}, fmt.Errorf("parse basic edition of %s: %w", d.typ, err)
 	}
 	b := store.Version{
-		Version: version, Updated: v.now, Entries: &search.Entries{},
+		Version: version, Updated: v.now,
 		JSON: fhir.Stamp(make([]byte, 0, len(d.basic)+stampRoom), t, d.id, version, v.now),
 	}
-	if err := v.g.tools.Indexer.Index(b.Entries, t, links...); err != nil {
-		return store.Version{}, fmt.Errorf("index basic edition of %s: %w", d.typ, err)
+	var err error
+	b.Entries, err = v.entries(t, &draft{typ: d.typ, id: d.id}, homing{links: links}, v.now)
+	return b, err
+}
+
+// entries are the index entries of content that was updated at a moment: of the
+// draft itself, or of another edition of it, which waits for nothing.
+func (v *visit) entries(content *fhir.Tape, d *draft, h homing, updated time.Time) (*search.Entries, error) {
+	e := &search.Entries{}
+	if err := v.params.indexer.Index(e, content, h.links...); err != nil {
+		return nil, fmt.Errorf("index %s: %w", d.typ, err)
 	}
-	search.AppendCommon(b.Entries, d.id, v.now)
-	b.Entries.Sort()
-	return b, nil
+	search.AppendCommon(e, d.id, updated)
+	for _, id := range h.awaits {
+		search.AppendAwaits(e, id)
+	}
+	for _, ref := range d.owners.Inherits {
+		search.AppendAwaits(e, companion(ref.Local()))
+	}
+	e.Sort()
+	return e, nil
 }
 
 // labelled is the resource with the server's own label added.

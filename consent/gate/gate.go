@@ -16,6 +16,7 @@ import (
 	"crypto/cipher"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vitrine/consent"
@@ -98,6 +99,15 @@ type Gate struct {
 	directives *cache[string, directive.Set]
 	tapes      sync.Pool
 	buffers    sync.Pool
+
+	// present are the search parameters that were heard of last; learning is held
+	// by who reads them again.
+	present  atomic.Pointer[parameters]
+	learning sync.Mutex
+	// reindex says that there may be a parameter without an index; name is what
+	// this process calls itself when it makes one.
+	reindex chan struct{}
+	name    string
 }
 
 // New returns the door to a store.
@@ -112,6 +122,8 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 		directives: newCache[string, directive.Set](1),
 	}
 	g.record = g.recordTypes()
+	g.present.Store(&parameters{indexer: tools.Indexer, parser: tools.Parser})
+	g.reindex, g.name = make(chan struct{}, 1), newID()
 	return g
 }
 

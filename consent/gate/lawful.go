@@ -27,6 +27,10 @@ func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) 
 	switch {
 	case v.caller.Kind == consent.Regulator:
 		return v.order(d)
+	case t == "SearchParameter" && v.caller.Kind == consent.Custodian:
+		if _, problem := v.g.definition(d.tape); problem != nil {
+			return nil, problem
+		}
 	case t == "Consent" && v.caller.Kind != consent.Custodian:
 		if _, problem := restriction.Compile(d.tape, v.g.tools.Definitions, v.g.cfg.BaseURL, ""); problem != nil {
 			return nil, &Invalid{Status: http.StatusUnprocessableEntity, Issues: problem.Issues}
@@ -84,6 +88,9 @@ func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*
 // lawful holds a write against what is on file: a Consent is the patient's own,
 // and there is one that is active.
 func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
+	if err := ownTask(prior, d); err != nil {
+		return err
+	}
 	if d.typ == "Consent" && len(h.named) == 0 && w.caller.Kind == consent.Custodian {
 		w.g.log.WarnContext(ctx, "a consent names no patient on file; it restricts nothing until it does",
 			"alert", "consent-homeless", "consent", "Consent/"+d.id)

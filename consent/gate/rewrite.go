@@ -133,7 +133,7 @@ func (r *rewriter) conditional(ctx context.Context, s string) (string, error) {
 	}
 	unresolved := invalid(http.StatusPreconditionFailed, fhir.CodeNotFound,
 		"a conditional reference does not match exactly one resource", "")
-	q, err := r.g.condition(ref.Type, ref.Query)
+	q, err := r.condition(ref.Type, ref.Query)
 	if err != nil {
 		return "", unresolved
 	}
@@ -166,8 +166,8 @@ func (v *visit) referable() []*consent.Universe {
 }
 
 // condition understands the query of a conditional reference.
-func (g *Gate) condition(t fhir.ResourceType, query string) (*search.Query, error) {
-	if g.tools.Definitions.Resource(string(t)) == nil {
+func (v *visit) condition(t fhir.ResourceType, query string) (*search.Query, error) {
+	if v.g.tools.Definitions.Resource(string(t)) == nil {
 		return nil, ErrNotFound
 	}
 	var pairs []search.Pair
@@ -183,7 +183,7 @@ func (g *Gate) condition(t fhir.ResourceType, query string) (*search.Query, erro
 		}
 		pairs = append(pairs, search.Pair{Name: n, Value: val})
 	}
-	q, refusal := g.tools.Parser.Parse(t, pairs, false)
+	q, refusal := v.params.parser.Parse(t, pairs, false)
 	if refusal != nil {
 		return nil, refusal
 	}

@@ -96,6 +96,9 @@ func (s *pages) divide(ctx context.Context, t admitted, u *consent.Universe) err
 // resolve asks the terminology what codes a query means. What it does not know is
 // refused by name.
 func (v *visit) resolve(ctx context.Context, q *search.Query) error {
+	if err := v.served(q); err != nil {
+		return err
+	}
 	refusal, err := v.parser().Resolve(ctx, q, v.terminology())
 	if refusal != nil {
 		return refusal
@@ -107,9 +110,9 @@ func (v *visit) resolve(ctx context.Context, q *search.Query) error {
 func (v *visit) terminology() search.Terminology { return v.g.tools.Terms }
 
 // parser is what understands queries, and indexer what they are held against.
-func (v *visit) parser() *search.Parser { return v.g.tools.Parser }
+func (v *visit) parser() *search.Parser { return v.params.parser }
 
-func (v *visit) indexer() *search.Indexer { return v.g.tools.Indexer }
+func (v *visit) indexer() *search.Indexer { return v.params.indexer }
 
 // answer reads the page and all that comes with it.
 func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []store.Found, error) {

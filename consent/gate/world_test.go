@@ -273,7 +273,7 @@ func (w *world) query(t fhir.ResourceType, query string) *search.Query {
 			pairs = append(pairs, search.Pair{Name: name, Value: v})
 		}
 	}
-	q, refusal := w.tools.Parser.Parse(t, pairs, false)
+	q, refusal := w.gate.Parser().Parse(t, pairs, false)
 	if refusal != nil {
 		w.Fatalf("%s?%s: %+v", t, query, refusal.Issues)
 	}

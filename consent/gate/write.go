@@ -181,15 +181,25 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 	if err := w.lawful(ctx, d, h, prior); err != nil {
 		return fhir.Resource{}, err
 	}
+	if d.typ == "SearchParameter" && d.contributor == "" {
+		if err := w.registering(ctx, d.id, d); err != nil {
+			return fhir.Resource{}, err
+		}
+	}
 	e := d.first
 	var before consent.Row
-	if prior != nil || e == nil {
+	if prior != nil || e == nil || d.by != w.params {
 		if e, before, err = w.following(ctx, d, h, prior); err != nil {
 			return fhir.Resource{}, err
 		}
 	}
 	if err := w.store(d, h, e, before); err != nil {
 		return fhir.Resource{}, err
+	}
+	if d.typ == "SearchParameter" && w.parametersChanged {
+		if err := w.learn(ctx); err != nil { // another in the same commit may clash with it
+			return fhir.Resource{}, err
+		}
 	}
 	r := fhir.Resource{Type: d.typ, ID: d.id, Version: e.full.Version, Updated: w.now, JSON: e.full.JSON}
 	w.wrote(d, h, r, prior)
@@ -258,7 +268,7 @@ func (w *writing) basicOf(ctx context.Context, f *store.Found) (*store.Found, er
 	u := consent.OfPatients(f.Patients, nil, func(context.Context, string) (consent.Decision, error) {
 		return consent.Decision{Level: consent.Basic}, nil
 	})
-	b, err := newest(ctx, w.tx, u, f.Resource.Type, f.ID)
+	b, err := newest(ctx, w.reader, u, f.Resource.Type, f.ID)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, nil //nolint:nilnil // there is none, and that is no error
 	}

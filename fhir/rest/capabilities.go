@@ -8,16 +8,17 @@ import (
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
+	"vitrine/fhir/search"
 )
 
 // metadata is R4 http.html#capabilities.
 func (s *Server) metadata(context.Context, *exchange) (answer, error) {
-	return answer{form: formStatic, status: http.StatusOK, text: s.capabilities}, nil
+	return answer{form: formStatic, status: http.StatusOK, text: s.capabilities()}, nil
 }
 
 // statement makes the CapabilityStatement of the table of interactions and the
-// search parameters of R4. It is made once.
-func (s *Server) statement() []byte {
+// search parameters that a parser takes.
+func (s *Server) statement(p *search.Parser) []byte {
 	w := text(`{"resourceType":"CapabilityStatement","status":"active","kind":"instance","name":"Vitrine","date":"`)
 	w = text(fhir.AppendInstant(w, s.cfg.Now()))
 	w = w.raw(`","software":{"name":"Vitrine"`)
@@ -33,7 +34,7 @@ func (s *Server) statement() []byte {
 		if i > 0 {
 			w = w.raw(",")
 		}
-		w = s.describe(w, t)
+		w = s.describe(w, t, p)
 	}
 	w = w.raw(`],"interaction":[`)
 	if s.gate.Transactions() {
@@ -48,7 +49,7 @@ func (s *Server) statement() []byte {
 }
 
 // describe appends rest.resource of one type.
-func (s *Server) describe(w text, t *r4.Type) text {
+func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 	var interactions, operations []string
 	for i := range s.table {
 		row := &s.table[i]
@@ -72,7 +73,7 @@ func (s *Server) describe(w text, t *r4.Type) text {
 	} else {
 		w = w.raw(`,"conditionalCreate":false,"conditionalRead":"full-support","conditionalUpdate":false,"conditionalDelete":"not-supported"`)
 	}
-	w = s.searchParams(w, t)
+	w = searchParams(w, t, p)
 	for i, name := range operations {
 		if i == 0 {
 			w = w.raw(`,"operation":[`)
@@ -86,8 +87,8 @@ func (s *Server) describe(w text, t *r4.Type) text {
 }
 
 // searchParams appends rest.resource.searchParam: what the parser takes.
-func (s *Server) searchParams(w text, t *r4.Type) text {
-	supported := s.tools.Parser.Supported(t.Resource())
+func searchParams(w text, t *r4.Type, p *search.Parser) text {
+	supported := p.Supported(t.Resource())
 	if len(supported) == 0 {
 		return w
 	}

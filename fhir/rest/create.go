@@ -18,7 +18,7 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 	var cond *search.Query
 	if given := x.unlessExists(); given != "" {
 		var err error
-		if cond, err = s.condition(x.request.Type, given); err != nil {
+		if cond, err = s.condition(ctx, x.request.Type, given); err != nil {
 			return answer{}, err
 		}
 	}

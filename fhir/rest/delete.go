@@ -22,7 +22,7 @@ func (s *Server) remove(ctx context.Context, x *exchange) (answer, error) {
 
 // removeWhere is R4 http.html#cdelete, of one resource.
 func (s *Server) removeWhere(ctx context.Context, x *exchange) (answer, error) {
-	q, err := s.condition(x.request.Type, x.query)
+	q, err := s.condition(ctx, x.request.Type, x.query)
 	if err != nil {
 		return answer{}, err
 	}

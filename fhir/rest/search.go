@@ -13,7 +13,7 @@ import (
 
 // searchType is R4 http.html#search on one type, by GET and by POST.
 func (s *Server) searchType(ctx context.Context, x *exchange) (answer, error) {
-	q, cursor, err := s.parseSearch(x, x.request.Type)
+	q, cursor, err := s.parseSearch(ctx, x, x.request.Type)
 	if err != nil {
 		return answer{}, err
 	}
@@ -23,7 +23,7 @@ func (s *Server) searchType(ctx context.Context, x *exchange) (answer, error) {
 // searchSystem is R4 http.html#search on several types, or all, by GET and by
 // POST.
 func (s *Server) searchSystem(ctx context.Context, x *exchange) (answer, error) {
-	q, cursor, err := s.parseSearch(x, "")
+	q, cursor, err := s.parseSearch(ctx, x, "")
 	if err != nil {
 		return answer{}, err
 	}
@@ -48,7 +48,7 @@ func (s *Server) searchCompartment(ctx context.Context, x *exchange) (answer, er
 	if searched != nil {
 		x.request.Type = searched.Resource()
 	}
-	q, cursor, err := s.parseSearch(x, x.request.Type)
+	q, cursor, err := s.parseSearch(ctx, x, x.request.Type)
 	if err != nil {
 		return answer{}, err
 	}
@@ -82,7 +82,7 @@ func wholly(q *search.Query, cursor string) bool {
 
 // parseSearch understands the query and the form of a search. The form joins
 // the target in the record, since it is the query of a search by POST.
-func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query, cursor string, err error) {
+func (s *Server) parseSearch(ctx context.Context, x *exchange, t fhir.ResourceType) (q *search.Query, cursor string, err error) {
 	params, err := pairs(nil, x.query)
 	if err != nil {
 		return nil, "", err
@@ -113,9 +113,8 @@ func (s *Server) parseSearch(x *exchange, t fhir.ResourceType) (q *search.Query,
 			kept = append(kept, p)
 		}
 	}
-	q, refusal := s.tools.Parser.Parse(t, kept, x.prefer.lenient)
-	if refusal != nil {
-		return nil, "", refusal
+	if q, err = s.understand(ctx, t, kept, x.prefer.lenient); err != nil {
+		return nil, "", err
 	}
 	if q.Explain = explain; explain {
 		q.Self = strings.TrimPrefix(q.Self+"&"+explained+"=true", "&")
@@ -131,7 +130,7 @@ const explained = "_explain"
 // a criterion that was overlooked would match too much (R4 http.html#cond-update).
 // Many clients write it as the address of a search, which it then must be of the
 // same type.
-func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, error) {
+func (s *Server) condition(ctx context.Context, t fhir.ResourceType, query string) (*search.Query, error) {
 	if address, rest, ok := strings.Cut(query, "?"); ok && !strings.Contains(address, "=") {
 		address = strings.Trim(strings.TrimPrefix(address, s.cfg.BaseURL), "/")
 		if address != "" && address != string(t) {
@@ -146,9 +145,9 @@ func (s *Server) condition(t fhir.ResourceType, query string) (*search.Query, er
 	if err != nil {
 		return nil, err
 	}
-	q, refusal := s.tools.Parser.Parse(t, params, false)
-	if refusal != nil {
-		return nil, refusal
+	q, err := s.understand(ctx, t, params, false)
+	if err != nil {
+		return nil, err
 	}
 	if len(q.Clauses) == 0 { // nothing, or only how to answer: it would match all there is
 		return nil, wrong(fhir.Issue{

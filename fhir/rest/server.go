@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -92,8 +93,8 @@ type Server struct {
 	meters   *meters
 	// base is the base URL as JSON opens it: a quote, the URL, a slash.
 	base []byte
-	// capabilities is the CapabilityStatement, made once.
-	capabilities []byte
+	// statements is the CapabilityStatement that was made last.
+	statements atomic.Pointer[declared]
 	// bodies are the OperationOutcomes of the catalogue, made once, so that the
 	// same refusal is the same bytes.
 	bodies    [problemCount][]byte
@@ -121,7 +122,6 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
 	s.meters = newMeters(s.table)
 	s.base = append(bytes.TrimSuffix(fhir.AppendString(nil, cfg.BaseURL), []byte(`"`)), '/')
-	s.capabilities = s.statement()
 	s.tapes.New = func() any { return new(fhir.Tape) }
 	s.buffers.New = func() any { return new([]byte) }
 	for p := range problemCount {

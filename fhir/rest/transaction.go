@@ -26,7 +26,7 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 	entries, reads := make([]gate.Entry, len(list)), make([]conditions, len(list))
 	for i := range list {
 		reads[i] = list[i].conditions
-		if entries[i], err = s.transactionEntry(&inner[i], x, &list[i]); err != nil {
+		if entries[i], err = s.transactionEntry(ctx, &inner[i], x, &list[i]); err != nil {
 			return answer{}, &gate.EntryError{Index: i, Err: err}
 		}
 	}
@@ -58,7 +58,7 @@ func distinct(t *fhir.Tape, list []asked) error {
 }
 
 // transactionEntry understands one entry.
-func (s *Server) transactionEntry(x, outer *exchange, e *asked) (gate.Entry, error) {
+func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *asked) (gate.Entry, error) {
 	x.method, x.path, x.query, x.conditions, x.row = e.method, e.path, e.query, e.conditions, outer.row
 	row, t, _, _ := s.resolve(x.method, x.path)
 	if row == nil {
@@ -81,7 +81,7 @@ func (s *Server) transactionEntry(x, outer *exchange, e *asked) (gate.Entry, err
 		Interaction: row.inner(), FullURL: e.fullURL, Type: x.request.Type,
 		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape},
 	}
-	return out, s.entryConditions(&out, x)
+	return out, s.entryConditions(ctx, &out, x)
 }
 
 // transacts reports whether a transaction may hold the interaction.
@@ -98,7 +98,7 @@ func transacts(row *interaction) bool {
 
 // entryConditions fills in what an entry depends on, and checks its body against
 // its address.
-func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
+func (s *Server) entryConditions(ctx context.Context, out *gate.Entry, x *exchange) (err error) {
 	if x.row.body == bodyResource {
 		if err = sameType(x.tape, out.Type); err != nil {
 			return err
@@ -113,17 +113,17 @@ func (s *Server) entryConditions(out *gate.Entry, x *exchange) (err error) {
 		return err
 	}
 	if cond := x.unlessExists(); cond != "" && x.row.name == "create" {
-		if out.IfNoneExist, err = s.condition(out.Type, cond); err != nil {
+		if out.IfNoneExist, err = s.condition(ctx, out.Type, cond); err != nil {
 			return err
 		}
 	}
 	switch {
 	case x.row.name == "search-type", x.row.name == "search-system":
-		if out.Query, _, err = s.parseSearch(x, out.Type); err == nil {
+		if out.Query, _, err = s.parseSearch(ctx, x, out.Type); err == nil {
 			_, err = s.shape(out.Query)
 		}
 	case (x.row.name == "update" || x.row.name == "delete") && out.ID == "":
-		out.Query, err = s.condition(out.Type, x.query)
+		out.Query, err = s.condition(ctx, out.Type, x.query)
 	}
 	return err
 }

@@ -38,7 +38,7 @@ func (s *Server) updateWhere(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	q, err := s.condition(x.request.Type, x.query)
+	q, err := s.condition(ctx, x.request.Type, x.query)
 	if err != nil {
 		return answer{}, err
 	}

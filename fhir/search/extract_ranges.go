@@ -72,135 +72,102 @@ func (w *walker) timing(n fhir.Node) (m moment, ok bool) {
 	return m, ok
 }
 
-// numberAt is the number n.
-func (w *walker) numberAt(n fhir.Node) (s significand, ok bool) {
+// numberAt are the keys of the number n.
+func (w *walker) numberAt(n fhir.Node) (low, high uint64, ok bool) {
 	if w.tape.Kind(n) != fhir.Number {
-		return significand{}, false
+		return 0, 0, false
 	}
-	return parseNumber(w.tape.Raw(n))
+	s, ok := parseNumber(w.tape.Raw(n))
+	if !ok {
+		return 0, 0, false
+	}
+	low, high = s.decimal().bounds()
+	return low, high, true
 }
 
 func (w *walker) number(a *action, n fhir.Node) {
-	if s, ok := w.numberAt(n); ok {
-		low, high := s.decimal().bounds()
+	if low, high, ok := w.numberAt(n); ok {
 		w.out.addRange(a.param, tagNumber, nil, low, high, 1)
 	}
-}
-
-// amount is how much a Quantity or Range says: open where an end is missing.
-type amount struct{ from, to end }
-
-// end is one end of an amount, with the number itself or without.
-type end struct {
-	number        significand
-	there, beyond bool
-}
-
-// keys are the ends in a unit; nil for the numbers as they are.
-func (m *amount) keys(u *unit) (low, high uint64) {
-	low, high = beforeAll, afterAll
-	if m.from.there {
-		exact, after := u.decimal(m.from.number).bounds()
-		if low = exact; m.from.beyond {
-			low = after + 1
-		}
-	}
-	if m.to.there {
-		before, exact := u.decimal(m.to.number).bounds()
-		if high = exact; m.to.beyond {
-			high = before - 1
-		}
-	}
-	return low, high
 }
 
 // quantity adds a Quantity, Money or Range, with its unit in every form it may
 // be asked for (R4 search.html#quantity).
 func (w *walker) quantity(a *action, n fhir.Node) {
-	var m amount
+	var low, high uint64
 	var ok bool
 	unit := n
 	switch a.extract { //nolint:exhaustive // the others are no quantities
 	case extractRange:
-		m, unit, ok = w.limits(n)
+		low, high, unit, ok = w.limits(n)
 	default:
-		m, ok = w.compared(n)
+		low, high, ok = w.compared(n)
 	}
-	low, high := m.keys(nil)
 	if !ok || low > high {
 		return
 	}
 	w.out.addRange(a.param, tagValue, nil, low, high, 1)
 	if a.extract == extractMoney {
-		w.unit(a.param, []byte(currencies), w.field(unit, "currency", 1), nil, &m)
+		w.unit(a.param, []byte(currencies), w.field(unit, "currency", 1), nil, low, high)
 		return
 	}
-	w.unit(a.param, w.field(unit, "system", 0), w.field(unit, "code", 1), w.field(unit, "unit", 2), &m)
+	w.unit(a.param, w.field(unit, "system", 0), w.field(unit, "code", 1), w.field(unit, "unit", 2), low, high)
 }
 
 // currencies is the system of Money.currency.
 const currencies = "urn:iso:std:iso:4217"
 
 // compared is the value of a Quantity as its comparator widens it.
-func (w *walker) compared(n fhir.Node) (m amount, ok bool) {
-	s, ok := w.numberAt(w.tape.Field(n, "value"))
-	m = amount{end{s, true, false}, end{s, true, false}}
+func (w *walker) compared(n fhir.Node) (low, high uint64, ok bool) {
+	low, high, ok = w.numberAt(w.tape.Field(n, "value"))
 	comparator := w.tape.Field(n, "comparator")
 	if !ok || comparator == fhir.None {
-		return m, ok
+		return low, high, ok
 	}
 	switch string(w.text(comparator, 0)) {
 	case "<":
-		return amount{to: end{s, true, true}}, true
+		return beforeAll, low - 1, true
 	case "<=":
-		return amount{to: m.to}, true
+		return beforeAll, high, true
 	case ">":
-		return amount{from: end{s, true, true}}, true
+		return high + 1, afterAll, true
 	case ">=":
-		return amount{from: m.from}, true
+		return low, afterAll, true
 	}
-	return m, false
+	return 0, 0, false
 }
 
-// limits are the ends of a Range. A Range whose ends have different units is no
-// range.
-func (w *walker) limits(n fhir.Node) (m amount, unit fhir.Node, ok bool) {
+// limits are the ends of a Range, open where one is missing. A Range whose ends
+// have different units is no range.
+func (w *walker) limits(n fhir.Node) (low, high uint64, unit fhir.Node, ok bool) {
 	from, to := w.tape.Field(n, "low"), w.tape.Field(n, "high")
-	unit = from
+	low, high, unit = beforeAll, afterAll, from
 	if from != fhir.None {
-		m.from.there = true
-		if m.from.number, ok = w.numberAt(w.tape.Field(from, "value")); !ok {
-			return m, unit, false
+		if low, _, ok = w.numberAt(w.tape.Field(from, "value")); !ok {
+			return 0, 0, unit, false
 		}
 	}
 	if to == fhir.None {
-		return m, unit, ok
+		return low, high, unit, ok
 	}
-	m.to.there = true
-	if m.to.number, ok = w.numberAt(w.tape.Field(to, "value")); !ok {
-		return m, unit, false
+	if _, high, ok = w.numberAt(w.tape.Field(to, "value")); !ok {
+		return 0, 0, unit, false
 	}
 	if from == fhir.None {
-		return m, to, true
+		return low, high, to, true
 	}
 	same := string(w.field(from, "code", 0)) == string(w.field(to, "code", 1)) &&
 		string(w.field(from, "unit", 0)) == string(w.field(to, "unit", 1))
-	return m, unit, same
+	return low, high, unit, same
 }
 
-// unit adds a quantity under its system and code, in base units where UCUM has
-// them, and under its code and its unit alone.
-func (w *walker) unit(p Param, system, code, unit []byte, m *amount) {
-	low, high := m.keys(nil)
+// unit adds a quantity under its system and code, and under its code and its
+// unit alone.
+func (w *walker) unit(p Param, system, code, unit []byte, low, high uint64) {
 	if legible(code) && legible(system) {
-		base, from, to := code, low, high
-		if u := w.unitOf(system, code); u != nil {
-			base = u.base
-			from, to = m.keys(u)
-		}
 		w.out.addRange(p, tagSystemCode, func(dst []byte) []byte {
-			return append(appendSystemCode(dst, system, base), 0)
-		}, from, to, 1)
+			return append(appendSystemCode(dst, system, code), 0)
+		}, low, high, 1)
 	}
 	if legible(code) {
 		w.out.addRange(p, tagUnit, func(dst []byte) []byte { return append(appendPart(dst, code), 0) }, low, high, 1)
