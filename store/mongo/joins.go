@@ -27,18 +27,24 @@ func (a *asking) charge(rows int) error {
 	return nil
 }
 
-const (
-	// mostNamed is how many targets of a join are put into the filter, and
-	// mostSought how many for all patients of one query: each is a place to look
-	// at among the rows of each.
-	mostNamed  = 2000
-	mostSought = 4096
-	// mostLed is how many rows are looked at from the far end of a join before
-	// its near end is taken, where that can be taken.
-	mostLed = 5000
-	// mostAsked is how many rows of the near end are asked about at once.
-	mostAsked = 500
-)
+// ways are the bounds by which a search chooses between ways that lead to the
+// same.
+type ways struct {
+	// named is how many targets of a join are put into the filter, and sought how
+	// many for all patients of one query: each is a place to look at among the
+	// rows of each.
+	named, sought int
+	// led is how many rows are looked at from the far end of a join before its
+	// near end is taken, where that can be taken.
+	led int
+	// asked is how many values of the near end are asked about at once.
+	asked int
+	// merged is how many stretches of an index the servers merge; of more they
+	// would sort all that is there (internalQueryMaxScansToExplode).
+	merged int
+}
+
+func usual() ways { return ways{named: 2000, sought: 4096, led: 5000, asked: 500, merged: 200} }
 
 // targets are what a join leads to, as the entries by which rows name it.
 type targets struct {
@@ -112,7 +118,7 @@ func (s *searching) follow(ctx context.Context, j *search.Join) error {
 // who are many, or are found by their links.
 func (s *searching) mostLed(t fhir.ResourceType) int {
 	if !s.v.ofPatients(t) && t != typeAuditEvent {
-		return mostLed
+		return s.v.db.opt.ways.led
 	}
 	if _, linked := s.u.Links(); linked {
 		return 0
@@ -120,7 +126,7 @@ func (s *searching) mostLed(t fhir.ResourceType) int {
 	if ids, ok := s.u.Patients(); ok && len(ids) > mostPatients {
 		return 0
 	}
-	return mostLed
+	return s.v.db.opt.ways.led
 }
 
 // mostNamed is how many targets are put into the filter.
@@ -131,7 +137,8 @@ func (s *searching) mostNamed() int {
 	} else if _, linked := s.u.Links(); linked {
 		patients = mostPatients
 	}
-	return min(mostNamed, mostSought/min(max(patients, 1), mostPatients))
+	w := &s.v.db.opt.ways
+	return min(w.named, w.sought/min(max(patients, 1), mostPatients))
 }
 
 // step is a search within the same universe on behalf of this one.
@@ -215,7 +222,7 @@ func canonical(uri []byte) []byte {
 // inquire learns of values whether they lead to anything that satisfies a join.
 func (s *searching) inquire(ctx context.Context, j *search.Join, values []string) error {
 	t := s.ask.joins[j]
-	for some := range slices.Chunk(values, mostAsked) {
+	for some := range slices.Chunk(values, s.v.db.opt.ways.asked) {
 		var any []search.Match
 		for _, v := range some {
 			t.holds[v] = t.holds[v] || false

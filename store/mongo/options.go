@@ -50,6 +50,8 @@ type Options struct {
 	Logger *slog.Logger
 	// monitor is told every command; for tests, which look at its plan.
 	monitor *driverevent.CommandMonitor
+	// ways are how searches choose their way; for tests, which try all.
+	ways ways
 }
 
 // DefaultDatabase is the name of a database that is not named.
@@ -77,6 +79,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.ScanBudget <= 0 {
 		o.ScanBudget = defaultBudget
+	}
+	if o.ways == (ways{}) {
+		o.ways = usual()
 	}
 	if o.Connections == 0 {
 		o.Connections = defaultConnections

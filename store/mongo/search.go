@@ -238,10 +238,6 @@ func (s *searching) streamOf(ctx context.Context, all []branch, limit int, class
 	}
 }
 
-// mostMerged is how many stretches of an index the servers merge; of more they
-// would sort all that is there (internalQueryMaxScansToExplode).
-const mostMerged = 200
-
 // parts are the conditions in place of the clauses, one set a reader: where every
 // condition that leads names too many entries to be merged by the servers, some
 // of one are asked for at a time, and merged here.
@@ -252,11 +248,12 @@ func (s *searching) parts(all []branch) [][]condition {
 			least = i
 		}
 	}
-	if least < 0 || len(s.clauses[least].entries) <= mostMerged || all[0].patient != "" {
+	merged := s.v.db.opt.ways.merged
+	if least < 0 || len(s.clauses[least].entries) <= merged || all[0].patient != "" {
 		return [][]condition{s.clauses}
 	}
 	var parts [][]condition
-	for some := range slices.Chunk(s.clauses[least].entries, mostMerged) {
+	for some := range slices.Chunk(s.clauses[least].entries, merged) {
 		part := slices.Clone(s.clauses)
 		part[least] = condition{filter: among("x", some), exact: true, entries: some}
 		parts = append(parts, part)
