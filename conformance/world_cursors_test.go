@@ -83,7 +83,7 @@ func (p *pair) tamper(c caller, r request, a [2]answer) {
 	p.refusedBoth(c, r, altered(inOne), altered(inTwo), "altered cursor")
 	other := func(r request) request {
 		_, cursor, _ := strings.Cut(r.path, "_cursor=")
-		return get("Observation?status=final&_cursor=" + cursor)
+		return get("Observation?status=final,amended&_cursor=" + cursor)
 	}
 	p.refusedBoth(c, r, other(inOne), other(inTwo), "cursor of another question")
 }
