@@ -236,6 +236,9 @@ func (g *worldMaker) fill(query string) string {
 
 // anyID is the id of something of the type, visible or hidden.
 func (g *worldMaker) anyID(kind string) string {
+	if g.rand.IntN(2) == 0 && len(g.shown[kind]) > 0 {
+		return g.anyShown(kind)
+	}
 	var ids []string
 	for _, id := range g.ids {
 		if k, id, _ := strings.Cut(id, "/"); k == kind {

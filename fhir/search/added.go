@@ -52,7 +52,7 @@ var (
 // With is an Indexer that knows the parameters added beside those that x has. It
 // shares with x what is not theirs. It fails with an *AddedError.
 func (x *Indexer) With(added []Added) (*Indexer, error) {
-	t := &table{defs: x.defs, base: x.base, types: maps.Clone(x.types), every: x.every, added: maps.Clone(x.added)}
+	t := &table{defs: x.defs, base: x.base, types: maps.Clone(x.types), every: x.every, units: x.units, added: maps.Clone(x.added)}
 	if t.added == nil {
 		t.added = make(map[Param]Added, len(added))
 	}

@@ -154,15 +154,16 @@ func (n significand) decimal() decimal {
 // implied are the keys within the range that the precision of n implies:
 // half a unit of its last digit either side, the upper end excluded (R4
 // search.html#number). A whole number with an exponent counts one digit more,
-// as in R4's own example 1e2, which is [95, 105).
-func (n significand) implied() (low, high uint64) {
+// as in R4's own example 1e2, which is [95, 105). u is the unit it is in; nil for
+// none.
+func (n significand) implied(u *unit) (low, high uint64) {
 	scale := n.scale
 	value := n.value
 	if n.plainExponent && value < math.MaxUint64/100 {
 		value, scale = value*10, scale-1
 	}
 	if n.lost || value > (math.MaxUint64-5)/10 {
-		return n.decimal().bounds()
+		return u.decimal(n).bounds()
 	}
 	near := significand{negative: n.negative, value: value*10 - 5, scale: scale - 1}
 	far := significand{negative: n.negative, value: value*10 + 5, scale: scale - 1}
@@ -173,8 +174,11 @@ func (n significand) implied() (low, high uint64) {
 	case n.negative:
 		near, far = far, near
 	}
-	_, low = near.decimal().bounds()
-	end, after := far.decimal().bounds()
+	low, after := u.decimal(near).bounds()
+	if u == nil {
+		low = after // what is less than the end is not within; in units it may be rounded
+	}
+	end, after := u.decimal(far).bounds()
 	if end == after {
 		end--
 	}
@@ -182,16 +186,16 @@ func (n significand) implied() (low, high uint64) {
 }
 
 // about are the keys of a tenth either side (R4 search.html#prefix, ap).
-func (n significand) about() (low, high uint64) {
+func (n significand) about(u *unit) (low, high uint64) {
 	if n.lost || n.value > math.MaxUint64/11 {
-		return n.decimal().bounds()
+		return u.decimal(n).bounds()
 	}
 	near := significand{negative: n.negative, value: n.value * 9, scale: n.scale - 1}
 	far := significand{negative: n.negative, value: n.value * 11, scale: n.scale - 1}
 	if n.negative {
 		near, far = far, near
 	}
-	low, _ = near.decimal().bounds()
-	_, high = far.decimal().bounds()
+	low, _ = u.decimal(near).bounds()
+	_, high = u.decimal(far).bounds()
 	return low, high
 }

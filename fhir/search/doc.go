@@ -16,8 +16,9 @@
 //	uri        u uri; canonicals with and without their |version
 //	date       d low high when the range is a day at most, D low high otherwise
 //	number     n low high when it is one number, N low high otherwise
-//	quantity   v low high; s system NUL code NUL low high; u code-or-unit NUL low
-//	           high; capitals where it is more than one number
+//	quantity   v low high; s system NUL code NUL low high, in base units when they
+//	           are UCUM's; u code-or-unit NUL low high; capitals where it is more
+//	           than one number
 //	special    p latitude longitude, of Location.near
 //	composite  the value of the first component, escaped, then that of the last;
 //	           a token with two numbers is the escaped token, x, and the first

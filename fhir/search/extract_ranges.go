@@ -72,102 +72,135 @@ func (w *walker) timing(n fhir.Node) (m moment, ok bool) {
 	return m, ok
 }
 
-// numberAt are the keys of the number n.
-func (w *walker) numberAt(n fhir.Node) (low, high uint64, ok bool) {
+// numberAt is the number n.
+func (w *walker) numberAt(n fhir.Node) (s significand, ok bool) {
 	if w.tape.Kind(n) != fhir.Number {
-		return 0, 0, false
+		return significand{}, false
 	}
-	s, ok := parseNumber(w.tape.Raw(n))
-	if !ok {
-		return 0, 0, false
-	}
-	low, high = s.decimal().bounds()
-	return low, high, true
+	return parseNumber(w.tape.Raw(n))
 }
 
 func (w *walker) number(a *action, n fhir.Node) {
-	if low, high, ok := w.numberAt(n); ok {
+	if s, ok := w.numberAt(n); ok {
+		low, high := s.decimal().bounds()
 		w.out.addRange(a.param, tagNumber, nil, low, high, 1)
 	}
+}
+
+// amount is how much a Quantity or Range says: open where an end is missing.
+type amount struct{ from, to end }
+
+// end is one end of an amount, with the number itself or without.
+type end struct {
+	number        significand
+	there, beyond bool
+}
+
+// keys are the ends in a unit; nil for the numbers as they are.
+func (m *amount) keys(u *unit) (low, high uint64) {
+	low, high = beforeAll, afterAll
+	if m.from.there {
+		exact, after := u.decimal(m.from.number).bounds()
+		if low = exact; m.from.beyond {
+			low = after + 1
+		}
+	}
+	if m.to.there {
+		before, exact := u.decimal(m.to.number).bounds()
+		if high = exact; m.to.beyond {
+			high = before - 1
+		}
+	}
+	return low, high
 }
 
 // quantity adds a Quantity, Money or Range, with its unit in every form it may
 // be asked for (R4 search.html#quantity).
 func (w *walker) quantity(a *action, n fhir.Node) {
-	var low, high uint64
+	var m amount
 	var ok bool
 	unit := n
 	switch a.extract { //nolint:exhaustive // the others are no quantities
 	case extractRange:
-		low, high, unit, ok = w.limits(n)
+		m, unit, ok = w.limits(n)
 	default:
-		low, high, ok = w.compared(n)
+		m, ok = w.compared(n)
 	}
+	low, high := m.keys(nil)
 	if !ok || low > high {
 		return
 	}
 	w.out.addRange(a.param, tagValue, nil, low, high, 1)
 	if a.extract == extractMoney {
-		w.unit(a.param, []byte(currencies), w.field(unit, "currency", 1), nil, low, high)
+		w.unit(a.param, []byte(currencies), w.field(unit, "currency", 1), nil, &m)
 		return
 	}
-	w.unit(a.param, w.field(unit, "system", 0), w.field(unit, "code", 1), w.field(unit, "unit", 2), low, high)
+	w.unit(a.param, w.field(unit, "system", 0), w.field(unit, "code", 1), w.field(unit, "unit", 2), &m)
 }
 
 // currencies is the system of Money.currency.
 const currencies = "urn:iso:std:iso:4217"
 
 // compared is the value of a Quantity as its comparator widens it.
-func (w *walker) compared(n fhir.Node) (low, high uint64, ok bool) {
-	low, high, ok = w.numberAt(w.tape.Field(n, "value"))
+func (w *walker) compared(n fhir.Node) (m amount, ok bool) {
+	s, ok := w.numberAt(w.tape.Field(n, "value"))
+	m = amount{end{s, true, false}, end{s, true, false}}
 	comparator := w.tape.Field(n, "comparator")
 	if !ok || comparator == fhir.None {
-		return low, high, ok
+		return m, ok
 	}
 	switch string(w.text(comparator, 0)) {
 	case "<":
-		return beforeAll, low - 1, true
+		return amount{to: end{s, true, true}}, true
 	case "<=":
-		return beforeAll, high, true
+		return amount{to: m.to}, true
 	case ">":
-		return high + 1, afterAll, true
+		return amount{from: end{s, true, true}}, true
 	case ">=":
-		return low, afterAll, true
+		return amount{from: m.from}, true
 	}
-	return 0, 0, false
+	return m, false
 }
 
-// limits are the ends of a Range, open where one is missing. A Range whose ends
-// have different units is no range.
-func (w *walker) limits(n fhir.Node) (low, high uint64, unit fhir.Node, ok bool) {
+// limits are the ends of a Range. A Range whose ends have different units is no
+// range.
+func (w *walker) limits(n fhir.Node) (m amount, unit fhir.Node, ok bool) {
 	from, to := w.tape.Field(n, "low"), w.tape.Field(n, "high")
-	low, high, unit = beforeAll, afterAll, from
+	unit = from
 	if from != fhir.None {
-		if low, _, ok = w.numberAt(w.tape.Field(from, "value")); !ok {
-			return 0, 0, unit, false
+		m.from.there = true
+		if m.from.number, ok = w.numberAt(w.tape.Field(from, "value")); !ok {
+			return m, unit, false
 		}
 	}
 	if to == fhir.None {
-		return low, high, unit, ok
+		return m, unit, ok
 	}
-	if _, high, ok = w.numberAt(w.tape.Field(to, "value")); !ok {
-		return 0, 0, unit, false
+	m.to.there = true
+	if m.to.number, ok = w.numberAt(w.tape.Field(to, "value")); !ok {
+		return m, unit, false
 	}
 	if from == fhir.None {
-		return low, high, to, true
+		return m, to, true
 	}
 	same := string(w.field(from, "code", 0)) == string(w.field(to, "code", 1)) &&
 		string(w.field(from, "unit", 0)) == string(w.field(to, "unit", 1))
-	return low, high, unit, same
+	return m, unit, same
 }
 
-// unit adds a quantity under its system and code, and under its code and its
-// unit alone.
-func (w *walker) unit(p Param, system, code, unit []byte, low, high uint64) {
+// unit adds a quantity under its system and code, in base units where UCUM has
+// them, and under its code and its unit alone.
+func (w *walker) unit(p Param, system, code, unit []byte, m *amount) {
+	low, high := m.keys(nil)
 	if legible(code) && legible(system) {
+		base, from, to := code, low, high
+		if u := w.unitOf(system, code); u != nil {
+			base = u.base
+			from, to = m.keys(u)
+		}
 		w.out.addRange(p, tagSystemCode, func(dst []byte) []byte {
-			return append(appendSystemCode(dst, system, code), 0)
-		}, low, high, 1)
+			return append(appendSystemCode(dst, system, base), 0)
+		}, from, to, 1)
 	}
 	if legible(code) {
 		w.out.addRange(p, tagUnit, func(dst []byte) []byte { return append(appendPart(dst, code), 0) }, low, high, 1)

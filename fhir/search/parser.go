@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
@@ -88,8 +89,12 @@ func (r *reading) refuse(name string, f *fault) {
 	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+r.said(f)))
 }
 
-// param understands one parameter.
+// param understands one parameter. Text that no resource can hold is a slip of
+// the client's, or a probe.
 func (r *reading) param(pair Pair) *fault {
+	if !utf8.ValidString(pair.Name+pair.Value) || strings.Contains(pair.Name+pair.Value, "\x00") {
+		return bad("has a character that no value can have; values are UTF-8")
+	}
 	name, modifier, modified := strings.Cut(pair.Name, ":")
 	if c := controlOf(name); c.read != nil {
 		return r.control(c, pair, modifier, modified)

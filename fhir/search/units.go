@@ -1,14 +1,226 @@
 package search
 
-// metresIn is how many metres a unit of length is.
-func metresIn(unit string) (float64, bool) {
-	switch unit {
-	case "km":
-		return 1000, true
-	case "m":
-		return 1, true
-	case "mi":
-		return 1609.344, true
+import (
+	"bytes"
+	"math/big"
+	"math/bits"
+	"sync"
+
+	"github.com/iimos/ucum"
+)
+
+// ucumSystem is the system of UCUM's units.
+const ucumSystem = "http://unitsofmeasure.org"
+
+// units knows the units of UCUM by what they are in base units, so that 5 mg and
+// 5000 ug are filed as the same. It remembers as many as it may; which ones are
+// asked for is in the hands of clients. It is safe for concurrent use.
+type units struct {
+	mu    sync.RWMutex
+	known map[string]*unit
+}
+
+// maxUnits bounds what is remembered. When there are more, all are forgotten.
+const maxUnits = 4096
+
+// unit is a unit in base units: so many times, plus so much.
+type unit struct {
+	// base is the product of base units, such as g.m-3, and 1 for a plain number.
+	base        []byte
+	times, plus *big.Rat
+	// digits, over and scale are times where it is digits by over times ten to the
+	// power of scale and plus is nothing; otherwise digits is 0.
+	digits, over uint64
+	scale        int
+}
+
+// unitOf is what a code of a system means; nil when it stands for itself.
+func (t *table) unitOf(system, code []byte) *unit {
+	if string(system) != ucumSystem {
+		return nil
 	}
-	return 0, false
+	return t.units.of(code)
+}
+
+// of is what a code means; nil when it is no unit of UCUM with a scale that can be
+// converted: its code then stands for itself.
+func (u *units) of(code []byte) *unit {
+	u.mu.RLock()
+	known, ok := u.known[string(code)]
+	u.mu.RUnlock()
+	if ok {
+		return known
+	}
+	known = newUnit(code)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.known) >= maxUnits || u.known == nil {
+		u.known = make(map[string]*unit)
+	}
+	if len(code) <= maxUnitCode {
+		u.known[string(code)] = known
+	}
+	return known
+}
+
+// newUnit works out a unit from its parts: what each is in base units, and how
+// many. What has a zero of its own, as degrees have, must stand alone.
+func newUnit(code []byte) *unit {
+	parts, ok := unitParts(code)
+	if !ok {
+		return nil
+	}
+	if _, err := ucum.Parse([]byte(plainUnit(code))); err != nil {
+		return nil
+	}
+	n := &unit{times: big.NewRat(1, 1), plus: new(big.Rat)}
+	var sum dimensions
+	for _, p := range parts {
+		a, ok := newAtom(p.atom)
+		if !ok || a.plus.Sign() != 0 && (len(parts) > 1 || p.exponent != 1) {
+			return nil
+		}
+		for _, b := range a.base {
+			sum.add(b, p.exponent)
+		}
+		n.plus = a.plus
+		for range max(p.exponent, -p.exponent) {
+			if p.exponent > 0 {
+				n.times.Mul(n.times, a.times)
+			} else {
+				n.times.Quo(n.times, a.times)
+			}
+		}
+	}
+	n.base = sum.appendTo(nil)
+	n.simplify()
+	return n
+}
+
+// simplify finds digits, over and scale.
+func (n *unit) simplify() {
+	if n.plus.Sign() != 0 {
+		return
+	}
+	num, up := withoutTens(n.times.Num())
+	den, down := withoutTens(n.times.Denom())
+	if num.IsUint64() && den.IsUint64() {
+		n.digits, n.over, n.scale = num.Uint64(), den.Uint64(), up-down
+	}
+}
+
+// withoutTens is a number without the zeros at its end, and how many there are.
+func withoutTens(x *big.Int) (rest *big.Int, tens int) {
+	rest = x
+	for {
+		q, r := new(big.Int).QuoRem(rest, big.NewInt(10), new(big.Int))
+		if r.Sign() != 0 {
+			return rest, tens
+		}
+		rest = q
+		tens++
+	}
+}
+
+// decimal is a number of the unit in base units, rounded toward zero to what a key
+// holds; nil units leave it as it is.
+func (n *unit) decimal(s significand) decimal {
+	if n == nil {
+		return s.decimal()
+	}
+	if n.digits != 0 {
+		return n.product(s)
+	}
+	if s.scale > 400 || s.scale < -400 {
+		return s.decimal() // beyond any measure, in any unit
+	}
+	r := new(big.Rat).SetInt(new(big.Int).SetUint64(s.value))
+	power := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(s.scale, -s.scale))), nil)
+	if s.scale < 0 {
+		r.Quo(r, new(big.Rat).SetInt(power))
+	} else {
+		r.Mul(r, new(big.Rat).SetInt(power))
+	}
+	if s.negative {
+		r.Neg(r)
+	}
+	d := rounded(r.Add(r.Mul(r, n.times), n.plus))
+	d.inexact = d.inexact || s.lost
+	return d
+}
+
+// product multiplies and divides in 128 bits.
+func (n *unit) product(s significand) decimal {
+	out := significand{negative: s.negative, scale: s.scale + n.scale, lost: s.lost}
+	high, low := bits.Mul64(s.value, n.digits)
+	out.shorten(high, low)
+	if n.over > 1 {
+		for out.value > 0 && out.value < 1e18 { // so that enough digits are left
+			out.value *= 10
+			out.scale--
+		}
+		high, low = bits.Mul64(out.value, 1e18)
+		out.scale -= 18
+		var r uint64
+		high, r = high/n.over, high%n.over
+		low, r = bits.Div64(r, low, n.over)
+		out.lost = out.lost || r != 0
+		out.shorten(high, low)
+	}
+	return out.decimal()
+}
+
+// shorten makes a value of 128 bits the significand's, by cutting off digits.
+func (n *significand) shorten(high, low uint64) {
+	for high > 0 {
+		var r uint64
+		high, r = high/10, high%10
+		low, r = bits.Div64(r, low, 10)
+		n.lost = n.lost || r != 0
+		n.scale++
+	}
+	n.value = low
+}
+
+// rounded is a rational rounded toward zero to sixteen digits.
+func rounded(r *big.Rat) decimal {
+	d := decimal{negative: r.Sign() < 0}
+	if r.Sign() == 0 {
+		return d
+	}
+	num := new(big.Int).Abs(r.Num())
+	ten := big.NewInt(10)
+	power := func(n int) *big.Int { return new(big.Int).Exp(ten, big.NewInt(int64(n)), nil) }
+	// one more digit than there can be, and then the last ones off
+	shift := digits16 + 1 + (r.Denom().BitLen()-num.BitLen())*30103/100000
+	den := r.Denom()
+	if shift >= 0 {
+		num = num.Mul(num, power(shift))
+	} else {
+		den = new(big.Int).Mul(den, power(-shift))
+	}
+	q, rest := new(big.Int).QuoRem(num, den, new(big.Int))
+	digit := new(big.Int)
+	for q.Cmp(power(digits16)) >= 0 {
+		q.QuoRem(q, ten, digit)
+		d.inexact = d.inexact || digit.Sign() != 0
+		shift--
+	}
+	d.inexact = d.inexact || rest.Sign() != 0
+	d.digits, d.exp = q.Uint64(), digits16-1-shift
+	return d
+}
+
+// metresIn is how many metres a unit of length is: kilometres, metres and miles by
+// their common names, and those of UCUM.
+func metresIn(name string) (float64, bool) {
+	if name == "mi" {
+		name = "[mi_i]"
+	}
+	n := newUnit([]byte(name))
+	if n == nil || !bytes.Equal(n.base, []byte("m")) {
+		return 0, false
+	}
+	f, _ := n.times.Float64()
+	return f, true
 }

@@ -27,7 +27,7 @@ func (r *reading) value(pp *paramPlan, v string) ([]Match, *fault) {
 	case r4.ParamNumber:
 		return numberMatches(pp.number, v)
 	case r4.ParamQuantity:
-		return quantityMatches(pp.number, v)
+		return r.quantityMatches(pp.number, v)
 	case r4.ParamComposite:
 		return r.joined(pp, v)
 	case r4.ParamSpecial:

@@ -125,8 +125,8 @@ func (r *reading) date(param Param, v string) ([]Match, *fault) {
 }
 
 // numberSearched understands a number with a prefix (R4 search.html#number):
-// its precision counts for equality alone.
-func numberSearched(v string) (searched, prefix, *fault) {
+// its precision counts for equality alone. u is the unit it is in; nil for none.
+func numberSearched(v string, u *unit) (searched, prefix, *fault) {
 	p, rest, f := cutPrefix(v)
 	if f != nil {
 		return searched{}, 0, f
@@ -137,16 +137,16 @@ func numberSearched(v string) (searched, prefix, *fault) {
 	}
 	var s searched
 	if p == prefixEq || p == prefixNe {
-		s.low, s.high = n.implied()
+		s.low, s.high = n.implied(u)
 	} else {
-		s.low, s.high = n.decimal().bounds()
+		s.low, s.high = u.decimal(n).bounds()
 	}
-	s.aboutLow, s.aboutHi = n.about()
+	s.aboutLow, s.aboutHi = n.about(u)
 	return s, p, nil
 }
 
 func numberMatches(param Param, v string) ([]Match, *fault) {
-	s, p, f := numberSearched(v)
+	s, p, f := numberSearched(v, nil)
 	if f != nil {
 		return nil, f
 	}
@@ -158,8 +158,9 @@ func numberMatches(param Param, v string) ([]Match, *fault) {
 }
 
 // quantityMatches understands number, number|system|code and number||unit (R4
-// search.html#quantity).
-func quantityMatches(param Param, v string) ([]Match, *fault) {
+// search.html#quantity). With the system of UCUM it finds the same amount in every
+// unit that measures the same.
+func (t *table) quantityMatches(param Param, v string) ([]Match, *fault) {
 	parts, _ := splitEscaped(v, '|')
 	if f := legibleValue(v); f != nil {
 		return nil, f
@@ -167,19 +168,23 @@ func quantityMatches(param Param, v string) ([]Match, *fault) {
 	if len(parts) != 1 && len(parts) != 3 || len(parts) == 3 && parts[2] == "" {
 		return nil, bad("must be number, number|system|code or number||unit")
 	}
-	s, p, f := numberSearched(parts[0])
-	if f != nil {
-		return nil, f
-	}
 	tag, key := byte(tagValue), []byte(nil)
+	var u *unit
 	if len(parts) == 3 {
 		system, code := []byte(unescape(parts[1])), []byte(unescape(parts[2]))
 		if tag = tagUnit; len(system) > 0 {
 			tag = tagSystemCode
+			if u = t.unitOf(system, code); u != nil {
+				code = u.base
+			}
 			key = append(appendSystemCode(nil, system, code), 0)
 		} else {
 			key = append(appendPart(nil, code), 0)
 		}
+	}
+	s, p, f := numberSearched(parts[0], u)
+	if f != nil {
+		return nil, f
 	}
 	var out []Match
 	for _, b := range s.bounds(p) {
@@ -191,11 +196,11 @@ func quantityMatches(param Param, v string) ([]Match, *fault) {
 // pairMatches understands the two numbers of a composite that join a token. Each
 // of them is a single number, so a comparison is an interval of it.
 func pairMatches(first, last string) ([]Match, *fault) {
-	a, ap, f := numberSearched(first)
+	a, ap, f := numberSearched(first, nil)
 	if f != nil {
 		return nil, f
 	}
-	b, bp, f := numberSearched(last)
+	b, bp, f := numberSearched(last, nil)
 	if f != nil {
 		return nil, f
 	}
