@@ -62,11 +62,40 @@ func BenchmarkGrown(b *testing.B) {
 }
 
 const (
-	grownKeys                 = 12
-	grownFirst   search.Param = 100
-	grownPatient search.Param = 200
-	grownDate    search.Param = 201
+	grownKeys                   = 12
+	grownFirst     search.Param = 100
+	grownPatient   search.Param = 200
+	grownDate      search.Param = 201
+	grownEncounter search.Param = 202
+	grownRare      search.Param = 203
+	grownID        search.Param = 204 // a patient's identifier
 )
+
+// rares are the tokens that so many observations have in a store of any size, and
+// always those of other patients.
+func rares(patients, patient, i int) (all []string) {
+	at, total := patient*100+i, patients*100
+	for name, some := range map[string]int{"few": 50, "some": 100, "many": 1250} {
+		if at%(total/some) == 1 {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func grownPerson(patient int) store.Put {
+	id := "p" + strconv.Itoa(patient)
+	e := &search.Entries{}
+	e.Add(search.ParamID, []byte("c"+id))
+	e.Add(grownID, []byte("surn:national\x00"+strconv.Itoa(patient)))
+	e.Sort()
+	body := fmt.Appendf(nil, `{"resourceType":"Patient","id":%q,"meta":{"versionId":"1"},"identifier":[{"system":"urn:national","value":"%d"}]}`, id, patient)
+	return store.Put{
+		Row: consent.Row{Type: "Patient", Home: consent.HomePatients, Patients: []string{id}, Contributor: "A"}, ID: id,
+		Full: store.Version{Version: "1", Updated: time.UnixMilli(0).UTC(), JSON: body, Entries: e},
+	}
+}
 
 // grownCode is what a quarter of the observations have.
 var grownCode = search.Clause{Any: []search.Match{{ //nolint:gochecknoglobals // never changes
@@ -75,7 +104,7 @@ var grownCode = search.Clause{Any: []search.Match{{ //nolint:gochecknoglobals //
 
 // grownObservation is about as long, as repetitive and as well indexed as one of
 // a hospital's.
-func grownObservation(r *rand.Rand, patient, i int) store.Put {
+func grownObservation(r *rand.Rand, patient, i int, rares ...string) store.Put {
 	p := strconv.Itoa(patient)
 	id := fmt.Sprintf("%016x%016x", r.Uint64(), r.Uint64())
 	at := uint64(patient*100+i) * 7919 % (1 << 40) //nolint:gosec // small
@@ -87,7 +116,11 @@ func grownObservation(r *rand.Rand, patient, i int) store.Put {
 	}
 	e.Add(grownPatient, []byte("RPatient/p"+p))
 	e.Add(grownDate, binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte("d"), at), at+999))
-	e.Add(202, fmt.Appendf([]byte("REncounter/"), "%016x", r.Uint64()))
+	e.Add(grownEncounter, fmt.Appendf([]byte("REncounter/"), "e%d-%d", patient, i))
+	e.Add(search.ParamID, []byte("c"+id))
+	for _, rare := range rares {
+		e.Add(grownRare, []byte("c"+rare))
+	}
 	e.Sort()
 	body := fmt.Appendf(nil, `{"resourceType":"Observation","id":%q,"meta":{"versionId":"1","lastUpdated":"2026-01-01T00:00:00Z"},`+
 		`"status":"final","category":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/observation-category","code":"laboratory",`+
@@ -123,7 +156,16 @@ func grown(b *testing.B, patients int) *grownStore {
 		for p := 0; p < patients; p += batch {
 			err := g.Write(context.Background(), func(tx store.Tx) error {
 				for n := range visit * batch {
-					if err := tx.Put(grownObservation(r, p+n/visit, from+n%visit)); err != nil {
+					patient, i := p+n/visit, from+n%visit
+					if err := tx.Put(grownObservation(r, patient, i, rares(patients, patient, i)...)); err != nil {
+						return err
+					}
+				}
+				for n := range batch {
+					if from > 0 {
+						break
+					}
+					if err := tx.Put(grownPerson(p + n)); err != nil {
 						return err
 					}
 				}

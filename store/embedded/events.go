@@ -41,7 +41,8 @@ func (v *view) entriesOfEvent(m **eventEntries, h *header, e consent.Edition) (s
 }
 
 // eventStream streams the events that a match holds for, or more of them; every
-// row is looked at again. errMany when postings do not lead to all of them.
+// row is looked at again. errMany when
+// postings do not lead to all of them.
 func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limit int) (stream, error) {
 	switch {
 	case v.db.events == nil:

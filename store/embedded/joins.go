@@ -50,6 +50,8 @@ type joined struct {
 	answers map[string]bool
 	// whole says that what is not among the answers does not satisfy the join.
 	whole  bool
+	names  [][]byte // that satisfy it, once they are known as a whole
+	tried  int      // the effort that was not enough for that
 	probes []*probe
 	begun  bool
 }

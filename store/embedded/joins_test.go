@@ -241,9 +241,15 @@ func drawUniverse(t *rapid.T) (universe func() *consent.Universe, in func(consen
 }
 
 // TestJoins: what joins, negations and readings find is what the naive
-// evaluation finds, in pages and counts, sorted or not.
+// evaluation finds, in pages and counts, sorted or not, whatever leads there.
 func TestJoins(t *testing.T) {
-	db := openIn(t, filepath.Join(t.TempDir(), "store"), Options{})
+	for name, opt := range map[string]Options{"rows lead first": {}, "plans lead soon": {glance: 1, effort: 2}, "plans lead": {glance: 1}} {
+		t.Run(name, func(t *testing.T) { testJoins(t, opt) })
+	}
+}
+
+func testJoins(t *testing.T, opt Options) {
+	db := openIn(t, filepath.Join(t.TempDir(), "store"), opt)
 	rows, version := map[string]plainRow{}, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		err := db.Write(context.Background(), func(tx store.Tx) error {

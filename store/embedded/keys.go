@@ -20,7 +20,7 @@ import (
 //	R edition, type, number                 → header, index entries: the row as a walk sees it
 //	D edition, type, primary number         → header, JSON: the current version
 //	V sequence, edition, ^version count     → header, JSON: a former version
-//	X edition, parameter, type, value, number → nothing: a posting; of events, see blocks
+//	X edition, parameter, type, value, number → a mark: a posting; of events, see blocks
 //	S edition, parameter, type              → nothing: some row has several ranges
 //	A number of the first record            → a round of audit records
 //	E primary number                        → rows of events of one patient, see chunk.go
@@ -57,7 +57,7 @@ const (
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 4"
+const schema = "vitrine embedded 5"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64
@@ -94,6 +94,10 @@ type typeNumber uint16
 // paramContributor is the posting of every row's contributor, by the plain id
 // of the Organization. It is the store's own and never met in a query.
 const paramContributor search.Param = 0xFFFF
+
+// paramEvery is the posting that every row has which was not deleted, of an empty
+// value: rows are counted by it. It is the store's own, too.
+const paramEvery search.Param = 0xFFFE
 
 func keyID(dst []byte, t typeNumber, id string) []byte {
 	dst = append(dst, spaceID)

@@ -28,6 +28,9 @@ type Options struct {
 	Copying bool
 	// Logger gets the events of the engine; default none.
 	Logger *slog.Logger
+	// glance and effort are those that plans begin with: less than the defaults in
+	// tests of what comes after.
+	glance, effort int
 }
 
 const (
@@ -44,6 +47,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ScanBudget <= 0 {
 		o.ScanBudget = defaultBudget
+	}
+	if o.glance <= 0 {
+		o.glance = glance
+	}
+	if o.effort <= 0 {
+		o.effort = leastEffort
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

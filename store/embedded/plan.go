@@ -1,176 +1,285 @@
 package embedded
 
 import (
-	"encoding/binary"
+	"context"
 	"errors"
 	"math"
+	"slices"
 
-	"vitrine/consent"
 	"vitrine/fhir/search"
 )
 
 const (
-	// probed is how many hits of a clause are tried before it counts as not
+	// probed is how many hits of a lead are tried before it counts as not
 	// selective.
 	probed = 64
-	// maxUnion is the most alternatives of a clause that are walked together.
+	// maxUnion is the most alternatives of which each has an iterator.
 	maxUnion = 64
-	// gatherMost bounds what is read of a list of postings that is not in the
-	// order of numbers. Only universes of all patients read such lists: how long
-	// one is depends on patients whom another universe does not hold.
-	gatherMost = 1 << 16
-	noLimit    = math.MaxInt
+	// fewLists is the most lists of postings of which each has one.
+	fewLists = 4
+	// A plan is first made with the least effort: so many rows are looked at for
+	// it, or some more postings. Where that was too little, so many rows are walked
+	// before it is made again with fourfold effort, so that planning costs no more
+	// than what it was made for.
+	leastEffort = 1 << 8
+	mostEffort  = 1 << 14
+	// perRow is how many postings are read for the price of a row when a list is
+	// put into the order of numbers.
+	perRow = 4
+	// glance is how many rows of listed patients are looked at before a plan is
+	// made: most have no more, and what they have lies together, which postings do
+	// not.
+	glance  = 256
+	noLimit = math.MaxInt
 )
 
-var errMany = errors.New("too many postings to gather")
+var (
+	// errMany: no postings lead to all that a condition holds for.
+	errMany = errors.New("no postings lead there")
+	// errShort: more effort may find postings that do.
+	errShort = errors.New("too many postings for this effort")
+)
 
-// driver chooses what leads the walk over the rows of a type: the clause with
-// the fewest hits in the universe; several clauses together, when each has many
-// hits among many patients; or the rows themselves, given as nil. Whatever leads,
-// every clause is checked on each row.
-func (v *view) driver(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, own *owners) (stream, error) {
-	clauses, err := v.clauseStreams(e, t, u, q, own)
-	if err != nil || len(clauses) == 0 {
-		return nil, err
-	}
-	if _, own := u.Contributor(); own {
-		return both(clauses), nil // what others contributed is not looked at
-	}
-	best, fewest := -1, probed
-	for i, s := range clauses {
-		if hits := countHits(s, own, fewest); hits < fewest {
-			best, fewest = i, hits
-		}
-	}
-	if best >= 0 {
-		chosen := clauses[best]
-		rest := append(clauses[:best:best], clauses[best+1:]...)
-		return chosen, closeAll(rest)
-	}
-	if _, listed := u.Patients(); listed {
-		return nil, closeAll(clauses)
-	}
-	if own.kind == ownersListed {
-		for i, s := range clauses {
-			clauses[i] = confined{s, own}
-		}
-	}
-	return both(clauses), nil
+// lead is a stream that leads to every row that a clause holds for, and maybe to
+// more.
+type lead struct {
+	stream
+	clause int // of the query; -1 for what the universe asks for
+	hits   int // in the universe; probed for that many or more
 }
 
-// clauseStreams are the streams of the clauses that have one.
-func (v *view) clauseStreams(e consent.Edition, t typeNumber, u *consent.Universe, q *search.Query, own *owners) ([]stream, error) {
-	var all []stream
-	if org, ok := u.Contributor(); ok {
-		s, err := newKeys(v.src, prefixValue(nil, e, paramContributor, t, []byte(org)))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
+// plan chooses what leads the walk: the clause with the fewest hits in the
+// universe; several clauses together, when each has many hits among many
+// patients; or the rows themselves. Whatever leads, every clause is checked on
+// each row. How many hits there are is tried on the postings within the universe,
+// and not read from counts kept with them: those would be counts of what is
+// hidden, too, and the time would tell.
+func (w *walk) plan(ctx context.Context) error {
+	if err := w.unlead(); err != nil {
+		return err
 	}
-	limit := gatherMost
-	if own.kind == ownersListed {
-		limit = 0
-	}
-	for _, c := range q.Clauses {
-		s, err := v.clauseStream(e, t, c, limit)
-		if errors.Is(err, errMany) {
-			continue
+	_, listed := w.u.Patients()
+	if w.later = 0; w.effort == 0 {
+		w.effort = w.view.db.opt.effort
+		if listed {
+			w.later = w.view.db.opt.glance
+			return nil
 		}
-		if err != nil {
-			return nil, errors.Join(err, closeAll(all))
-		}
-		all = append(all, s)
 	}
-	return all, nil
+	leads, short, err := w.leads(ctx)
+	if err != nil {
+		return err
+	}
+	if short && w.effort < mostEffort {
+		w.later = w.effort
+		w.effort *= perRow
+	}
+	if len(leads) == 0 {
+		return nil
+	}
+	if _, own := w.u.Contributor(); !own { // what others contributed is not looked at
+		best := 0
+		for i := range leads {
+			leads[i].hits = countHits(leads[i], w.own, leads[best].hits)
+			if leads[i].hits < leads[best].hits {
+				best = i
+			}
+		}
+		switch {
+		case leads[best].hits < probed:
+			w.later = 0
+			w.leaders = leads[best : best+1]
+			w.driver = leads[best].stream
+			return closeLeads(slices.Delete(slices.Clone(leads), best, best+1))
+		case listed:
+			return closeLeads(leads)
+		}
+	}
+	all := make(both, len(leads))
+	for i, l := range leads {
+		if all[i] = l.stream; w.own.kind == ownersListed {
+			all[i] = confined{l.stream, w.own}
+		}
+	}
+	w.leaders, w.driver = leads, all
+	return nil
 }
 
-func (v *view) clauseStream(e consent.Edition, t typeNumber, c search.Clause, limit int) (stream, error) {
-	if !c.Plain() || len(c.Any) > maxUnion {
+// unlead takes away what leads the walk.
+func (w *walk) unlead() error {
+	if w.driver == nil {
+		return nil
+	}
+	err := w.driver.close()
+	w.driver, w.leaders = nil, nil
+	return err
+}
+
+func closeLeads(leads []lead) error {
+	var err error
+	for _, l := range leads {
+		err = errors.Join(err, l.close())
+	}
+	return err
+}
+
+// leads are those of the clauses that have one; short says that more effort may
+// find others.
+func (w *walk) leads(ctx context.Context) (all []lead, short bool, err error) {
+	if org, ok := w.u.Contributor(); ok {
+		s, err := newKeys(w.view.src, prefixValue(nil, w.edition, paramContributor, w.t, []byte(org)))
+		if err != nil {
+			return nil, false, err
+		}
+		all = append(all, lead{s, -1, probed})
+	}
+	for i := range w.q.Clauses {
+		s, err := w.clauseLead(ctx, &w.q.Clauses[i])
+		switch {
+		case errors.Is(err, errMany):
+		case errors.Is(err, errShort):
+			short = true
+		case err != nil:
+			return nil, false, errors.Join(err, closeLeads(all))
+		default:
+			all = append(all, lead{s, i, probed})
+		}
+	}
+	return all, short, nil
+}
+
+// clauseLead streams what may satisfy a clause: whatever any of its alternatives
+// leads to.
+func (w *walk) clauseLead(ctx context.Context, c *search.Clause) (stream, error) {
+	if c.Not || len(c.Read) > 0 {
 		return nil, errMany
 	}
-	if len(c.Any) == 0 {
+	all, err := w.matchLeads(c.Any)
+	for i := 0; err == nil && i < len(c.Via); i++ {
+		var s stream
+		if s, err = w.joinLead(ctx, &c.Via[i]); err == nil {
+			all = append(all, s)
+		}
+	}
+	for i := 0; err == nil && i < len(c.All); i++ {
+		var s stream
+		if s, err = w.groupLead(ctx, c.All[i]); err == nil {
+			all = append(all, s)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, errors.Join(err, all.close())
+	case len(all) == 0:
 		return nothing{}, nil
+	case len(all) == 1:
+		return all[0], nil
+	default:
+		return all, nil
+	}
+}
+
+// matchLeads are the streams of what any of the matches may hold for.
+func (w *walk) matchLeads(matches []search.Match) (union, error) {
+	limit := perRow * w.effort
+	if w.own.kind == ownersListed {
+		limit = 0 // how long a list is depends on patients whom the universe does not hold
+	}
+	match := w.view.matchStream
+	if w.q.Type == typeAuditEvent {
+		match = w.view.eventStream
+	}
+	whole := wholeValues(matches)
+	if w.q.Type == typeAuditEvent || whole <= fewLists {
+		whole = 0 // each by itself
+	}
+	if len(matches)-whole > maxUnion {
+		return nil, errMany
 	}
 	var all union
-	stream := v.matchStream
-	if n, ok := v.typeNumber(typeAuditEvent); ok && n == t {
-		stream = v.eventStream
-	}
-	for _, m := range c.Any {
-		s, err := stream(e, t, m, limit)
+	var lists [][]byte
+	for i := range matches {
+		m := &matches[i]
+		if whole > 0 && m.Op == search.OpEqual {
+			lists = append(lists, prefixValue(nil, w.edition, m.Param, w.t, m.Key))
+			continue
+		}
+		s, err := match(w.edition, w.t, *m, limit)
 		if err != nil {
 			return nil, errors.Join(err, all.close())
 		}
 		all = append(all, s)
 	}
-	if len(all) == 1 {
-		return all[0], nil
+	if len(lists) == 0 {
+		return all, nil
 	}
-	return all, nil
+	s, err := w.listsLead(lists)
+	if err != nil {
+		return nil, errors.Join(err, all.close())
+	}
+	return append(all, s), nil
 }
 
-// matchStream streams the rows of a type that a match holds for; errMany when
-// more than limit postings would have to be gathered for it.
-func (v *view) matchStream(e consent.Edition, t typeNumber, m search.Match, limit int) (stream, error) {
-	switch m.Op {
-	case search.OpEqual:
-		return newKeys(v.src, prefixValue(nil, e, m.Param, t, m.Key))
-	case search.OpPrefix, search.OpRange, search.OpContains:
-		if limit == 0 {
-			return nil, errMany
+func wholeValues(matches []search.Match) (n int) {
+	for i := range matches {
+		if matches[i].Op == search.OpEqual {
+			n++
 		}
-		return v.gather(e, t, m, limit)
-	case search.OpIn, search.OpAbove, search.OpBelow: // what they name was not resolved
-		return nothing{}, nil
-	default:
-		return nothing{}, nil
 	}
+	return n
 }
 
-// gather reads the postings of a prefix or a range, which lie in the order of
-// their values, and puts them in the order of numbers.
-func (v *view) gather(e consent.Edition, t typeNumber, m search.Match, limit int) (stream, error) {
-	prefix := prefixPostings(nil, e, m.Param, t)
-	lower, upper := postingBounds(prefix, m)
-	it, err := v.postingsOf(e, t, m.Param, lower, upper)
+// listsLead streams what is in any of several lists of postings.
+func (w *walk) listsLead(prefixes [][]byte) (stream, error) {
+	switch {
+	case len(prefixes) == 0:
+		return nothing{}, nil
+	case len(prefixes) > perRow*perRow*w.effort:
+		return nil, errShort
+	}
+	space := []byte{spacePosting, byte(w.edition)}
+	l, err := newLists(w.view.src, space, after(space), prefixes...)
 	if err != nil {
 		return nil, err
 	}
-	var found []number
-	var buf []byte
-	read := 0
-	for ok := it.First(); ok; ok = it.Next() {
-		if read++; read > limit {
-			return nil, errors.Join(errMany, it.Close())
-		}
-		value, n, err := cutPosting(it.Key()[len(prefix):], buf)
-		if err != nil {
-			return nil, errors.Join(err, it.Close())
-		}
-		if buf = value; m.Accepts(value) {
-			found = append(found, n)
-		}
+	if w.own.kind == ownersListed {
+		l.own = w.own
 	}
-	return newSorted(found), errors.Join(it.Error(), it.Close())
+	return l, nil
 }
 
-// postingBounds are the bounds of the keys of a prefix, or of the low bounds of
-// a range.
-func postingBounds(prefix []byte, m search.Match) (lower, upper []byte) {
-	if m.Op == search.OpContains {
-		low := appendEscaped(append([]byte(nil), prefix...), m.Key[:min(1, len(m.Key))])
-		return low, after(low)
+// groupLead streams what one of the clauses leads to, all of which must hold: the
+// one with the fewest hits.
+func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, error) {
+	var best stream
+	fewest, none := probed+1, errMany
+	for i := range all {
+		s, err := w.clauseLead(ctx, &all[i])
+		if errors.Is(err, errMany) || errors.Is(err, errShort) {
+			if errors.Is(err, errShort) {
+				none = errShort
+			}
+			continue
+		}
+		if err == nil {
+			if hits := countHits(s, w.own, min(fewest, probed)); hits < fewest {
+				best, s, fewest = s, best, hits
+			}
+			if s != nil {
+				err = s.close()
+			}
+		}
+		if err != nil {
+			if best != nil {
+				err = errors.Join(err, best.close())
+			}
+			return nil, err
+		}
 	}
-	low := appendEscaped(append([]byte(nil), prefix...), m.Key)
-	if m.Op == search.OpPrefix {
-		return low, after(low)
+	if best == nil {
+		return nil, none
 	}
-	var bound [8]byte
-	binary.BigEndian.PutUint64(bound[:], m.Bounds.LowMax)
-	upper = after(appendEscaped(append([]byte(nil), low...), bound[:]))
-	binary.BigEndian.PutUint64(bound[:], m.Bounds.LowMin)
-	return appendEscaped(low, bound[:]), upper
+	return best, nil
 }
 
 // countHits counts the hits of a stream in the universe, up to limit.

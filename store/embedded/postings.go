@@ -21,8 +21,29 @@ func compareEntries(a, b entry) int {
 	return bytes.Compare(a.value, b.value)
 }
 
-// entriesOf lists the postings of an edition: its entries, sorted, and its
-// contributor.
+// The marks of postings: what keeps them from being counted without a look at the
+// row. All postings of a row have the same.
+const (
+	markShared byte = 1 << iota // the row has several numbers
+	markLabels                  // it has labels, which may hide it
+)
+
+// mark is that of the postings of a row.
+func (h *header) mark() (m byte) {
+	if len(h.ordinals) > 1 {
+		m |= markShared
+	}
+	if len(h.row.Labels) > 0 {
+		m |= markLabels
+	}
+	return m
+}
+
+// markValues are the values of postings by their mark. Most have none.
+var markValues = [4][]byte{nil, {1}, {2}, {3}} //nolint:gochecknoglobals // never changes
+
+// entriesOf lists the postings of an edition: its entries, sorted, the one that
+// every row has, and its contributor.
 func entriesOf(dst []entry, e consent.Edition, h *header, encoded search.Encoded) []entry {
 	if h == nil || h.deleted {
 		return dst
@@ -32,6 +53,7 @@ func entriesOf(dst []entry, e consent.Edition, h *header, encoded search.Encoded
 			dst = append(dst, entry{p, v})
 		}
 	}
+	dst = append(dst, entry{param: paramEvery})
 	if e == consent.EditionFull && h.row.Contributor != "" {
 		dst = append(dst, entry{paramContributor, []byte(h.row.Contributor)})
 	}
@@ -49,8 +71,8 @@ func (x *tx) repost(c *change, e consent.Edition, old *was, h *header, entries s
 	if err := x.noteSeveral(c.t, e, s.new); err != nil {
 		return err
 	}
-	if old.found && h != nil && slices.Equal(c.were, c.are) {
-		return x.repostChanged(c, e)
+	if old.found && h != nil && slices.Equal(c.were, c.are) && old.head.mark() == h.mark() {
+		return x.repostChanged(c, e, h.mark())
 	}
 	for _, entry := range s.old {
 		if err := x.unpost(c, e, entry); err != nil {
@@ -58,7 +80,7 @@ func (x *tx) repost(c *change, e consent.Edition, old *was, h *header, entries s
 		}
 	}
 	for _, entry := range s.new {
-		if err := x.post(c, e, entry); err != nil {
+		if err := x.post(c, e, entry, h.mark()); err != nil {
 			return err
 		}
 	}
@@ -91,7 +113,7 @@ func (x *tx) noteSeveral(t typeNumber, e consent.Edition, all []entry) error {
 }
 
 // repostChanged merges the two sorted lists and writes what only one has.
-func (x *tx) repostChanged(c *change, e consent.Edition) error {
+func (x *tx) repostChanged(c *change, e consent.Edition, mark byte) error {
 	old, now := x.scratch.old, x.scratch.new
 	for len(old) > 0 || len(now) > 0 {
 		order := 0
@@ -108,7 +130,7 @@ func (x *tx) repostChanged(c *change, e consent.Edition) error {
 		case order < 0:
 			err, old = x.unpost(c, e, old[0]), old[1:]
 		case order > 0:
-			err, now = x.post(c, e, now[0]), now[1:]
+			err, now = x.post(c, e, now[0], mark), now[1:]
 		default:
 			old, now = old[1:], now[1:]
 		}
@@ -119,11 +141,11 @@ func (x *tx) repostChanged(c *change, e consent.Edition) error {
 	return nil
 }
 
-func (x *tx) post(c *change, e consent.Edition, one entry) error {
+func (x *tx) post(c *change, e consent.Edition, one entry, mark byte) error {
 	prefix := prefixValue(x.scratch.key[:0], e, one.param, c.t, one.value)
 	x.scratch.key = prefix
 	for _, n := range c.are {
-		if err := x.batch.Set(appendNumber(prefix, n), nil, nil); err != nil {
+		if err := x.batch.Set(appendNumber(prefix, n), markValues[mark], nil); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,11 @@ type walk struct {
 	entered bool // entries are wanted whatever the query asks
 	budget  *int
 	steps   int
-	later   int // rows to look at before a plan is made
+	most    int // steps, in a walk that serves a plan; 0 for as many as there are
+	effort  int // with which the next plan is made; 0 before the first
+	later   int // rows to look at before it is made; 0 for never
+	leaders []lead
+	looked  int // rows that were asked for
 
 	at number // where to go on
 	// The row found, valid until the next step.
@@ -51,22 +55,6 @@ func (s *searching) newWalk(ctx context.Context, e consent.Edition, budget *int)
 	return w, nil
 }
 
-// glance is how many rows of listed patients are looked at before a plan is
-// made: most have no more, and what they have lies together, which postings do
-// not.
-const glance = 256
-
-// plan chooses what leads, or puts that off.
-func (w *walk) plan() error {
-	if _, listed := w.u.Patients(); listed && w.later == 0 {
-		w.later = glance
-		return nil
-	}
-	var err error
-	w.driver, err = w.view.driver(w.edition, w.t, w.u, w.q, w.own)
-	return err
-}
-
 func (w *walk) close() error {
 	err := errors.Join(w.own.patient.close(), w.rows.close())
 	if w.driver != nil {
@@ -81,6 +69,9 @@ func (w *walk) next(ctx context.Context) (bool, error) {
 		if w.steps++; w.steps&0xFF == 0 && ctx.Err() != nil {
 			return false, ctx.Err()
 		}
+		if w.most > 0 && w.steps > w.most {
+			return false, store.ErrTooCostly
+		}
 		n, ok := w.lead()
 		if !ok {
 			return false, nil
@@ -94,12 +85,13 @@ func (w *walk) next(ctx context.Context) (bool, error) {
 			continue
 		}
 		w.at = n + 1
-		if w.later == 1 {
-			if err := w.plan(); err != nil {
-				return false, err
+		if w.later > 0 {
+			if w.later--; w.later == 0 {
+				if err := w.plan(ctx); err != nil {
+					return false, err
+				}
 			}
 		}
-		w.later = max(w.later-1, 0)
 		ok, err := w.examine(ctx, n)
 		if ok || err != nil {
 			return ok, err
@@ -128,6 +120,7 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, nil
 	}
 	w.view.db.figures.examined.Add(1)
+	w.looked++
 	e, err := w.u.Admit(ctx, w.head.row)
 	if err == nil && e != w.edition {
 		err = w.leap(ctx, n)
@@ -184,7 +177,7 @@ type walks struct {
 func (s *searching) walks(ctx context.Context, at number, budget *int) (*walks, error) {
 	m, err := s.unplanned(ctx, at, budget)
 	for i := 0; err == nil && i < len(m.parts); i++ {
-		err = m.parts[i].plan()
+		err = m.parts[i].plan(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.close())
