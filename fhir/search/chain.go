@@ -154,7 +154,7 @@ func (r *reading) leads(pp *paramPlan, typ string, typed bool) ([]fhir.ResourceT
 		return nil, &fault{code: fhir.CodeValue, unknown: true, text: text}
 	case !typed:
 		return r.targets(pp), nil
-	case r.Parser.types[fhir.ResourceType(typ)] == nil:
+	case r.types[fhir.ResourceType(typ)] == nil:
 		return nil, unsupported("a chain is followed after the name of a type alone, as in subject:Patient.name")
 	case !pp.refersTo(fhir.ResourceType(typ)):
 		return nil, bad(pp.Code + " never refers to that type")
@@ -186,7 +186,7 @@ func (r *reading) url(pp *paramPlan, t fhir.ResourceType) Param {
 func (r *reading) against(types []fhir.ResourceType, from fhir.ResourceType, code string, next onward) (Clause, *fault) {
 	pp := r.Parser.param(from, code)
 	switch {
-	case r.Parser.types[from] == nil:
+	case r.types[from] == nil:
 		return Clause{}, bad("_has must name a resource type after its first colon")
 	case pp == nil || !pp.indexed || pp.Kind != r4.ParamReference:
 		return Clause{}, unsupported(printable(code) + " is no reference of " + string(from) + "; " + strings.Join(r.references(from), ", ") + " are")
@@ -212,7 +212,7 @@ func (r *reading) against(types []fhir.ResourceType, from fhir.ResourceType, cod
 
 // references are the codes of the reference parameters of a type.
 func (r *reading) references(t fhir.ResourceType) (codes []string) {
-	for _, p := range r.Parser.Supported(t) {
+	for _, p := range r.Supported(t) {
 		if p.Kind == r4.ParamReference {
 			codes = append(codes, p.Code)
 		}

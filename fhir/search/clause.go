@@ -86,12 +86,18 @@ func specialOf(code string) special {
 	switch code {
 	case "_list":
 		return (*reading).list
+	case "_text":
+		return (*reading).narrative
+	case "_filter":
+		return (*reading).filtered
+	case "_content":
+		return (*reading).content
 	}
 	return nil
 }
 
 // specials are the parameters that specialOf knows, and _has.
-func specials() []string { return []string{"_has", "_list"} }
+func specials() []string { return []string{"_content", "_filter", "_has", "_list", "_text"} }
 
 // list understands _list (R4 search.html#list).
 func (r *reading) list(types []fhir.ResourceType, value string) (Clause, *fault) {

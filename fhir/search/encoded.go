@@ -124,12 +124,16 @@ func (m *Match) Accepts(value []byte) bool {
 	return false
 }
 
-// contained reports whether the folded text of a value has the rest of Key in it.
+// contained reports whether the folded text of a value, and the NUL that ends it,
+// have the rest of Key in them.
 func (m *Match) contained(value []byte) bool {
 	if len(m.Key) == 0 || len(value) == 0 || value[0] != m.Key[0] {
 		return false
 	}
-	folded, _, _ := bytes.Cut(value[1:], []byte{0})
+	folded := value[1:]
+	if end := bytes.IndexByte(folded, 0); end >= 0 {
+		folded = folded[:end+1]
+	}
 	return bytes.Contains(folded, m.Key[1:])
 }
 

@@ -63,6 +63,8 @@ func TestAcceptsAPartOfAText(t *testing.T) {
 		{OpContains, "tsankt anna", true},
 		{OpContains, "tSankt", false},
 		{OpContains, "tannas", false},
+		{OpContains, "tanna\x00", true},
+		{OpContains, "tsankt\x00", false},
 		{OpContains, "mkt an", false},
 		{OpContains, "", false},
 		{OpIn, "tsankt", false},

@@ -91,16 +91,6 @@ func (r *reading) belowURI(pp *paramPlan, v string) ([]Match, *fault) {
 	return belowVersion(pp.number, tagURI, unescape(v))
 }
 
-// aboveCanonical and belowCanonical understand them of a reference by canonical
-// URL: by the version, or without one by the path.
-func (r *reading) aboveCanonical(pp *paramPlan, v string) ([]Match, *fault) {
-	return aboveVersion(pp.number, tagReference, unescape(v))
-}
-
-func (r *reading) belowCanonical(pp *paramPlan, v string) ([]Match, *fault) {
-	return belowVersion(pp.number, tagReference, unescape(v))
-}
-
 // mimeTypes is the value set whose codes are media types.
 const mimeTypes = "http://hl7.org/fhir/ValueSet/mimetypes"
 

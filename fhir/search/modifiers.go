@@ -29,6 +29,7 @@ func modifications(k r4.ParamKind) []modification {
 	case r4.ParamToken:
 		return []modification{
 			missing,
+			{name: "text", whole: (*reading).display, takes: displayed},
 			{name: "not", value: (*reading).value, not: true},
 			{name: "in", value: (*reading).in, takes: coded},
 			{name: "not-in", value: (*reading).in, takes: coded, not: true},
@@ -40,8 +41,8 @@ func modifications(k r4.ParamKind) []modification {
 		return []modification{
 			missing,
 			{name: "identifier", value: (*reading).identifier, takes: literal},
-			{name: "above", value: (*reading).aboveCanonical, takes: byCanonical},
-			{name: "below", value: (*reading).belowCanonical, takes: byCanonical},
+			{name: "above", whole: (*reading).aboveReference, takes: ordered},
+			{name: "below", whole: (*reading).belowReference, takes: ordered},
 		}
 	case r4.ParamURI:
 		return []modification{missing, {name: "above", value: (*reading).aboveURI}, {name: "below", value: (*reading).belowURI}}
@@ -130,11 +131,13 @@ func coded(_ *table, pp *paramPlan) bool {
 	return pp.forms.has(extractCode, extractCoding, extractConcept)
 }
 
+func displayed(_ *table, pp *paramPlan) bool {
+	return pp.forms.has(extractCoding, extractConcept, extractIdentifier)
+}
+
 func identified(_ *table, pp *paramPlan) bool { return pp.forms.has(extractIdentifier) }
 
 func literal(_ *table, pp *paramPlan) bool { return pp.forms.has(extractReference) }
-
-func byCanonical(_ *table, pp *paramPlan) bool { return pp.canonical() }
 
 // canonical reports whether the parameter refers by canonical URLs.
 func (pp *paramPlan) canonical() bool { return pp.forms.has(extractCanonical) }

@@ -118,7 +118,7 @@ func (r *reading) begins(name string) bool {
 	if i := strings.IndexAny(name, ".:"); i >= 0 {
 		name = name[:i]
 	}
-	if name == "_has" {
+	if name == "_has" || specialOf(name) != nil {
 		return true
 	}
 	for _, t := range r.searched {

@@ -19,7 +19,8 @@ const (
 	// bytes of its low bound, then those of its high bound, both within Bounds.
 	OpRange
 	// OpContains matches the entry of a string that starts with the tag, which is
-	// the first byte of Key, and whose folded text has the rest of Key in it.
+	// the first byte of Key, and whose folded text has the rest of Key in it; a
+	// Key that ends in NUL matches at the end of the text.
 	OpContains
 	// OpIn stands for the codes of the value set whose URL, as the request named
 	// it, is Key.

@@ -54,7 +54,7 @@ func (r *reading) said(f *fault) string {
 		return f.text
 	}
 	var known []string
-	for _, pp := range r.Parser.Supported(f.types[0]) {
+	for _, pp := range r.Supported(f.types[0]) {
 		if r.common(f.types, pp.Code) {
 			known = append(known, pp.Code)
 		}
