@@ -136,7 +136,7 @@ func (p *Parser) Supported(t fhir.ResourceType) (params []*r4.SearchParam) {
 		return nil
 	}
 	for _, pp := range p.types[t].params {
-		if pp.indexed && !pp.Internal {
+		if (pp.indexed || specialOf(pp.Code) != nil) && !pp.Internal {
 			params = append(params, pp.SearchParam)
 		}
 	}

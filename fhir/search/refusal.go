@@ -55,7 +55,7 @@ func (r *reading) said(f *fault) string {
 	}
 	var known []string
 	for _, pp := range r.Supported(f.types[0]) {
-		if r.common(f.types, pp.Code) {
+		if specialOf(pp.Code) == nil && r.common(f.types, pp.Code) {
 			known = append(known, pp.Code)
 		}
 	}
