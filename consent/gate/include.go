@@ -129,13 +129,10 @@ func (in *inclusion) add(f store.Found) bool {
 }
 
 // references are the reference parameters of a type that an include means.
-func (in *inclusion) references(t fhir.ResourceType, i *search.Include) (out []*r4.SearchParam) {
-	for _, p := range in.parser().Supported(t) {
-		if p.Kind == r4.ParamReference && (i.Param == 0 || search.Param(p.Number) == i.Param) {
-			out = append(out, p)
-		}
-	}
-	return out
+func (in *inclusion) references(t fhir.ResourceType, i *search.Include) []*r4.SearchParam {
+	return slices.DeleteFunc(in.parser().References(t), func(p *r4.SearchParam) bool {
+		return i.Param != 0 && search.Param(p.Number) != i.Param
+	})
 }
 
 // targets are what references lead to: resources of this server by their ids, and
@@ -325,7 +322,7 @@ func (in *inclusion) reverse(ctx context.Context, i *search.Include, from []node
 		if in.open.of(t) == typeClosed {
 			continue
 		}
-		matches, err := in.referring(i, in.references(t, i), from)
+		matches, err := in.referring(i, t, from)
 		if err != nil {
 			return err
 		}
@@ -339,14 +336,14 @@ func (in *inclusion) reverse(ctx context.Context, i *search.Include, from []node
 	return nil
 }
 
-// referring are the matches of what refers to the resources by the parameters: by
-// their ids, or their URLs.
-func (in *inclusion) referring(i *search.Include, params []*r4.SearchParam, from []node) (out []search.Match, err error) {
-	for _, p := range params {
+// referring are the matches of what a type refers to the resources by: their ids,
+// or their URLs.
+func (in *inclusion) referring(i *search.Include, source fhir.ResourceType, from []node) (out []search.Match, err error) {
+	for _, p := range in.references(source, i) {
 		for k := range from {
 			n := &from[k]
 			t := n.Resource.Type
-			if i.Target != "" && i.Target != t || len(p.Targets) > 0 && !slices.Contains(p.Targets, t) {
+			if i.Target != "" && i.Target != t || !in.parser().RefersTo(source, p.Code, t) {
 				continue
 			}
 			out = append(out, search.Match{Param: search.Param(p.Number), Op: search.OpEqual, Key: search.ReferenceKey(t, n.ID)})

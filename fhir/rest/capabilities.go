@@ -40,7 +40,8 @@ func (s *Server) statement(p *search.Parser) []byte {
 	if s.gate.Transactions() {
 		w = w.raw(`{"code":"transaction"},`)
 	}
-	w = w.raw(`{"code":"batch"},{"code":"search-system"}],"compartment":[`)
+	w = w.raw(`{"code":"batch"},{"code":"search-system"}]`)
+	w = s.searchAll(w).raw(`,"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}
@@ -73,6 +74,7 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 	} else {
 		w = w.raw(`,"conditionalCreate":false,"conditionalRead":"full-support","conditionalUpdate":false,"conditionalDelete":"not-supported"`)
 	}
+	w = s.includes(w, t, p)
 	w = searchParams(w, t, p)
 	for i, name := range operations {
 		if i == 0 {
@@ -84,23 +86,6 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 		}
 	}
 	return w.raw("}")
-}
-
-// searchParams appends rest.resource.searchParam: what the parser takes.
-func searchParams(w text, t *r4.Type, p *search.Parser) text {
-	supported := p.Supported(t.Resource())
-	if len(supported) == 0 {
-		return w
-	}
-	w = w.raw(`,"searchParam":[`)
-	for i, p := range supported {
-		w = w.comma(i).raw(`{"name":`).quote(p.Code)
-		if p.URL != "" {
-			w = w.raw(`,"definition":`).quote(p.URL)
-		}
-		w = w.raw(`,"type":`).quote(p.Kind.String()).raw("}")
-	}
-	return w.raw("]")
 }
 
 // definition is the canonical URL of an operation.
