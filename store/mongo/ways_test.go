@@ -107,7 +107,9 @@ func leading() map[string]*search.Query {
 	beside := via(subject, code("1"))
 	beside.Any = code("3").Any
 	group := search.Clause{All: [][]search.Clause{{code("1"), via(subject, code("0"))}, {not(via(visit, code("0"))), code("2")}}}
-	q := func(t fhir.ResourceType, all ...search.Clause) *search.Query { return &search.Query{Type: t, Clauses: all} }
+	q := func(t fhir.ResourceType, all ...search.Clause) *search.Query {
+		return &search.Query{Type: t, Clauses: all}
+	}
 	return map[string]*search.Query{
 		"chain": q("Observation", via(subject, code("1"))), "chain and code": q("Observation", code("2"), via(subject, code("1"))),
 		"chain to all": q("Observation", via(subject)), "chain to none": q("Observation", via(subject, code("9"))),
@@ -145,7 +147,7 @@ func TestEveryWay(t *testing.T) {
 	care := []search.Match{{Param: paramCarer, Op: search.OpEqual, Key: []byte("org1")}}
 	universes := map[string]func() *consent.Universe{
 		"everything": consent.Everything,
-		"any": func() *consent.Universe { return consent.OfAnyPatient(shared, decide) }, "candidates": func() *consent.Universe { return consent.OfCandidates(care, shared, decide) },
+		"any":        func() *consent.Universe { return consent.OfAnyPatient(shared, decide) }, "candidates": func() *consent.Universe { return consent.OfCandidates(care, shared, decide) },
 		"some": func() *consent.Universe { return consent.OfPatients(some, shared, decide) }, "many": func() *consent.Universe { return consent.OfPatients(many, shared, decide) },
 	}
 	answers := func(w ways) map[string][]string {
