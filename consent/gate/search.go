@@ -106,9 +106,6 @@ func (v *visit) resolve(ctx context.Context, q *search.Query) error {
 	return err
 }
 
-// terminology is what knows value sets and code systems for the caller.
-func (v *visit) terminology() search.Terminology { return v.g.tools.Terms }
-
 // parser is what understands queries, and indexer what they are held against.
 func (v *visit) parser() *search.Parser { return v.params.parser }
 
