@@ -75,7 +75,7 @@ func TestOnMongoDB(t *testing.T) {
 	const most = 20 * time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario.*|Transcripts|TwoWorlds|Kill9)$")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario.*|Transcripts|TwoWorlds|Kill9|AddedSearchParameters)$")
 	cmd.Env = append(os.Environ(), envStore+"=mongodb", mongotest.EnvServer+"="+uri)
 	for name, fewer := range map[string]string{"VITRINE_WORLDS": "3", "VITRINE_CRASH_ROUNDS": "5"} {
 		if os.Getenv(name) == "" {

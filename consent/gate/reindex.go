@@ -25,11 +25,11 @@ const (
 	reindexPause = 100 * time.Millisecond
 	// reindexKeep is how often it is written down how far it is, and reindexLease
 	// how long a process that is not heard of keeps its work.
-	reindexKeep  = 5 * time.Second
-	reindexLease = 30 * time.Second
+	reindexKeep  = 2 * time.Second
+	reindexLease = 15 * time.Second
 	// reindexLook is how often it is asked whether there is work that another
 	// process has left.
-	reindexLook = 10 * time.Second
+	reindexLook = 5 * time.Second
 	// reindexEnd is how long there is to hand back what is under way.
 	reindexEnd = 5 * time.Second
 )
