@@ -183,6 +183,13 @@ func TestScanBudget(t *testing.T) {
 	}
 	defer s.Close()
 	count := store.PageRequest{Limit: 1, Count: true}
+	if page, err := s.Search(t.Context(), consent.Everything(), observations(), count); err != nil || page.Total != 6 {
+		t.Errorf("six rows by their postings: got %d, %v, want 6", page.Total, err)
+	}
+	// What no posting leads to.
+	observations := func() *search.Query {
+		return &search.Query{Type: "Observation", Clauses: []search.Clause{{All: [][]search.Clause{{}}}}}
+	}
 	if _, err := s.Search(t.Context(), consent.Everything(), observations(), count); !errors.Is(err, store.ErrTooCostly) {
 		t.Errorf("six rows: got %v, want %v", err, store.ErrTooCostly)
 	}

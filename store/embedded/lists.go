@@ -19,12 +19,15 @@ type lists struct {
 	from     number // where the last seek began
 	stands   int    // the list the iterator stands in; -1 for none
 	key      []byte
+	marked   bool // marks are wanted
+	err      error
 }
 
 // part is where a list stands.
 type part struct {
 	list int
 	at   number
+	mark byte
 }
 
 func newLists(src source, lower, upper []byte, prefixes ...[]byte) (*lists, error) {
@@ -121,7 +124,20 @@ func (l *lists) read(p *part, prefix []byte, ok bool) bool {
 		return false
 	}
 	p.at = lastNumber(l.it.Key())
+	if l.marked {
+		var err error
+		p.mark, err = markAt(l.it)
+		l.err = errors.Join(l.err, err)
+	}
 	return true
+}
+
+// mark is that of the number last found.
+func (l *lists) mark() (byte, error) {
+	if len(l.live) == 0 {
+		return 0, l.err
+	}
+	return l.live[0].mark, l.err
 }
 
 func (l *lists) close() error { return errors.Join(l.it.Error(), l.it.Close()) }

@@ -21,9 +21,6 @@ const (
 // universes of some patients they are not: they go through all patients, and
 // how many others come before those would show in the time.
 func (s *searching) orderable() bool {
-	if len(s.q.Sort) == 0 || s.p.Count || s.p.Limit <= 0 {
-		return false
-	}
 	if _, own := s.u.Contributor(); own || (s.q.Type == typeAuditEvent && !s.q.Sort[0].Range) {
 		return false // few of the parameters of events have postings
 	}

@@ -24,24 +24,11 @@ const (
 	joinSteps = 16
 )
 
-// joinLead streams what a join may hold for.
+// joinLead streams what a join holds for.
 func (w *walk) joinLead(ctx context.Context, j *search.Join) (stream, error) {
-	names, err := w.others.whole(ctx, j, w.q.Type, w.effort)
+	matches, err := w.joinMatches(ctx, j, w.effort)
 	if err != nil {
 		return nil, err
-	}
-	var matches []search.Match
-	for _, name := range names {
-		m := search.Match{Param: j.Param, Op: search.OpEqual, Key: name}
-		switch {
-		case j.Reverse && j.By != 0:
-			m.Param = j.By
-			m.Key, _ = search.CanonicalKey(name)
-		case j.Reverse:
-			_, id, _ := search.LocalReference(name)
-			m = search.IDMatch(id)
-		}
-		matches = append(matches, m)
 	}
 	all, err := w.matchLeads(matches)
 	switch {
@@ -52,6 +39,29 @@ func (w *walk) joinLead(ctx context.Context, j *search.Join) (stream, error) {
 	default:
 		return all, nil
 	}
+}
+
+// joinMatches are the matches of which one holds for a row if the join does: they
+// are about whole values.
+func (w *walk) joinMatches(ctx context.Context, j *search.Join, effort int) ([]search.Match, error) {
+	names, err := w.others.whole(ctx, j, w.q.Type, effort)
+	if err != nil {
+		return nil, err
+	}
+	matches := make([]search.Match, len(names))
+	for i, name := range names {
+		m := search.Match{Param: j.Param, Op: search.OpEqual, Key: name}
+		switch {
+		case j.Reverse && j.By != 0:
+			m.Param = j.By
+			m.Key, _ = search.CanonicalKey(name)
+		case j.Reverse:
+			_, id, _ := search.LocalReference(name)
+			m = search.IDMatch(id)
+		}
+		matches[i] = m
+	}
+	return matches, nil
 }
 
 // whole are the names of all for which a join holds, as references to resources

@@ -56,6 +56,9 @@ type searching struct {
 }
 
 func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
+	if s.p.Limit <= 0 {
+		return s.countOnly(ctx, page)
+	}
 	m, err := s.walks(ctx, s.start, &s.budget)
 	if err != nil {
 		return err
@@ -88,9 +91,6 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 		return err
 	}
 	counting := s.p.Count && s.start == 0
-	if s.p.Limit <= 0 && !counting {
-		return nil
-	}
 	w, err := m.next(ctx)
 	if err != nil && (counting || !errors.Is(err, store.ErrTooCostly)) {
 		return err
@@ -99,11 +99,13 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 		s.ended(page)
 		return nil
 	}
-	if s.p.Limit > 0 {
-		page.Next = appendNumber([]byte{numberForm}, items[len(items)-1].n)
-	}
+	page.Next = appendNumber([]byte{numberForm}, items[len(items)-1].n)
 	if !counting {
 		return nil
+	}
+	if total, ok, err := s.tally(ctx); ok || err != nil {
+		page.Total = total
+		return err
 	}
 	page.Total = len(page.Found) + 1
 	for {
@@ -115,6 +117,14 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 	}
 }
 
+// countOnly is a page on which nothing is wanted but the count.
+func (s *searching) countOnly(ctx context.Context, page *store.Page) (err error) {
+	if s.p.Count {
+		page.Total, err = s.count(ctx)
+	}
+	return err
+}
+
 // ended is a page with nothing after it.
 func (s *searching) ended(page *store.Page) {
 	if s.p.Count && s.start == 0 {
@@ -124,6 +134,9 @@ func (s *searching) ended(page *store.Page) {
 
 // count counts all matches, whatever the page.
 func (s *searching) count(ctx context.Context) (int, error) {
+	if total, ok, err := s.tally(ctx); ok || err != nil {
+		return total, err
+	}
 	budget := s.view.db.opt.ScanBudget
 	m, err := s.walks(ctx, 0, &budget)
 	if err != nil {

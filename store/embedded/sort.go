@@ -51,7 +51,7 @@ func (t *top) offer(w *walk, behind *store.Position) {
 		v, ok := search.SortValue(w.entries, k)
 		at.Keys = append(at.Keys, store.SortValue{Has: ok, Value: v})
 	}
-	if t.most <= 0 || behind != nil && !behind.Behind(t.order, at) {
+	if behind != nil && !behind.Behind(t.order, at) {
 		return
 	}
 	if len(t.items) >= t.most {
@@ -77,8 +77,23 @@ func (t *top) sorted() []item {
 // bySort gives a page in the order of the query. Either way of finding it gives
 // the same page.
 func (s *searching) bySort(ctx context.Context, page *store.Page) error {
+	if s.p.Limit <= 0 {
+		return s.countOnly(ctx, page)
+	}
 	if !s.orderable() {
 		return s.gather(ctx, page)
+	}
+	total := -1
+	if s.p.Count {
+		var ok bool
+		var err error
+		if total, ok, err = s.tally(ctx); err != nil {
+			return err
+		}
+		if !ok {
+			return s.gather(ctx, page)
+		}
+		s.p.Count = false
 	}
 	ways := [2]func(context.Context, *store.Page) error{s.gather, s.follow}
 	many, err := s.many(ctx)
@@ -90,7 +105,9 @@ func (s *searching) bySort(ctx context.Context, page *store.Page) error {
 	}
 	for _, way := range ways {
 		*page, s.budget = store.Page{Total: -1}, s.view.db.opt.ScanBudget
-		if err = way(ctx, page); !errors.Is(err, store.ErrTooCostly) {
+		err = way(ctx, page)
+		page.Total = total
+		if !errors.Is(err, store.ErrTooCostly) {
 			break
 		}
 	}
@@ -126,9 +143,9 @@ func (s *searching) gather(ctx context.Context, page *store.Page) error {
 func (s *searching) turn(items []item, page *store.Page) error {
 	more := len(items) > s.p.Limit
 	if more {
-		items = items[:max(s.p.Limit, 0)]
+		items = items[:s.p.Limit]
 	}
-	if more && s.p.Limit > 0 {
+	if more {
 		page.Next = items[s.p.Limit-1].at.Append(nil)
 	}
 	return s.read(items, page)
