@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -48,4 +49,41 @@ func TestScenario54IncludesStayWithin(t *testing.T) {
 			t.Errorf("%s: the recorder that the basic set leaves out came along", query)
 		}
 	}
+}
+
+func TestScenario58ModifiersSeeTheEdition(t *testing.T) {
+	s := newSearchStage(t)
+	sick := []string{"AllergyIntolerance/a-p"}
+	filter := func(s string) string { return "_filter=" + url.QueryEscape(s) }
+	s.finds(t, []sought{
+		{"Observation?_content=" + hiddenOfP, nil, of("p")},
+		{"Observation?_content=Openword", of("q"), nil},
+		{"Observation?_text=narrative", of("q"), of("p")},
+		{"Patient?_content=" + hiddenOfP, nil, []string{"Patient/p"}},
+		{"Patient?_text=" + hiddenOfP, nil, []string{"Patient/p"}},
+		{"Patient?_content=Pauline", []string{"Patient/p"}, nil},
+		{"AllergyIntolerance?_content=" + hiddenOfP, nil, sick},
+		{"AllergyIntolerance?_content=Penicillin&patient=p", sick, nil},
+		{"Patient?" + filter(`address co "`+hiddenOfP+`"`), nil, []string{"Patient/p"}},
+		{"Patient?" + filter(`address co "openv"`), []string{"Patient/q"}, nil},
+		{"Observation?" + filter(`code eq 5221-7 and value-quantity gt 100`), of("q"), of("p")[1:]},
+		{"Observation?" + filter(`subject.name sw "pau"`), nil, of("p")},
+		{"Patient?_id=p&address:missing=true", []string{"Patient/p"}, nil},
+		{"Patient?_id=q&address:missing=false", []string{"Patient/q"}, nil},
+		{"AllergyIntolerance?patient=q&recorder:missing=false", []string{"AllergyIntolerance/a-q"}, nil},
+		{"AllergyIntolerance?patient=p&recorder:missing=false", nil, sick},
+		{"Observation?code:not=29463-7&encounter:missing=false", of("q"), of("p")},
+		{"Observation?_tag:not=other&code=5221-7", of("q"), of("p")},
+		{"AllergyIntolerance?patient=p&date=2019-03-03", nil, sick},
+		{"Observation?subject:identifier=" + nric + "|S0000001I&code=5221-7", nil, nil},
+		{"Observation?code=5221-7&value-quantity=gt100", of("q"), of("p")[1:]},
+		{"Observation?code=5221-7&value-quantity=ge0.1|http://unitsofmeasure.org|g", of("q"), of("p")},
+		{"Observation?code=5221-7&value-quantity=ne100", of("q"), of("p")[1:]},
+		{"Observation?code=5221-7&value-quantity=ap105", of("q"), of("p")},
+		{"Observation?code-value-quantity=5221-7$gt99", of("q"), of("p")},
+		{"Observation?_list=l-p", nil, of("p")[:2]},
+		{"Observation?_list=l-q", of("q")[:2], nil},
+		{"Observation?_source:below=http://example.org/lab", of("q"), of("p")},
+		{"Observation?code:not-in=http://hl7.org/fhir/ValueSet/administrative-gender&_tag=study", of("q"), of("p")},
+	})
 }

@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -49,14 +48,23 @@ var emptyPattern = regexp.MustCompile(`^\{"resourceType":"Bundle","type":"search
 // were the same for want of an answer.
 func (u tallies) check(t *testing.T) {
 	t.Helper()
+	if t.Failed() {
+		return
+	}
 	for _, f := range features() {
 		n := u[f.name]
-		if n == nil || t.Failed() {
-			continue
+		if n == nil {
+			n = &tally{}
 		}
 		t.Logf("%-24s asked %5d, found %5d, refused %d", f.name, n.asked, n.found, len(n.refused))
-		if os.Getenv("VITRINE_WORLDS_REFUSED") != "" {
-			t.Logf("refused: %s", strings.Join(n.refused, "\n\t"))
+		if f.name == "refused" {
+			continue
+		}
+		if n.found == 0 {
+			t.Errorf("%s: nothing was ever found", f.name)
+		}
+		if len(n.refused) > 0 {
+			t.Errorf("%s: refused:\n%s", f.name, strings.Join(n.refused, "\n"))
 		}
 	}
 }

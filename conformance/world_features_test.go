@@ -37,7 +37,7 @@ func valueFeatures() []feature {
 			"Observation?code:not={code}", "Condition?code:not={codes}|{code},{codes}|c0", "Observation?_tag:not=t1", "Patient?gender:not=male", "Patient?identifier:not={nricsystem}|{nric}",
 			"Encounter?status:not=planned", "AllergyIntolerance?criticality:not=low", "Observation?_security:not={act}|HIV", "Patient?phone:not=555-0001", "DiagnosticReport?code:not={code}",
 		}},
-		{"token text", []string{"Condition?code:text={word}", "Observation?code:text=c", "Patient?identifier:text=n", "AllergyIntolerance?code:text={word}"}},
+		{"token text", []string{"Condition?code:text={code}", "Observation?code:text=kind {code}", "Patient?identifier:text=nation", "AllergyIntolerance?code:text=kind", "Observation?patient.identifier:text=national"}},
 		{"in", []string{
 			"Observation?code:in=http://example.org/ValueSet/some", "Observation?code:not-in=http://example.org/ValueSet/some", "Condition?code:in=http://example.org/ValueSet/tree",
 			"AllergyIntolerance?code:not-in=http://example.org/ValueSet/tree", "Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender",
@@ -46,7 +46,7 @@ func valueFeatures() []feature {
 			"Observation?code:below={codes}|c0", "Observation?code:above={codes}|c2", "Condition?code:below={codes}|c1", "ValueSet?url:below=http://example.org/ValueSet", "ValueSet?url:above=http://example.org/ValueSet/some/more",
 			"Observation?_source:below=http://example.org/lab", "Observation?_source:above=http://example.org/lab/1/more", "Observation?_profile:below=http://example.org/p1", "Questionnaire?url:below=http://example.org",
 		}},
-		{"of-type", []string{"Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|NI|{nric}"}},
+		{"of-type", []string{"Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|NI|{nric}", "Patient?identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|NI|{seen}"}},
 		{"missing", []string{
 			"Patient?address:missing=true", "Patient?address-city:missing=false", "Patient?telecom:missing=true", "Patient?phone:missing=false", "Patient?general-practitioner:missing=true", "Patient?active:missing=true",
 			"Patient?link:missing=true", "AllergyIntolerance?recorder:missing=true", "AllergyIntolerance?recorder:missing=false", "AllergyIntolerance?date:missing=true", "Immunization?performer:missing=false", "Immunization?location:missing=true",
@@ -60,7 +60,7 @@ func valueFeatures() []feature {
 			"AllergyIntolerance?recorder=Practitioner/dr-n", "Immunization?location=Location/place-1", "MedicationRequest?medication=Medication/drug-{n}",
 			"QuestionnaireResponse?questionnaire=http://example.org/Questionnaire/q1", "QuestionnaireResponse?questionnaire=http://example.org/Questionnaire/q1|1",
 		}},
-		{"identifier", []string{"Observation?subject:identifier={nricsystem}|{nric}", "Condition?patient:identifier={nricsystem}|{nric}", "Observation?performer:identifier=http://example.org/reg|N1"}},
+		{"identifier", []string{"DiagnosticReport?subject:identifier={nricsystem}|{seen}", "DiagnosticReport?subject:identifier={nricsystem}|{nric}", "Observation?subject:identifier={nricsystem}|{nric}", "Condition?patient:identifier={nricsystem}|{nric}", "Observation?performer:identifier=http://example.org/reg|N1"}},
 		{"number", []string{
 			"RiskAssessment?probability=gt0.5", "RiskAssessment?probability=lt0.5", "RiskAssessment?probability=ne0.5", "RiskAssessment?probability=ap0.5", "RiskAssessment?probability=ge0.2&probability=le0.9", "RiskAssessment?probability=sa0.1", "RiskAssessment?probability=eb0.9",
 		}},
@@ -189,7 +189,7 @@ func answerFeatures() []feature {
 		{"system", []string{
 			"?_type=Observation,Condition&_count=4", "?_type=Observation,Condition,Patient&_lastUpdated=gt2020-01-01&_count=5", "?_type=Patient,AllergyIntolerance&_content={secret}", "?_type=Observation,Encounter&_sort=-_lastUpdated&_count=5", "?_type=Observation,DiagnosticReport&code={code}&_sort=date&_count=3", "?_type=Patient,Practitioner&_id={patient},dr-n,{Observation}",
 			"?_type=Observation,Condition,Encounter,List&_total=accurate&_count=2", "?_type=Observation,Condition&_summary=count", "?_type=Observation,Condition&_tag=t1", "?_type=Observation,Encounter&_list={List}", "?_type=Consent,Observation&_count=3", "?_id={Observation}&_type=Observation,Consent,AuditEvent,Task", "?_type=Patient&_has:Observation:patient:code={code}",
-			"?_type=List,DiagnosticReport&_include=*&_count=2", "?_type=Observation,Condition&_security=R", "?_lastUpdated=gt2020-01-01&_count=3", "?_id={patient}", "?_id={Observation}",
+			"?_type=List,DiagnosticReport&_include=*&_count=2", "?_type=Observation,Condition&_security=R", "?_lastUpdated=gt2020-01-01&_count=3", "?_lastUpdated=gt2020-01-01&_count=1&_total=accurate", "?_id={patient}", "?_id={Observation}",
 		}},
 		{"refused", []string{
 			"Patient?_explain=true", "Observation?code={code}&_explain=1", "Observation?_list=$current-problems", "Observation?nickname={secret}", "Patient?address:above=x", "Observation?_query=everything", "Observation?subject.nickname=x", "Patient?_has:Observation:nickname:code=x",
@@ -226,12 +226,23 @@ func (g *worldMaker) fill(query string) string {
 			return nric
 		case "nric":
 			return g.patients[g.rand.IntN(len(g.patients))].nric()
+		case "seen": // of one whom the callers see in full
+			return g.ofPosture(open).nric()
 		case "base":
 			return worldBase + "/fhir"
 		default:
 			return g.anyID(name)
 		}
 	})
+}
+
+func (g *worldMaker) ofPosture(as posture) worldPatient {
+	for _, p := range g.patients {
+		if p.posture == as {
+			return p
+		}
+	}
+	return worldPatient{}
 }
 
 // anyID is the id of something of the type, visible or hidden.

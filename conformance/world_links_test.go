@@ -1,6 +1,11 @@
 package conformance
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
 
 // What searches can follow, read and sort by: resources that refer to each
 // other across the line between what the callers see and what they do not.
@@ -50,6 +55,23 @@ func (g *worldMaker) catalogue() []object {
 			object{"resourceType": "Medication", "id": fmt.Sprintf("drug-%d", i), "code": concept(worldCodes, fmt.Sprintf("c%d", i))})
 	}
 	return out
+}
+
+// indexed waits until the search parameters of the catalogue are in use.
+func (g *worldMaker) indexed(t *testing.T, s *server) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(30 * time.Second)
+	for _, query := range []string{"Patient?marital=D", "Observation?site-text=site"} {
+		for s.do(t, s.custodian(t), get(query)).status != http.StatusOK {
+			select {
+			case <-deadline:
+				t.Fatalf("%s is not served", query)
+			case <-tick.C:
+			}
+		}
+	}
 }
 
 // sensitive is the label that a patient of posture labelled denies clinic A.
@@ -124,10 +146,11 @@ func (g *worldMaker) web(subject, farObservation, farEncounter string) []object 
 	panel := g.observation(worldPatient{}, subject, object{
 		"encounter": at, "hasMember": []any{ref("Observation/" + text(member, "id")), ref(farObservation)},
 		"component": []any{object{"code": g.code(), "valueQuantity": object{"value": g.rand.IntN(90), "system": "http://unitsofmeasure.org", "code": "g"}}},
-		"performer": []any{ref("Practitioner/dr-n")},
+		"performer": []any{with(ref("Practitioner/dr-n"), "identifier", object{"system": "http://example.org/reg", "value": "N1"})},
 	})
 	report := object{
-		"resourceType": "DiagnosticReport", "id": g.next("DiagnosticReport"), "status": "final", "subject": who, "code": g.code(),
+		"resourceType": "DiagnosticReport", "id": g.next("DiagnosticReport"), "status": "final", "code": g.code(),
+		"subject":           with(who, "identifier", object{"system": nric, "value": worldPatient{id: subject}.nric()}),
 		"effectiveDateTime": g.day(), "encounter": at, "result": []any{ref("Observation/" + text(panel, "id")), ref(farObservation)},
 	}
 	listed := object{

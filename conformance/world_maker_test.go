@@ -203,7 +203,7 @@ func (g *worldMaker) person(p worldPatient, private bool) object {
 	n := p.id[1:]
 	o := object{
 		"resourceType": "Patient", "id": p.id, "active": true,
-		"identifier": []any{object{"system": nric, "value": p.nric(), "type": concept("http://terminology.hl7.org/CodeSystem/v2-0203", "NI")}},
+		"identifier": []any{object{"system": nric, "value": p.nric(), "type": with(concept("http://terminology.hl7.org/CodeSystem/v2-0203", "NI"), "text", "national")}},
 		"name":       []any{object{"use": "official", "family": "Family" + n, "given": []any{"Given" + n}}},
 		"gender":     "female", "birthDate": fmt.Sprintf("198%s-03-0%d", n[len(n)-1:], 1+len(n)),
 	}
@@ -365,7 +365,8 @@ func (g *worldMaker) provenance(target string) object {
 }
 
 func (g *worldMaker) code() object {
-	return concept("http://example.org/codes", fmt.Sprintf("c%d", g.rand.IntN(5)))
+	code := fmt.Sprintf("c%d", g.rand.IntN(5))
+	return with(concept("http://example.org/codes", code), "text", "kind "+code)
 }
 
 func (g *worldMaker) day() string {

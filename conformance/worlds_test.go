@@ -60,6 +60,7 @@ func compareWorlds(t *testing.T, seed uint64, used tallies) int {
 	base := t.TempDir() + "/base"
 	s := start(t, base, "--base-url", worldBase)
 	g.load(t, s, g.directory())
+	g.indexed(t, s)
 	visible, hidden := g.visible(), g.hidden()
 	later := visible[len(visible)/2:]
 	if seed%2 == 0 {
@@ -152,6 +153,8 @@ func (p *pair) both(c caller, r, inOne, inTwo request, what string) (a [2]answer
 	if p.failed <= 5 {
 		p.t.Errorf("%s: %s %s %v %s\n%.300s\n--- with hidden data\n%.1500s\n--- without\n%.1500s",
 			c.name, r.method, r.path, r.header, what, r.body, x, y)
+	} else {
+		p.t.FailNow() // what follows would say no more
 	}
 	return a, false
 }

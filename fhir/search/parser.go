@@ -86,7 +86,11 @@ func (p *Parser) Parse(t fhir.ResourceType, params []Pair, lenient bool) (*Query
 }
 
 func (r *reading) refuse(name string, f *fault) {
-	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+r.said(f)))
+	text := r.said(f)
+	if f.unknown && f.text == "" && name == "_filter" && strings.HasPrefix(text, "not known") {
+		text = printable(f.named) + " is " + text
+	}
+	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+text))
 }
 
 // param understands one parameter. Text that no resource can hold is a slip of
