@@ -142,6 +142,7 @@ func (r *reading) along(types []fhir.ResourceType, head string, next onward) (Cl
 				text: "what comes after " + printable(head) + " is not known for any type that it refers to; name the type to hear what is",
 			}
 		}
+		r.inside(pp, &c)
 		return c, nil
 	})
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,10 +33,24 @@ func clauseOf(tb testing.TB, p *Parser, t fhir.ResourceType, query string) Claus
 	return q.Clauses[0]
 }
 
+// outside are clauses without what chains ask of contained resources.
+func outside(all []Clause) []Clause {
+	all = slices.Clone(all)
+	for i := range all {
+		if all[i].Via = slices.Clone(all[i].Via); all[i].Via != nil {
+			all[i].All = nil
+		}
+		for j := range all[i].Via {
+			all[i].Via[j].Clauses = outside(all[i].Via[j].Clauses)
+		}
+	}
+	return all
+}
+
 func TestChainsBecomeJoins(t *testing.T) {
 	p := indexer(t).Parser()
 	n := func(t2 fhir.ResourceType, code string) Param { return number(t, p, t2, code) }
-	inner := func(t2 fhir.ResourceType, query string) []Clause { return []Clause{clauseOf(t, p, t2, query)} }
+	inner := func(t2 fhir.ResourceType, query string) []Clause { return outside([]Clause{clauseOf(t, p, t2, query)}) }
 	for _, c := range []struct {
 		typ   fhir.ResourceType
 		query string
@@ -99,7 +114,7 @@ func TestChainsBecomeJoins(t *testing.T) {
 			t.Errorf("%s?%s: %v", c.typ, c.query, refusal)
 			continue
 		}
-		if diff := cmp.Diff([]Clause{c.want}, q.Clauses); diff != "" {
+		if diff := cmp.Diff([]Clause{c.want}, outside(q.Clauses)); diff != "" {
 			t.Errorf("%s?%s: %s", c.typ, c.query, diff)
 		}
 		if q.Patients != nil {
@@ -198,3 +213,54 @@ func TestSystemLevelTakesWhatAllTypesHave(t *testing.T) {
 		}
 	}
 }
+
+const order = `{"resourceType":"MedicationRequest","id":"m1","status":"active","intent":"order","subject":{"reference":"#p"},
+	"contained":[{"resourceType":"Medication","id":"m","code":{"coding":[{"code":"abc","display":"Aspirin"}]}},
+		{"resourceType":"Medication","id":"other","code":{"coding":[{"code":"xyz"}]}},
+		{"resourceType":"Practitioner","id":"d","name":[{"family":"Lim"}]},{"resourceType":"Patient","id":"p","gender":"male"}],
+	"medicationReference":{"reference":"#m"},"requester":{"reference":"#d"}}`
+
+// TestChainsGoIntoWhatIsContained: R4 search.html#contained.
+func TestChainsGoIntoWhatIsContained(t *testing.T) {
+	x := indexer(t)
+	for query, want := range map[string]bool{
+		"medication.code=abc":                     true,
+		"medication.code:text=aspi":               true,
+		"medication:Medication.code:not=xyz":      true,
+		"requester.name=lim":                      true,
+		"requester.family:contains=i":             true,
+		"_filter=medication.code eq abc":          true,
+		"_filter=not (medication.code eq xyz)":    true,
+		"medication._id=m":                        true,
+		"medication.code=xyz":                     false, // which nothing refers to
+		"medication.code:text=x":                  false,
+		"requester.name=tan":                      false,
+		"requester:PractitionerRole.identifier=a": false,
+		"medication._id=other":                    false,
+	} {
+		name, value, _ := strings.Cut(query, "=")
+		var tape fhir.Tape
+		if err := tape.Parse([]byte(order), fhir.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		q, refusal := x.Parser().Parse("MedicationRequest", []Pair{{name, value}}, false)
+		if refusal != nil {
+			t.Errorf("%s: %v", query, refusal)
+			continue
+		}
+		got, err := AllHold(q.Clauses, indexed(t, x, order), nowhere{alone{&tape}})
+		if err != nil || got != want {
+			t.Errorf("%s: found %v, %v, want %v", query, got, err, want)
+		}
+	}
+	for query, contained := range map[string]bool{"patient.gender=male": false, "subject.gender=male": false, "encounter.status=x": true, "encounter.patient.gender=male": false} {
+		if c := clauseOf(t, x.Parser(), "MedicationRequest", query); (len(c.All) > 0) != contained {
+			t.Errorf("%s: %+v", query, c)
+		}
+	}
+}
+
+// nowhere is alone where joins lead to nothing.
+type nowhere struct{ alone }
+
+func (nowhere) Joined(*Join) (bool, error) { return false, nil }

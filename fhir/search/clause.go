@@ -2,8 +2,10 @@ package search
 
 import (
 	"fmt"
+	"strings"
 
 	"vitrine/fhir"
+	"vitrine/fhir/r4"
 )
 
 // clause understands the values of a parameter.
@@ -28,8 +30,11 @@ func (r *reading) clause(pp *paramPlan, modifier string, modified bool, value st
 	c := Clause{Not: m.not}
 	for i, v := range values {
 		matches, f := m.value(r, pp, v)
-		if v == "" {
+		switch {
+		case v == "":
 			f = bad("is empty")
+		case misplaced(pp.Kind, v):
+			f = bad("has a prefix, which only numbers, dates and quantities take")
 		}
 		if f != nil {
 			return Clause{}, inValue(f, i, values)
@@ -39,6 +44,31 @@ func (r *reading) clause(pp *paramPlan, modifier string, modified bool, value st
 		}
 	}
 	return c, nil
+}
+
+// misplaced reports whether a value has a prefix (R4 search.html#prefix) though it
+// is of a kind that takes none, as far as it cannot mean anything else.
+func misplaced(k r4.ParamKind, v string) bool {
+	if len(v) < 3 || !isLower(v[0]) || !isLower(v[1]) {
+		return false
+	}
+	switch k { //nolint:exhaustive // the others take one, or any text
+	case r4.ParamReference:
+		return v[2] >= 'A' && v[2] <= 'Z' && strings.IndexByte(v, '/') > 0 && isPrefix(v[:2]) || comparesURL(v)
+	case r4.ParamToken, r4.ParamURI:
+		return comparesURL(v)
+	}
+	return false
+}
+
+func comparesURL(v string) bool {
+	rest := v[2:]
+	return (strings.HasPrefix(rest, "http://") || strings.HasPrefix(rest, "https://") || strings.HasPrefix(rest, "urn:")) && isPrefix(v[:2])
+}
+
+func isPrefix(v string) bool {
+	_, _, f := cutPrefix(v)
+	return f == nil
 }
 
 // meant counts matches, and reports whether there are too many.
