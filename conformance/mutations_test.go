@@ -16,30 +16,43 @@ type edit struct{ file, old, new string }
 type mutation struct {
 	name  string
 	edits []edit
+	test  string // that must notice; empty for TestTwoWorlds
+}
+
+func (m *mutation) noticedBy() string {
+	if m.test == "" {
+		return "TestTwoWorlds"
+	}
+	return m.test
 }
 
 // mutations are the breaks that TestTwoWorlds must notice, each in another
 // place. A row whose stretch is no longer found fails in every run: the list
 // follows the code.
 func mutations() []mutation {
+	return append(rowMutations(), searchMutations()...)
+}
+
+// rowMutations break who sees which row.
+func rowMutations() []mutation {
 	return []mutation{
-		{"registration is not asked for", []edit{{"consent/decide.go", "!registered(c, f.Registrations, now)", "false"}}},
-		{"a restriction does not restrict", []edit{{"consent/decide.go", "d.Level, d.Reason = Basic, ReasonRestricted", "d.Reason = ReasonRestricted"}}},
-		{"a Consent in doubt is ignored", []edit{{"consent/decide.go", "d.Level, d.Reason = Basic, ReasonMalformed", "d.Level, d.Reason = Full, ReasonMalformed"}}},
-		{"one owner of several is enough", []edit{{"consent/universe.go", "for i, p := range r.Patients {", "for i, p := range r.Patients[:1] {"}}},
-		{"quarantine is open", []edit{{"consent/universe.go", "case HomeQuarantine:\n\t\treturn 0, nil", "case HomeQuarantine:\n\t\treturn EditionFull, nil"}}},
-		{"a visit for an employer registers", []edit{{"consent/relation/examination.go", "if examination(t, t.Field(root, \"class\")) {\n\t\treturn true\n\t}", "if t != nil {\n\t\treturn false\n\t}"}}},
-		{"the basic edition keeps the address", []edit{{"consent/basic/config.go", `"gender", "birthDate", "extension:Race"`, `"gender", "birthDate", "extension:Race", "address.city"`}}},
-		{"a hidden edit makes a version of the basic edition", []edit{{"consent/gate/write.go", "e.basic.Unchanged = true", "e.basic.Unchanged = false"}}},
-		{"conditions look beyond the contributor's own", []edit{{"consent/gate/conditional.go", "return consent.OfContributor(v.contributor())", "return consent.Everything()"}}},
-		{"writes reach what others contributed", []edit{{"consent/gate/write.go", "return consent.OfContributor(w.caller.Organization)", "return consent.Everything()"}}},
-		{"providers see whom a patient chose", []edit{
+		{name: "registration is not asked for", edits: []edit{{"consent/decide.go", "!registered(c, f.Registrations, now)", "false"}}},
+		{name: "a restriction does not restrict", edits: []edit{{"consent/decide.go", "d.Level, d.Reason = Basic, ReasonRestricted", "d.Reason = ReasonRestricted"}}},
+		{name: "a Consent in doubt is ignored", edits: []edit{{"consent/decide.go", "d.Level, d.Reason = Basic, ReasonMalformed", "d.Level, d.Reason = Full, ReasonMalformed"}}},
+		{name: "one owner of several is enough", edits: []edit{{"consent/universe.go", "for i, p := range r.Patients {", "for i, p := range r.Patients[:1] {"}}},
+		{name: "quarantine is open", edits: []edit{{"consent/universe.go", "case HomeQuarantine:\n\t\treturn 0, nil", "case HomeQuarantine:\n\t\treturn EditionFull, nil"}}},
+		{name: "a visit for an employer registers", edits: []edit{{"consent/relation/examination.go", "if examination(t, t.Field(root, \"class\")) {\n\t\treturn true\n\t}", "if t != nil {\n\t\treturn false\n\t}"}}},
+		{name: "the basic edition keeps the address", edits: []edit{{"consent/basic/config.go", `"gender", "birthDate", "extension:Race"`, `"gender", "birthDate", "extension:Race", "address.city"`}}},
+		{name: "a hidden edit makes a version of the basic edition", edits: []edit{{"consent/gate/write.go", "e.basic.Unchanged = true", "e.basic.Unchanged = false"}}},
+		{name: "conditions look beyond the contributor's own", edits: []edit{{"consent/gate/conditional.go", "return consent.OfContributor(v.contributor())", "return consent.Everything()"}}},
+		{name: "writes reach what others contributed", edits: []edit{{"consent/gate/write.go", "return consent.OfContributor(w.caller.Organization)", "return consent.Everything()"}}},
+		{name: "providers see whom a patient chose", edits: []edit{
 			{"consent/decision.go", `return t == "" || t == "Consent" || t == "AuditEvent"`, `return t == ""`},
 			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent" && r.Type != "Group"`, "return true"},
 		}},
-		{"a read does not ask for admission", []edit{{"store/embedded/read.go", "p.edition, err = u.Admit(ctx, p.head.row)", "p.edition, err = consent.EditionFull, nil"}}},
-		{"a walk does not ask for admission", []edit{{"store/embedded/walk.go", "e, err := w.u.Admit(ctx, w.head.row)", "e, err := w.edition, error(nil)"}}},
-		{"patients are counted in the order they came", []edit{{"store/embedded/alloc.go", "o = drawOrdinal(x.db.salt, patient, try)", "x.counters.sequence, _ = x.counters.sequence+1, try\n\t\to = ordinal(x.counters.sequence)"}}},
+		{name: "a read does not ask for admission", edits: []edit{{"store/embedded/read.go", "p.edition, err = u.Admit(ctx, p.head.row)", "p.edition, err = consent.EditionFull, nil"}}},
+		{name: "a walk does not ask for admission", edits: []edit{{"store/embedded/walk.go", "e, err := w.u.Admit(ctx, w.head.row)", "e, err := w.edition, error(nil)"}}},
+		{name: "patients are counted in the order they came", edits: []edit{{"store/embedded/alloc.go", "o = drawOrdinal(x.db.salt, patient, try)", "x.counters.sequence, _ = x.counters.sequence+1, try\n\t\to = ordinal(x.counters.sequence)"}}},
 	}
 }
 
@@ -59,34 +72,37 @@ func TestMutationsFitTheCode(t *testing.T) {
 
 // TestMutations breaks a copy of the house in each of these ways and wants
 // TestTwoWorlds to go red. It takes minutes, so it must be asked for with
-// VITRINE_MUTATE=1.
+// VITRINE_MUTATE=1; another value asks for those alone whose names contain it.
 func TestMutations(t *testing.T) {
 	if os.Getenv("VITRINE_MUTATE") == "" {
 		t.Skip("VITRINE_MUTATE=1 asks for it: every mutation is built and run")
 	}
 	tree := copyTree(t)
-	if out, red := worldsAreRed(t, tree); red {
+	if out, red := isRed(t, tree, "TestTwoWorlds"); red {
 		t.Fatalf("red without a mutation:\n%s", out)
 	}
 	for _, m := range mutations() {
+		if wish := os.Getenv("VITRINE_MUTATE"); wish != "1" && !strings.Contains(m.name, wish) {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			for _, e := range m.edits {
 				defer mutate(t, tree, e)()
 			}
-			out, red := worldsAreRed(t, tree)
+			out, red := isRed(t, tree, m.noticedBy())
 			if !red {
-				t.Error("TestTwoWorlds did not notice")
-			} else if !strings.Contains(out, "--- FAIL: TestTwoWorlds") {
+				t.Errorf("%s did not notice", m.noticedBy())
+			} else if !strings.Contains(out, "--- FAIL: "+m.noticedBy()) {
 				t.Errorf("red for another reason:\n%.2000s", out)
 			}
 		})
 	}
 }
 
-// worldsAreRed runs TestTwoWorlds in the tree.
-func worldsAreRed(t *testing.T, tree string) (out string, red bool) {
+// isRed runs a test in the tree.
+func isRed(t *testing.T, tree, test string) (out string, red bool) {
 	t.Helper()
-	cmd := exec.Command("go", "test", "-count=1", "-run", "^TestTwoWorlds$", "./conformance")
+	cmd := exec.Command("go", "test", "-count=1", "-failfast", "-run", "^"+test+"$", "./conformance") //nolint:gosec // a name of the list
 	cmd.Dir = tree
 	cmd.Env = append(os.Environ(), "VITRINE_WORLDS=2,3")
 	text, err := cmd.CombinedOutput()

@@ -118,10 +118,15 @@ func (g *worldMaker) hiddenWeb(subject string) []object {
 	for i, o := range web {
 		web[i] = g.kept(o)
 	}
-	return append(web, object{
+	return append(web, g.group(subject))
+}
+
+// group is a list of people, which providers do not see.
+func (g *worldMaker) group(member string) object {
+	return object{
 		"resourceType": "Group", "id": g.next("Group"), "type": "person", "actual": true,
-		"member": []any{object{"entity": ref("Patient/" + subject)}},
-	})
+		"member": []any{object{"entity": ref("Patient/" + member)}},
+	}
 }
 
 func (g *worldMaker) anyShown(kind string) string {

@@ -164,7 +164,7 @@ func (g *worldMaker) hidden() []object {
 		case open:
 			former := g.restriction(worldPatient{p.id, allowedB})
 			former["id"], former["status"] = g.next("Consent"), "inactive"
-			out = append(out, former)
+			out = append(out, former, g.group(p.id))
 		case denied, allowedB, onlyImm, doubtful, unrelated, examined, labelled, classed, postures:
 		}
 	}
