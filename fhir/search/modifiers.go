@@ -46,9 +46,8 @@ func modifications(k r4.ParamKind) []modification {
 		}
 	case r4.ParamURI:
 		return []modification{missing, {name: "above", value: (*reading).aboveURI}, {name: "below", value: (*reading).belowURI}}
-	case r4.ParamNumber, r4.ParamDate, r4.ParamQuantity, r4.ParamComposite:
+	case r4.ParamNumber, r4.ParamDate, r4.ParamQuantity, r4.ParamComposite, r4.ParamSpecial:
 		return []modification{missing}
-	case r4.ParamSpecial:
 	}
 	return nil
 }
