@@ -53,6 +53,24 @@
 // loose: they match the filter and each is admitted by itself as the answer is
 // read, before it can count or take up a place.
 //
+// # Clauses
+//
+// What entries answer the servers are asked: alternatives and groups as $or and
+// $and, their negation as $nor, a value that is missing as the negation of every
+// entry of its parameter, a part of a text as a pattern over those entries. No
+// index leads to what is not, so the type does, or what else is asked.
+//
+// What leads to other resources, a chain or _has, is taken from the end that has
+// few rows. The far end is searched in the same universe, at the same moment; the
+// entries by which rows name what was found there go into the filter or, when they
+// are many, are looked up as rows come. Where the far end has too many, the rows
+// of the near one are asked about, some hundreds at a time. Neither is known
+// beforehand, because counts of everything would tell of what is hidden: both are
+// tried, and the first that comes to an end answers.
+//
+// What has to be read is read last, of rows that satisfy all else, and costs the
+// budget as much as several rows.
+//
 // # Writes
 //
 // A transaction has snapshot read concern and is acknowledged when a majority has

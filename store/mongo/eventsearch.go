@@ -311,6 +311,11 @@ func (k *seeking) existing(ctx context.Context, docs []eventDocument) ([]*seen, 
 
 // examine hands out those of some events that satisfy the query.
 func (k *seeking) examine(ctx context.Context, all []*seen, use func(*seen) (bool, error)) (more bool, err error) {
+	if joined(k.q.Clauses) && !k.exact {
+		if err := k.turn(len(all)); err != nil {
+			return false, err
+		}
+	}
 	x := examination{s: k.searching, ctx: ctx, rows: make([]subject, len(all))}
 	if !k.exact || k.entered {
 		for i, e := range all {

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"iter"
 
 	"vitrine/consent"
@@ -35,9 +36,10 @@ func (h *hit) values(p search.Param) iter.Seq[[]byte] {
 	}
 }
 
-// each goes over the rows of a step, in both editions. Of their entries it knows
-// those of one parameter for certain.
-func (s *searching) each(ctx context.Context, p search.Param, use func(*hit) (more bool, err error)) error {
+// each goes over the rows of a step, in both editions; limit is how many will be
+// wanted, zero for all. Of their entries it knows those of one parameter for
+// certain.
+func (s *searching) each(ctx context.Context, p search.Param, limit int, use func(*hit) (more bool, err error)) error {
 	if s.q.Type == typeAuditEvent {
 		return s.eachEvent(ctx, use)
 	}
@@ -47,7 +49,7 @@ func (s *searching) each(ctx context.Context, p search.Param, use func(*hit) (mo
 	s.fields = s.lean(p)
 	return s.batches(ctx, func(all []branch) (bool, error) {
 		more := true
-		err := s.stream(ctx, all, 0, func(d *document, _ consent.Edition) (bool, error) {
+		err := s.stream(ctx, all, limit, func(d *document, _ consent.Edition) (bool, error) {
 			if len(s.residual) == 0 { // else they were charged for when they were examined
 				if err := s.ask.charge(1); err != nil {
 					return false, err
@@ -89,7 +91,7 @@ func (s *searching) examine(ctx context.Context, docs []document) ([]document, e
 	if len(s.residual) == 0 || len(docs) == 0 {
 		return docs, nil
 	}
-	if err := s.ask.charge(len(docs)); err != nil {
+	if err := errors.Join(s.turn(len(docs)), s.ask.charge(len(docs))); err != nil {
 		return nil, err
 	}
 	x := examination{s: s, ctx: ctx, rows: make([]subject, len(docs))}

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"vitrine/fhir"
@@ -15,6 +16,10 @@ type asking struct {
 	budget int
 	// joins are what is known of each.
 	joins map[*search.Join]*targets
+	// glance says that few rows are looked at from either end, and near how many
+	// of the near end still are.
+	glance bool
+	near   int
 	// plan says how the search goes about it; nil when nobody wants to know.
 	plan *[]string
 }
@@ -35,8 +40,9 @@ type ways struct {
 	// rows of each.
 	named, sought int
 	// led is how many rows are looked at from the far end of a join before its
-	// near end is taken, where that can be taken.
-	led int
+	// near end is taken, where that can be taken. At first it is only glanced at,
+	// and as many of the near end are examined as may be few.
+	led, glanced, examined int
 	// asked is how many values of the near end are asked about at once.
 	asked int
 	// merged is how many stretches of an index the servers merge; of more they
@@ -44,7 +50,47 @@ type ways struct {
 	merged int
 }
 
-func usual() ways { return ways{named: 2000, sought: 4096, led: 5000, asked: 500, merged: 200} }
+func usual() ways {
+	return ways{named: 2000, sought: 4096, led: 5000, glanced: 100, examined: 1000, asked: 500, merged: 200}
+}
+
+// errTurn: neither end of a join has few rows.
+var errTurn = errors.New("neither end is rare")
+
+// fromEither answers from whichever end of the joins has few rows: the far end,
+// when a glance shows all of it, or the near one. Where both have many the far
+// end is gone over.
+func (s *searching) fromEither(answer func() (store.Page, error)) (store.Page, error) {
+	if !joined(s.q.Clauses) || s.crowded() {
+		return answer()
+	}
+	s.ask.glance, s.ask.near = true, s.v.db.opt.ways.examined
+	page, err := answer()
+	if !errors.Is(err, errTurn) {
+		return page, err
+	}
+	s.ask.say("%s: neither end of what leads elsewhere has few rows", s.q.Type)
+	*s = searching{v: s.v, u: s.u, q: s.q, p: s.p, ask: &asking{budget: s.v.db.opt.ScanBudget, plan: s.ask.plan}}
+	return answer()
+}
+
+// joined reports whether clauses lead to other resources.
+func joined(all []search.Clause) bool {
+	return slices.ContainsFunc(all, func(c search.Clause) bool {
+		return len(c.Via) > 0 || slices.ContainsFunc(c.All, joined)
+	})
+}
+
+// turn counts the rows of the near end.
+func (s *searching) turn(rows int) error {
+	if !s.ask.glance || s.inner {
+		return nil
+	}
+	if s.ask.near -= rows; s.ask.near < 0 {
+		return errTurn
+	}
+	return nil
+}
 
 // targets are what a join leads to, as the entries by which rows name it.
 type targets struct {
@@ -99,7 +145,7 @@ func (s *searching) follow(ctx context.Context, j *search.Join) error {
 	s.ask.joins[j] = t
 	most, rows := s.mostLed(j.Type), 0
 	t.all = true
-	err := s.step(j.Type, j.Clauses).each(ctx, far(j), func(h *hit) (bool, error) {
+	err := s.step(j.Type, j.Clauses).each(ctx, far(j), most+min(most, 1), func(h *hit) (bool, error) {
 		if rows++; most > 0 && rows > most {
 			t.all = false
 			return false, nil
@@ -113,20 +159,27 @@ func (s *searching) follow(ctx context.Context, j *search.Join) error {
 	return err
 }
 
-// mostLed is how many rows are looked at from the far end; zero for all, where
-// to ask about some of them takes as long as to ask about all: among patients
-// who are many, or are found by their links.
-func (s *searching) mostLed(t fhir.ResourceType) int {
-	if !s.v.ofPatients(t) && t != typeAuditEvent {
-		return s.v.db.opt.ways.led
-	}
+// crowded reports whether to ask about some resources takes as long as to ask
+// about all: among patients who are many, or are found by their links.
+func (s *searching) crowded() bool {
 	if _, linked := s.u.Links(); linked {
-		return 0
+		return true
 	}
-	if ids, ok := s.u.Patients(); ok && len(ids) > mostPatients {
+	ids, ok := s.u.Patients()
+	return ok && len(ids) > mostPatients
+}
+
+// mostLed is how many rows are looked at from the far end; zero for all.
+func (s *searching) mostLed(t fhir.ResourceType) int {
+	w := &s.v.db.opt.ways
+	switch {
+	case (s.v.ofPatients(t) || t == typeAuditEvent) && s.crowded():
 		return 0
+	case s.ask.glance:
+		return min(w.led, w.glanced)
+	default:
+		return w.led
 	}
-	return s.v.db.opt.ways.led
 }
 
 // mostNamed is how many targets are put into the filter.
@@ -143,7 +196,7 @@ func (s *searching) mostNamed() int {
 
 // step is a search within the same universe on behalf of this one.
 func (s *searching) step(t fhir.ResourceType, clauses []search.Clause) *searching {
-	return &searching{v: s.v, u: s.u, q: &search.Query{Type: t, Clauses: clauses}, ask: s.ask}
+	return &searching{v: s.v, u: s.u, q: &search.Query{Type: t, Clauses: clauses}, ask: s.ask, inner: true}
 }
 
 // near is the parameter by which a resource names the other end of a join.
@@ -234,7 +287,7 @@ func (s *searching) inquire(ctx context.Context, j *search.Join, values []string
 			continue
 		}
 		clauses := append(slices.Clip(j.Clauses), search.Clause{Any: any})
-		err := s.step(j.Type, clauses).each(ctx, far(j), func(h *hit) (bool, error) {
+		err := s.step(j.Type, clauses).each(ctx, far(j), 0, func(h *hit) (bool, error) {
 			for _, v := range s.named(j, h) {
 				t.holds[v] = true
 			}

@@ -49,7 +49,7 @@ func (s *searching) toldJoin(j *search.Join, t *targets, rows int) {
 	case t.all:
 		s.ask.say("%s to %s, %s: %d rows lead to %d values, which are kept and looked up", s.q.Type, j.Type, way, rows, len(t.holds))
 	default:
-		s.ask.say("%s to %s, %s: more than %d rows, so rows of %s are asked about, %d at a time", s.q.Type, j.Type, way, s.v.db.opt.ways.led, s.q.Type, s.v.db.opt.ways.asked)
+		s.ask.say("%s to %s, %s: more than %d rows, so rows of %s are asked about, %d at a time", s.q.Type, j.Type, way, rows-1, s.q.Type, s.v.db.opt.ways.asked)
 	}
 }
 

@@ -77,7 +77,7 @@ func (w *world) furtherSearches() []asked {
 		{name: "chain of two steps", universe: every, typ: "Observation", query: "encounter.subject:Patient._id=" + p, page: page, perResult: 2, sorts: true},
 		{name: "has of one patient", universe: one, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 1.3},
 		{name: "has of several patients", universe: few, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 31, sorts: true},
-		{name: "has of the custodian", universe: every, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 2},
+		{name: "has of the custodian", universe: every, typ: "Patient", query: "_has:Observation:patient:code=" + height, page: page, perResult: 3},
 		{name: "not of one patient", universe: one, typ: "Observation", query: of + "&code:not=" + height, page: page, perResult: 1.3},
 		{name: "not of the custodian", universe: every, typ: "Observation", query: "code:not=" + height, page: page, perResult: 1.3},
 		{name: "missing of several patients", universe: few, typ: "Encounter", query: "reason-code:missing=true", page: page, perResult: 3},

@@ -21,6 +21,8 @@ type searching struct {
 	q   *search.Query
 	p   store.PageRequest
 	ask *asking
+	// inner says that it is a step.
+	inner bool
 	// clauses are what the servers are asked, and residual what is examined where
 	// the documents are: of a clause that says both, the servers are asked what
 	// is necessary for it.
@@ -46,7 +48,7 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	if p.Explain {
 		s.ask.plan = &[]string{}
 	}
-	page, err := s.page(ctx)
+	page, err := s.fromEither(func() (store.Page, error) { return s.page(ctx) })
 	if err != nil {
 		return store.Page{}, v.forgotten(err)
 	}

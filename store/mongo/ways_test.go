@@ -174,11 +174,11 @@ func TestEveryWay(t *testing.T) {
 		t.Errorf("%d found by all queries: they say nothing", found)
 	}
 	for name, w := range map[string]ways{
-		"looked up":             {named: 0, sought: 0, led: math.MaxInt, asked: 500, merged: 200},
-		"asked about":           {named: 0, sought: 0, led: 1, asked: 500, merged: 200},
-		"asked about, in parts": {named: 1, sought: 1, led: 2, asked: 3, merged: 200},
+		"looked up":             {led: math.MaxInt32, glanced: math.MaxInt32, asked: 500, merged: 200},
+		"asked about":           {led: 1, asked: 500, merged: 200},
+		"asked about, in parts": {named: 1, sought: 1, led: 2, glanced: 1, examined: 1000, asked: 3, merged: 200},
 		"merged here":           {named: 2000, sought: 1 << 20, led: 5000, asked: 500, merged: 3},
-		"far ends of some":      {named: 30, sought: 4096, led: 40, asked: 40, merged: 10},
+		"far ends of some":      {named: 30, sought: 4096, led: 40, glanced: 10, examined: 20, asked: 40, merged: 10},
 	} {
 		if d := cmp.Diff(want, answers(w), cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("%s (-usual +got):\n%s", name, d)
