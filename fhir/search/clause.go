@@ -17,12 +17,9 @@ func (r *reading) clause(pp *paramPlan, modifier string, modified bool, value st
 			return Clause{}, f
 		}
 	}
-	values, ok := splitEscaped(value, ',')
-	if r.values += len(values); r.values > MaxValues {
-		return Clause{}, costly(fmt.Sprintf("too many values in the search: at most %d", MaxValues))
-	}
-	if !ok {
-		return Clause{}, bad(`a backslash may only stand before , | $ or another backslash`)
+	values, f := r.split(value)
+	if f != nil {
+		return Clause{}, f
 	}
 	if m.whole != nil {
 		return r.whole(m, pp, values)
@@ -44,6 +41,25 @@ func (r *reading) clause(pp *paramPlan, modifier string, modified bool, value st
 		}
 	}
 	return c, nil
+}
+
+// split takes the values of a parameter apart. Escapes stay in them.
+func (r *reading) split(value string) ([]string, *fault) {
+	if len(value) > 2*MaxValues && strings.Count(value, ",")-strings.Count(value, `\,`) > MaxValues {
+		return nil, tooMany() // which need not be taken apart to be seen
+	}
+	values, ok := splitEscaped(value, ',')
+	if r.values += len(values); r.values > MaxValues {
+		return nil, tooMany()
+	}
+	if !ok {
+		return nil, bad(`a backslash may only stand before , | $ or another backslash`)
+	}
+	return values, nil
+}
+
+func tooMany() *fault {
+	return costly(fmt.Sprintf("too many values in the search: at most %d", MaxValues))
 }
 
 // misplaced reports whether a value has a prefix (R4 search.html#prefix) though it
@@ -132,9 +148,9 @@ func specials() []string { return []string{"_content", "_filter", "_has", "_list
 // list understands _list (R4 search.html#list).
 func (r *reading) list(types []fhir.ResourceType, value string) (Clause, *fault) {
 	var ids Clause
-	values, _ := splitEscaped(value, ',')
-	if r.values += len(values); r.values > MaxValues {
-		return Clause{}, costly(fmt.Sprintf("too many values in the search: at most %d", MaxValues))
+	values, f := r.split(value)
+	if f != nil {
+		return Clause{}, f
 	}
 	for i, v := range values {
 		if len(v) > 0 && v[0] == '$' {

@@ -134,6 +134,9 @@ func (r *reading) summary(_, value string) *fault {
 // elements reads _elements (R4 search.html#elements): names of elements at the
 // root of a type searched, a choice by either of its names.
 func (r *reading) elements(_, value string) *fault {
+	if strings.Count(value, ",") >= maxElements {
+		return bad(fmt.Sprintf("at most %d elements", maxElements))
+	}
 	for i, name := range strings.Split(value, ",") {
 		if !slices.ContainsFunc(r.searched, func(t fhir.ResourceType) bool { return r.hasElement(t, name) }) {
 			return bad(fmt.Sprintf("element %d, %s, is not at the root of what is searched; name elements such as id or meta", i+1, printable(name)))
@@ -187,10 +190,10 @@ func (r *reading) named(_, _ string) *fault {
 
 // sort reads _sort (R4 search.html#sort).
 func (r *reading) sort(_, value string) *fault {
-	names := strings.Split(value, ",")
-	if len(names) > maxSortKeys {
+	if strings.Count(value, ",") >= maxSortKeys {
 		return bad(fmt.Sprintf("at most %d keys", maxSortKeys))
 	}
+	names := strings.Split(value, ",")
 	for i, name := range names {
 		name, descending := strings.CutPrefix(name, "-")
 		k, f := r.sortKey(name)

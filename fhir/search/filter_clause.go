@@ -225,6 +225,8 @@ func (r *reading) compared(pp *paramPlan, compare, v string) (Clause, *fault) {
 			matches, f = r.value(pp, compare+expanded(v))
 		case pp.Kind == r4.ParamDate && (compare == "co" || compare == "po"):
 			matches, f = r.overlapping(pp.number, compare, v)
+		case pp.Kind == r4.ParamNumber && compare == "co":
+			return r.near(pp, v)
 		default:
 			return Clause{}, incomparable(pp, compare)
 		}
@@ -249,7 +251,9 @@ func comparators(k r4.ParamKind) string {
 		return "eq and pr"
 	case r4.ParamDate:
 		return "eq, ne, gt, lt, ge, le, ap, sa, eb, co, po and pr"
-	case r4.ParamNumber, r4.ParamQuantity:
+	case r4.ParamNumber:
+		return "eq, ne, gt, lt, ge, le, ap, sa, eb, co and pr"
+	case r4.ParamQuantity:
 		return "eq, ne, gt, lt, ge, le, ap, sa, eb and pr"
 	case r4.ParamSpecial:
 	}

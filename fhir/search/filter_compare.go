@@ -120,6 +120,35 @@ func (r *reading) readEach(pp *paramPlan, holds func(e *Entries) bool) Clause {
 	return Clause{All: [][]Clause{{{Any: []Match{present(pp.number)}}, {Read: []Reading{reads}}}}}
 }
 
+// nearNumber is co of a number: the precision of what is written in the resource
+// includes the value (R4 search_filter.html#ops).
+type nearNumber struct {
+	ofItems
+	low, high uint64
+}
+
+// Holds looks at the numbers as they are written.
+func (o *nearNumber) Holds(t *fhir.Tape) bool {
+	return o.each(t, func(_ *action, n fhir.Node, _ int) bool {
+		if t.Kind(n) != fhir.Number {
+			return false
+		}
+		s, ok := parseNumber(t.Raw(n))
+		low, high := s.implied(nil)
+		return ok && low <= o.low && o.high <= high
+	})
+}
+
+func (r *reading) near(pp *paramPlan, v string) (Clause, *fault) {
+	s, ok := parseNumber([]byte(v))
+	if !ok {
+		return Clause{}, bad("must be a number")
+	}
+	n := &nearNumber{ofItems: ofItems{&Indexer{r.table, r.zone}, pp.number}}
+	n.low, n.high = s.decimal().bounds()
+	return Clause{All: [][]Clause{{{Any: []Match{present(pp.number)}}, {Read: []Reading{n}}}}}, nil
+}
+
 // differs reports whether a value is none of those.
 func differs(e *Entries, matches []Match) bool {
 	for i := range e.Len() {

@@ -86,6 +86,11 @@ func TestFiltersFindAndDoNotFind(t *testing.T) {
 			[]string{`url eq http://v.test/vs`, `url sw http://v`, `url co test/w`, `url ne http://V.test/vs`},
 		},
 		{
+			risk,
+			[]string{`probability co 0.81`, `probability co 0.8`, `probability co 0.75`, `probability sa 0.7`, `probability ne 0.7`},
+			[]string{`probability co 0.86`, `probability co 0.74`, `probability co 0.7`, `probability eb 0.7`},
+		},
+		{
 			document,
 			[]string{`relatesTo[code eq replaces].target re DocumentReference/d0`, `relatesTo[(target re DocumentReference/d0)].code eq "replaces"`},
 			[]string{`relatesTo[code eq signs].target re DocumentReference/d0`, `relatesTo[code eq replaces].target re DocumentReference/d1`},

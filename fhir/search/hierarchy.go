@@ -25,8 +25,11 @@ func (t *table) upward(typ fhir.ResourceType) *paramPlan {
 
 // ordered reports whether a reference leads to a hierarchy, or to canonicals,
 // whose versions are one.
-func ordered(t *table, pp *paramPlan) bool {
-	return pp.canonical() || slices.ContainsFunc(pp.targets, func(typ fhir.ResourceType) bool { return t.upward(typ) != nil })
+func ordered(t *table, pp *paramPlan) bool { return pp.canonical() || len(t.trees(pp)) > 0 }
+
+// trees are the types that a reference may point to and that form hierarchies.
+func (t *table) trees(pp *paramPlan) []fhir.ResourceType {
+	return slices.DeleteFunc(slices.Clone(pp.targets), func(typ fhir.ResourceType) bool { return t.upward(typ) == nil })
 }
 
 func (r *reading) aboveReference(pp *paramPlan, values []string) (Clause, *fault) {
@@ -41,7 +44,7 @@ func (r *reading) belowReference(pp *paramPlan, values []string) (Clause, *fault
 // search.html#recursive), and versions of canonicals (R4 search.html#versions).
 func (r *reading) through(pp *paramPlan, values []string, up bool) (Clause, *fault) {
 	var c Clause
-	named := map[fhir.ResourceType][]string{}
+	named, trees := map[fhir.ResourceType][]string{}, r.trees(pp)
 	for i, v := range values {
 		v = unescape(v)
 		var f *fault
@@ -50,13 +53,13 @@ func (r *reading) through(pp *paramPlan, values []string, up bool) (Clause, *fau
 			m, f = versions(pp, v, up)
 			c.Any = append(c.Any, m...)
 		} else {
-			f = r.nameNode(named, pp, v, l, ok)
+			f = nameNode(named, trees, v, l, ok)
 		}
 		if f != nil {
 			return Clause{}, inValue(f, i, values)
 		}
 	}
-	for _, t := range pp.targets {
+	for _, t := range trees {
 		ids := named[t]
 		if len(ids) == 0 {
 			continue
@@ -86,7 +89,7 @@ func versions(pp *paramPlan, v string, up bool) ([]Match, *fault) {
 
 // nameNode notes what a value names: an id alone is that of each type that has a
 // hierarchy.
-func (r *reading) nameNode(named map[fhir.ResourceType][]string, pp *paramPlan, v string, l local, ok bool) *fault {
+func nameNode(named map[fhir.ResourceType][]string, trees []fhir.ResourceType, v string, l local, ok bool) *fault {
 	typ, id := "", v
 	if ok {
 		typ, id = string(l.typ), string(l.unversioned[len(l.typ)+1:])
@@ -95,8 +98,8 @@ func (r *reading) nameNode(named map[fhir.ResourceType][]string, pp *paramPlan, 
 		return bad("must be an id or Type/id, or a canonical URL with a version")
 	}
 	some := false
-	for _, t := range pp.targets {
-		if (typ == "" || typ == string(t)) && r.upward(t) != nil {
+	for _, t := range trees {
+		if typ == "" || typ == string(t) {
 			named[t] = append(named[t], id)
 			some = true
 		}

@@ -78,10 +78,14 @@ func (r *reading) everywhere(params []Pair) *fault {
 		if pair.Name != "_type" {
 			continue
 		}
+		if strings.Count(pair.Value, ",") > 2*len(r.every) {
+			return bad("names more types than there are")
+		}
 		var types []fhir.ResourceType
-		for i, name := range strings.Split(pair.Value, ",") {
+		names := strings.Split(pair.Value, ",")
+		for i, name := range names {
 			if r.types[fhir.ResourceType(name)] == nil {
-				return inValue(bad("must be the name of a resource type"), i, strings.Split(pair.Value, ","))
+				return inValue(bad("must be the name of a resource type"), i, names)
 			}
 			types = append(types, fhir.ResourceType(name))
 		}

@@ -20,6 +20,7 @@ const (
 	maxMatches  = 20000
 	maxJoins    = 1000 // types tried by all chains together
 	maxSortKeys = 8
+	maxElements = 200
 )
 
 // Pair is one parameter of a request, decoded, in the order given.
@@ -86,11 +87,7 @@ func (p *Parser) Parse(t fhir.ResourceType, params []Pair, lenient bool) (*Query
 }
 
 func (r *reading) refuse(name string, f *fault) {
-	text := r.said(f)
-	if f.unknown && f.text == "" && name == "_filter" && strings.HasPrefix(text, "not known") {
-		text = printable(f.named) + " is " + text
-	}
-	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+text))
+	r.issues = append(r.issues, refused(f.code, "search parameter "+printable(name)+": "+r.said(name, f)))
 }
 
 // param understands one parameter. Text that no resource can hold is a slip of

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -241,4 +242,30 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// BenchmarkRefuse is what it costs to refuse what is hostile, in size once and
+// eight times: what is refused takes no more than reading it.
+func BenchmarkRefuse(b *testing.B) {
+	p := indexer(b).Parser()
+	for _, c := range []struct{ name, param, value string }{
+		{"values", "code", "a,"},
+		{"parentheses", "_filter", "("},
+		{"tests", "_filter", "status eq a or "},
+		{"words", "_text", "not "},
+		{"sort", "_sort", "date,"},
+		{"lists", "_list", "a,"},
+		{"path", "_profile:below", "http://a/"},
+	} {
+		for _, times := range []int{4 << 10, 32 << 10} {
+			in := []Pair{{c.param, strings.Repeat(c.value, times)}}
+			b.Run(c.name+"/"+strconv.Itoa(times), func(b *testing.B) {
+				for b.Loop() {
+					if _, refusal := p.Parse("Observation", in, false); refusal == nil {
+						b.Fatal("understood")
+					}
+				}
+			})
+		}
+	}
 }

@@ -48,8 +48,9 @@ func unknown(named string, types []fhir.ResourceType) *fault {
 	return &fault{code: fhir.CodeNotSupported, unknown: true, named: named, types: types}
 }
 
-// said is the text of a fault. What is not known is answered with what is.
-func (r *reading) said(f *fault) string {
+// said is the text of a fault of a parameter. What is not known is answered with
+// what is.
+func (r *reading) said(name string, f *fault) string {
 	if !f.unknown || f.text != "" {
 		return f.text
 	}
@@ -65,7 +66,7 @@ func (r *reading) said(f *fault) string {
 	if len(f.types) > 1 {
 		of = "all of the types searched"
 	}
-	if &f.types[0] != &r.searched[0] { // a step of a chain
+	if base, _, _ := strings.Cut(name, ":"); base != f.named { // a step of a chain, or a name in a filter
 		what = printable(f.named) + " is "
 	}
 	return what + "not known for " + of + "; known are " + strings.Join(slices.Compact(known), ", ")

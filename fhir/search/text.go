@@ -2,6 +2,7 @@ package search
 
 import (
 	"bytes"
+	"fmt"
 	"html"
 	"strings"
 
@@ -240,12 +241,12 @@ func (r *reading) content(_ []fhir.ResourceType, value string) (Clause, *fault) 
 // worded understands expressions of words with commas between, any of which may
 // hold.
 func (r *reading) worded(value string) (wording, *fault) {
-	values, ok := splitEscaped(value, ',')
-	if !ok {
-		return wording{}, bad(`a backslash may only stand before , | $ or another backslash`)
+	if len(value) > maxWording {
+		return wording{}, costly(fmt.Sprintf("is too long: at most %d characters", maxWording))
 	}
-	if len(values) > maxWords {
-		return wording{}, costly("too many values")
+	values, f := r.split(value)
+	if f != nil {
+		return wording{}, f
 	}
 	var all wording
 	for i, v := range values {

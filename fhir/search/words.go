@@ -14,6 +14,7 @@ import (
 const (
 	maxWords     = 64
 	maxWordDepth = 16
+	maxWording   = 8192
 )
 
 // appendWords appends a text as words are looked for in it: NUL, then each word
