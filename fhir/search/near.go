@@ -160,6 +160,7 @@ func (c circle) reach(latitude float64) float64 {
 	if across < 1e-12 {
 		return math.Pi
 	}
-	cos := (math.Cos(c.radius) - math.Sin(latitude)*math.Sin(c.latitude)) / across
-	return math.Acos(min(1, max(-1, cos)))
+	// by half angles: the cosine of a few metres has no digits to tell them by
+	side, rise := math.Sin(c.radius/2), math.Sin((latitude-c.latitude)/2)
+	return 2 * math.Asin(math.Sqrt(min(1, max(0, (side*side-rise*rise)/across))))
 }
