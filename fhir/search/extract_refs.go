@@ -11,7 +11,8 @@ import (
 // search.html#reference).
 func (w *walker) reference(a *action, n fhir.Node) {
 	literal := w.field(n, "reference", 0)
-	if len(literal) > 0 && w.pointsTo(a, n, literal) {
+	elsewhere := len(literal) > 0 && !w.pointsTo(a, n, literal)
+	if len(literal) > 0 && !elsewhere {
 		w.literal(a.param, literal)
 		w.contained(a.param, literal)
 	}
@@ -23,7 +24,9 @@ func (w *walker) reference(a *action, n fhir.Node) {
 		return
 	}
 	system, value := w.field(identifier, "system", 2), w.field(identifier, "value", 3)
-	w.out.addToken(a.param, []byte{tagIdentifier}, system, value, true)
+	if !elsewhere {
+		w.out.addToken(a.param, []byte{tagIdentifier}, system, value, true)
+	}
 	if a.resolves != "" && a.resolves != "Patient" {
 		return
 	}

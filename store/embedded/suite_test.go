@@ -43,3 +43,11 @@ func TestStore(t *testing.T) {
 		return openIn(t, filepath.Join(t.TempDir(), "store"), opt)
 	})
 }
+
+func TestBudget(t *testing.T) {
+	opt := options(t)
+	opt.ScanBudget = storetest.Budget
+	storetest.RunBudget(t, func(t *testing.T) store.Store {
+		return openIn(t, filepath.Join(t.TempDir(), "store"), opt)
+	})
+}

@@ -139,8 +139,10 @@ func (s *searching) inOrder(ctx context.Context, after []byte) (store.Page, erro
 	}
 	var err error
 	s.from = nil
-	page.Total, err = s.count(ctx)
-	return page, err
+	if page.Total, err = s.count(ctx); err != nil {
+		return store.Page{}, err
+	}
+	return page, nil
 }
 
 // count counts all matches, whatever the page: on the servers, but for loose

@@ -53,3 +53,9 @@ func TestStore(t *testing.T) {
 	opt := testOptions(t)
 	storetest.Run(t, func(t *testing.T) store.Store { return openFresh(t, opt) })
 }
+
+func TestBudget(t *testing.T) {
+	opt := testOptions(t)
+	opt.ScanBudget = storetest.Budget
+	storetest.RunBudget(t, func(t *testing.T) store.Store { return openFresh(t, opt) })
+}

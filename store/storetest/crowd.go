@@ -53,6 +53,9 @@ func testCrowd(t *testing.T, st store.Store) {
 	})
 }
 
+// crowdIDs are the ids of the crowd's rows.
+var crowdIDs = rapid.Map(rapid.IntRange(0, 2000), func(i int) string { return "i" + number(i) }) //nolint:gochecknoglobals // a table
+
 func crowdPatient(t *rapid.T) string {
 	return "p" + number(rapid.IntRange(0, crowdPatients-1).Draw(t, "patient"))
 }
@@ -78,7 +81,7 @@ func drawCrowdPut(t *rapid.T, v string) store.Put {
 		}
 	}
 	row.Contributor = rapid.SampledFrom([]string{"A", "B"}).Draw(t, "contributor")
-	id := "i" + number(rapid.IntRange(0, 2000).Draw(t, "id"))
+	id := crowdIDs.Draw(t, "id")
 	p := first(row, id)
 	p.Full = version(typ, id, v, 1, drawCrowdEntries(t)...)
 	if typ == "Patient" || typ == "AllergyIntolerance" {
@@ -89,7 +92,7 @@ func drawCrowdPut(t *rapid.T, v string) store.Put {
 }
 
 func drawCrowdEntries(t *rapid.T) []one {
-	all := drawEntries(t)
+	all := drawEntries(t, crowdIDs)
 	for range rapid.IntRange(0, 2).Draw(t, "odd") {
 		all = append(all, oddName(t))
 	}

@@ -2,9 +2,10 @@ package storetest
 
 import (
 	"context"
-	"maps"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,89 +17,6 @@ import (
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
-
-// model is the naive store: the rows as they were last put.
-type model map[string]store.Put
-
-// world is who sees what of whom, drawn at random. It makes the same universe as
-// often as asked.
-type world struct {
-	levels   levels
-	patients []string
-	kind     string
-	where    func(consent.Row) bool
-}
-
-func (w world) universe() *consent.Universe {
-	var u *consent.Universe
-	switch w.kind {
-	case "listed":
-		u = w.levels.to(w.patients...)
-	case "linked":
-		u = w.levels.through("A")
-	case "any":
-		u = w.levels.any()
-	case "own":
-		u = consent.OfContributor("B")
-	default:
-		u = consent.Everything()
-	}
-	if w.where != nil {
-		u.Where(w.where)
-	}
-	return u
-}
-
-// reaches tells whether the universe has the owners of a row among its patients
-// at all; the levels are Admit's.
-func (w world) reaches(m model) func(consent.Row) bool {
-	among := map[string]bool{}
-	switch w.kind {
-	case "listed":
-		for _, p := range w.patients {
-			among[p] = true
-		}
-	case "linked":
-		links, _ := w.levels.through("A").Links()
-		for _, p := range m {
-			if links[0].Holds(search.Encoded(p.Full.Entries.AppendBinary(nil))) {
-				for _, owner := range p.Patients {
-					among[owner] = true
-				}
-			}
-		}
-	default:
-		return func(consent.Row) bool { return true }
-	}
-	return func(r consent.Row) bool {
-		return r.Home == consent.HomeShared || slices.ContainsFunc(r.Patients, func(p string) bool { return among[p] })
-	}
-}
-
-// expected evaluates a query row by row.
-func (w world) expected(t *rapid.T, m model, q *search.Query) []string {
-	u, reached := w.universe(), w.reaches(m)
-	var hits []string
-	for _, id := range slices.Sorted(maps.Keys(m)) {
-		p := m[id]
-		if p.Type != q.Type || !reached(p.Row) {
-			continue
-		}
-		e, err := u.Admit(context.Background(), p.Row)
-		if err != nil {
-			t.Fatalf("admit: %v", err)
-		}
-		v := p.Full
-		if e == consent.EditionBasic && p.Basic != nil {
-			v = *p.Basic
-		}
-		if e == 0 || (e == consent.EditionBasic && p.Basic == nil) || !q.Matches(search.Encoded(v.Entries.AppendBinary(nil))) {
-			continue
-		}
-		hits = append(hits, string(p.Type)+"/"+p.ID+"/"+v.Version)
-	}
-	return sortedCopy(hits)
-}
 
 func testProperty(t *testing.T, st store.Store) {
 	m := model{}
@@ -165,37 +83,39 @@ func compare(t *rapid.T, s store.Snapshot, m model, w world, q *search.Query, li
 	}
 }
 
-// inOrder checks neighbours by the sort keys of the query.
+// inOrder holds what was found against the order of the query, and its keys
+// against its entries.
 func inOrder(t *rapid.T, q *search.Query, got []store.Found, m model) {
-	value := func(f store.Found, k search.SortKey) ([]byte, bool) {
-		p := m[string(f.Resource.Type)+"/"+f.ID]
+	if len(q.Sort) == 0 {
+		return
+	}
+	var last store.Position
+	for i := range got {
+		p := m[string(got[i].Resource.Type)+"/"+got[i].ID]
 		v := p.Full
-		if f.Edition == consent.EditionBasic {
+		if got[i].Edition == consent.EditionBasic {
 			v = *p.Basic
 		}
-		return search.SortValue(search.Encoded(v.Entries.AppendBinary(nil)), k)
-	}
-	for i := 1; i < len(got); i++ {
-		for _, k := range q.Sort {
-			a, hasA := value(got[i-1], k)
-			b, hasB := value(got[i], k)
-			c := slices.Compare(a, b)
-			if k.Descending {
-				c = -c
-			}
-			if hasA && !hasB || hasA && hasB && c < 0 {
-				break
-			}
-			if !hasA && hasB || c > 0 {
-				t.Fatalf("order of %+v: %s before %s", q, got[i-1].ID, got[i].ID)
-			}
+		at := place(q.Sort, &got[i], v.Entries)
+		if d := cmp.Diff(at.Keys, got[i].Keys, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("keys of %s in %+v (-want +got):\n%s", got[i].ID, q, d)
 		}
+		if i > 0 && store.Order(q.Sort, &last, &at) >= 0 {
+			t.Fatalf("order of %+v: %s before %s", q, last.ID, at.ID)
+		}
+		last = at
 	}
 }
 
+// drawnTypes and drawnIDs are those of the rows drawn: few, so that they meet.
+var (
+	drawnTypes = []fhir.ResourceType{"Patient", "AllergyIntolerance", "Observation", "Organization"} //nolint:gochecknoglobals // a table
+	drawnIDs   = rapid.StringMatching(`[a-f]`)                                                       //nolint:gochecknoglobals // a table
+)
+
 func drawPut(t *rapid.T, v string) store.Put {
-	typ := rapid.SampledFrom([]fhir.ResourceType{"Patient", "AllergyIntolerance", "Observation", "Organization"}).Draw(t, "type")
-	id := rapid.StringMatching(`[a-f]`).Draw(t, "id")
+	typ := rapid.SampledFrom(drawnTypes).Draw(t, "type")
+	id := drawnIDs.Draw(t, "id")
 	row := of(typ, rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"p1", "p2", "p3", "p4"}), 0, 3, rapid.ID).Draw(t, "owners")...)
 	slices.Sort(row.Patients)
 	if typ == "Organization" {
@@ -206,21 +126,27 @@ func drawPut(t *rapid.T, v string) store.Put {
 	}
 	row.Contributor = rapid.SampledFrom([]string{"A", "B"}).Draw(t, "contributor")
 	p := first(row, id)
-	p.Full = version(typ, id, v, 1, drawEntries(t)...)
+	p.Full = version(typ, id, v, 1, drawEntries(t, drawnIDs)...)
 	if typ == "Patient" || typ == "AllergyIntolerance" {
-		b := version(typ, id, "b"+v, 1, drawEntries(t)...)
+		b := version(typ, id, "b"+v, 1, drawEntries(t, drawnIDs)...)
 		p.Basic = &b
 	}
 	return p
 }
 
-func drawEntries(t *rapid.T) []one {
+// drawEntries draws values, and references to ids that exist at times.
+func drawEntries(t *rapid.T, id *rapid.Generator[string]) []one {
 	var all []one
-	for range rapid.IntRange(0, 4).Draw(t, "entries") {
+	for range rapid.IntRange(0, 5).Draw(t, "entries") {
 		low := rapid.Uint64Range(0, 5).Draw(t, "low")
+		to := rapid.SampledFrom(drawnTypes).Draw(t, "referred type")
+		u := rapid.SampledFrom([]string{"http://example.org/a", "http://example.org/b", string(to) + "/a"}).Draw(t, "uri")
 		all = append(all, rapid.SampledFrom([]one{
 			code("a"), code("b"), code("c"), name("ta"), name("tan"), name("tan\x00"), owner("A"),
 			date(low, low+rapid.Uint64Range(0, 5).Draw(t, "width")),
+			subject(to, id.Draw(t, "referred id")), visit("Observation", id.Draw(t, "visit")), visit(to, id.Draw(t, "visited")),
+			{paramSubject, []byte("R" + elsewhereBase + "Patient/a")},
+			follows(u), url(u),
 		}).Draw(t, "entry"))
 	}
 	return all
@@ -239,21 +165,67 @@ func drawWorld(t *rapid.T) world {
 }
 
 func drawQuery(t *rapid.T) *search.Query {
-	q := query(rapid.SampledFrom([]fhir.ResourceType{"Patient", "AllergyIntolerance", "Observation", "Organization"}).Draw(t, "asked"))
+	q := query(rapid.SampledFrom(drawnTypes).Draw(t, "asked"))
 	for range rapid.IntRange(0, 2).Draw(t, "clauses") {
-		q.Clauses = append(q.Clauses, rapid.SampledFrom([]search.Clause{
-			is("a"), is("b", "c"), is("z"), startsWith("tan"), startsWith(""),
-			{Any: append(is("a").Any, startsWith("ta").Any...)},
-			within(search.Bounds{LowMin: 2, LowMax: math.MaxUint64, HighMax: math.MaxUint64}),
-			within(search.Bounds{LowMax: 4, HighMin: 3, HighMax: 8}),
-		}).Draw(t, "clause"))
+		q.Clauses = append(q.Clauses, drawClause(t, 2))
 	}
-	for range rapid.IntRange(0, 2).Draw(t, "keys") {
-		k := byDate(rapid.Bool().Draw(t, "descending"))
-		if rapid.Bool().Draw(t, "by code") {
-			k = search.SortKey{Param: paramCode, Descending: k.Descending}
-		}
-		q.Sort = append(q.Sort, k)
+	for range rapid.IntRange(0, 3).Draw(t, "keys") {
+		descending := rapid.Bool().Draw(t, "descending")
+		q.Sort = append(q.Sort, rapid.SampledFrom([]search.SortKey{byDate(descending), byCode(descending), bySubject(descending)}).Draw(t, "key"))
 	}
 	return q
+}
+
+// drawClause draws a clause in which others are nested so deep at most.
+func drawClause(t *rapid.T, deep int) search.Clause {
+	c := rapid.SampledFrom([]search.Clause{
+		is("a"), is("b", "c"), is("z"), startsWith("tan"), startsWith(""), present(paramSubject),
+		{},
+		{Any: append(is("a").Any, startsWith("ta").Any...)},
+		within(search.Bounds{LowMin: 2, LowMax: math.MaxUint64, HighMax: math.MaxUint64}),
+		within(search.Bounds{LowMax: 4, HighMin: 3, HighMax: 8}),
+	}).Draw(t, "clause")
+	c.Any = slices.Clone(c.Any)
+	if deep > 0 {
+		nested := func() (all []search.Clause) {
+			for range rapid.IntRange(0, 2).Draw(t, "nested clauses") {
+				all = append(all, drawClause(t, deep-1))
+			}
+			return all
+		}
+		switch rapid.IntRange(0, 7).Draw(t, "kind") {
+		case 0, 1:
+			c = search.Clause{Via: []search.Join{drawJoin(t, nested())}}
+		case 2:
+			c.Via = []search.Join{drawJoin(t, nested()), drawJoin(t, nested())}
+		case 3:
+			c = search.Clause{All: [][]search.Clause{nested(), nested()}}
+		case 4:
+			c.All = [][]search.Clause{nested()}
+		case 5:
+			c = search.Clause{Read: []search.Reading{versionEnds(rapid.IntRange(0, 9).Draw(t, "digit"))}}
+		}
+	}
+	c.Not = rapid.IntRange(0, 3).Draw(t, "not") == 0
+	return c
+}
+
+func drawJoin(t *rapid.T, clauses []search.Clause) search.Join {
+	j := search.Join{
+		Param: rapid.SampledFrom([]search.Param{paramSubject, paramVisit}).Draw(t, "reference"), Reverse: rapid.Bool().Draw(t, "reverse"),
+		Type: rapid.SampledFrom(drawnTypes).Draw(t, "joined"), Clauses: clauses,
+	}
+	if rapid.IntRange(0, 3).Draw(t, "canonical") == 0 {
+		j.Param, j.By = paramFollows, paramURL
+	}
+	return j
+}
+
+// versionEnds holds for a version whose last digit that is.
+type versionEnds int
+
+// Holds implements search.Reading.
+func (d versionEnds) Holds(content *fhir.Tape) bool {
+	v := content.Text(content.Field(content.Field(content.Root(), "meta"), "versionId"))
+	return strings.HasSuffix(v, strconv.Itoa(int(d)))
 }
