@@ -84,6 +84,7 @@ func (s *searching) follow(ctx context.Context, page *store.Page) error {
 		page.Next = items[s.p.Limit-1].at.Append(nil)
 		err = nil
 	}
+	s.explain(page, "follow the first sort key of", o.m)
 	if err := errors.Join(err, o.close()); err != nil {
 		return err
 	}

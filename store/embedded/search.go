@@ -63,11 +63,13 @@ func (s *searching) byNumber(ctx context.Context, page *store.Page) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(s.page(ctx, m, page), m.close())
+	err = s.page(ctx, m, page)
+	s.explain(page, "search", m)
+	err = errors.Join(err, m.close())
 	if err != nil || !s.p.Count || page.Total >= 0 {
 		return err
 	}
-	page.Total, err = s.count(ctx)
+	page.Total, err = s.count(ctx, page)
 	return err
 }
 
@@ -105,6 +107,7 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 	}
 	if total, ok, err := s.tally(ctx); ok || err != nil {
 		page.Total = total
+		s.explainTally(page)
 		return err
 	}
 	page.Total = len(page.Found) + 1
@@ -120,7 +123,7 @@ func (s *searching) page(ctx context.Context, m *walks, page *store.Page) error 
 // countOnly is a page on which nothing is wanted but the count.
 func (s *searching) countOnly(ctx context.Context, page *store.Page) (err error) {
 	if s.p.Count {
-		page.Total, err = s.count(ctx)
+		page.Total, err = s.count(ctx, page)
 	}
 	return err
 }
@@ -133,8 +136,9 @@ func (s *searching) ended(page *store.Page) {
 }
 
 // count counts all matches, whatever the page.
-func (s *searching) count(ctx context.Context) (int, error) {
+func (s *searching) count(ctx context.Context, page *store.Page) (int, error) {
 	if total, ok, err := s.tally(ctx); ok || err != nil {
+		s.explainTally(page)
 		return total, err
 	}
 	budget := s.view.db.opt.ScanBudget
@@ -146,6 +150,7 @@ func (s *searching) count(ctx context.Context) (int, error) {
 	for {
 		w, err := m.next(ctx)
 		if w == nil || err != nil {
+			s.explain(page, "count", m)
 			return total, errors.Join(err, m.close())
 		}
 		total++

@@ -106,7 +106,9 @@ func (s *searching) bySort(ctx context.Context, page *store.Page) error {
 	for _, way := range ways {
 		*page, s.budget = store.Page{Total: -1}, s.view.db.opt.ScanBudget
 		err = way(ctx, page)
-		page.Total = total
+		if page.Total = total; total >= 0 {
+			s.explainTally(page)
+		}
 		if !errors.Is(err, store.ErrTooCostly) {
 			break
 		}
@@ -130,6 +132,7 @@ func (s *searching) gather(ctx context.Context, page *store.Page) error {
 		total++
 		first.offer(w, s.after)
 	}
+	s.explain(page, "sort all of", m)
 	if err := errors.Join(err, m.close()); err != nil {
 		return err
 	}
