@@ -215,3 +215,41 @@ func TestEventsJoin(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinsStayWithin: what a patient's record refers to is there for whoever has
+// both patients in his universe, and for nobody else, whatever the level.
+func TestJoinsStayWithin(t *testing.T) {
+	for name, opt := range map[string]Options{"rows first": {}, "plans": {glance: 1, effort: 4}} {
+		t.Run(name, func(t *testing.T) {
+			db := openIn(t, filepath.Join(t.TempDir(), "store"), opt)
+			put(t, db, grownPerson(1))
+			put(t, db, grownPerson(2))
+			for i := range 3 {
+				p := observation(2, i)
+				p.Patients = []string{"p1"} // it says p2, and is p1's
+				put(t, db, p)
+			}
+			s, err := db.Snapshot(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			q := asking(search.Clause{Via: []search.Join{{Param: grownPatient, Type: "Patient", Clauses: []search.Clause{token(grownID, "surn:national\x002")}}}})
+			back := &search.Query{Type: "Patient", Clauses: []search.Clause{{Via: []search.Join{{Param: grownPatient, Reverse: true, Type: "Observation"}}}}}
+			levels := map[string]consent.Level{"p1": consent.Full, "p2": consent.Full}
+			for _, c := range []struct {
+				patients          []string
+				along, referredTo int
+			}{
+				{[]string{"p1", "p2"}, 3, 1}, {[]string{"p1"}, 0, 0}, {[]string{"p2"}, 0, 0},
+			} {
+				for q, want := range map[*search.Query]int{q: c.along, back: c.referredTo} {
+					page, err := s.Search(t.Context(), consent.OfPatients(c.patients, nil, decider(levels)), q, store.PageRequest{Limit: 10, Count: true})
+					if err != nil || len(page.Found) != want || page.Total != want {
+						t.Errorf("%v asks for %s: found %d of %d, %v, want %d", c.patients, q.Type, len(page.Found), page.Total, err, want)
+					}
+				}
+			}
+		})
+	}
+}
