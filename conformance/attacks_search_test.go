@@ -44,3 +44,83 @@ func TestAttackWhatChangedBetweenPages(t *testing.T) {
 		}
 	}
 }
+
+// Who looked is the auditor's to know: a patient learns it by no detour, and the
+// auditor learns nothing of the record by one.
+func TestAttackDetoursToTheRecordOfAccess(t *testing.T) {
+	c := newCast(t)
+	c.do(t, c.a1, get("Condition?patient=q&code=74400008").with("X-Request-Id", "probe-me")).want(t, http.StatusOK)
+	c.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusOK)
+	for _, query := range []string{
+		"AuditEvent?agent:PractitionerRole._id=a1", "AuditEvent?agent:PractitionerRole.organization=Organization/a", "AuditEvent?entity:Condition.code=74400008", "AuditEvent?entity:missing=false&altid:missing=false",
+		"AuditEvent?_content=a1", "AuditEvent?_content=probe-me", "AuditEvent?_filter=agent%20re%20PractitionerRole/a1", "AuditEvent?_filter=address%20eq%20%22127.0.0.1%22", "PractitionerRole?_has:AuditEvent:agent:action=R",
+		"PractitionerRole?_has:AuditEvent:agent:patient=Patient/q", "Practitioner?_has:AuditEvent:agent:patient=Patient/q", "Condition?_has:AuditEvent:entity:action=E",
+		"PractitionerRole?_has:AuditEvent:agent:_has:AuditEvent:entity:action=R",
+	} {
+		a := c.do(t, c.appQ, get(query))
+		if a.status == http.StatusOK && len(a.ids(t)) != 0 {
+			t.Errorf("the patient: %s finds %v", query, a.ids(t))
+		}
+	}
+	for _, query := range []string{"AuditEvent?patient=q&_include=*&_include:iterate=*", "PractitionerRole?_id=a1&_revinclude=AuditEvent:agent", "AuditEvent?patient=q&_include=AuditEvent:agent", "AuditEvent?patient=q&_sort=agent,-altid&_elements=agent"} {
+		for _, id := range everyID(t, c.do(t, c.appQ, get(query)).hides(t, "probe-me")) {
+			if strings.HasPrefix(id, "Practitioner/") || id == "PractitionerRole/a1" && !strings.HasPrefix(query, "PractitionerRole") {
+				t.Errorf("the patient: %s brings %s", query, id)
+			}
+		}
+	}
+	for _, query := range []string{
+		"AuditEvent?patient=q&_include=*&_include:iterate=*&_revinclude=*", "AuditEvent?entity:Condition.code=74400008", "AuditEvent?patient:Patient.name=Lowe", "AuditEvent?patient.address-city=" + secret, "PractitionerRole?_has:Encounter:participant:status=finished",
+		"Organization?_has:Patient:general-practitioner:gender=female", "Organization?_id=a&_revinclude=*", "Practitioner?_id=dr-b&_revinclude=AllergyIntolerance:recorder", "?_type=Condition,AuditEvent&_content=" + secret, "?_id=c-q,a-q,q",
+	} {
+		a := c.do(t, c.auditor, get(query))
+		said := a
+		said.body = linksPattern.ReplaceAll(a.body, nil)
+		said.hides(t, secret)
+		if a.status != http.StatusOK {
+			continue
+		}
+		for _, id := range everyID(t, a) {
+			kind, _, _ := strings.Cut(id, "/")
+			if slices.Contains([]string{"Patient", "Condition", "Observation", "AllergyIntolerance", "Immunization", "MedicationRequest", "EpisodeOfCare"}, kind) {
+				t.Errorf("the auditor: %s brings %s", query, id)
+			}
+		}
+		if (strings.Contains(query, "entity:") || strings.Contains(query, "patient:") || strings.Contains(query, "patient.") || strings.Contains(query, "_has:")) && len(a.ids(t)) != 0 {
+			t.Errorf("the auditor: %s finds %d", query, len(a.ids(t)))
+		}
+	}
+	if got := c.do(t, c.auditor, get("AuditEvent?patient=q&agent:PractitionerRole._id=a1")).want(t, http.StatusOK).ids(t); len(got) == 0 {
+		t.Error("the auditor finds no event by a chain to the directory")
+	}
+	if got := c.do(t, c.appQ, get("Condition?patient.gender=female&_include=Condition:subject")).want(t, http.StatusOK); !slices.Contains(everyID(t, got), "Patient/q") {
+		t.Errorf("the patient's own chain brings %v", everyID(t, got))
+	}
+}
+
+// A system contributes; it searches by no form, and learns nothing by the
+// condition of a write that leads elsewhere.
+func TestAttackSystemsSearchByNoForm(t *testing.T) {
+	c := newCast(t)
+	for _, query := range []string{"Observation?patient.name=Lowe", "?_type=Observation", "?_id=o-q", "Patient?_has:Observation:patient:code=29463-7", "Organization?_id=a&_revinclude=*", "Patient/q/Observation"} {
+		if a := c.do(t, c.systemA, get(query)).hides(t, secret); a.status != http.StatusForbidden {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
+	}
+	body := encode(t, without(observation("q", ""), "id"))
+	for known, unknown := range map[string]string{
+		"patient.name=Lowe": "patient.name=Nowe", "patient.identifier=S1234567D": "patient.identifier=S7654321D", "_has:List:item:status=current": "_has:List:item:status=retired",
+		"patient._has:Condition:patient:code=74400008": "patient._has:Condition:patient:code=none", "_filter=patient.name%20co%20%22low%22": "_filter=patient.name%20co%20%22now%22", "_content=Penicillin": "_content=Nothing",
+	} {
+		for _, r := range []func(string) request{
+			func(q string) request { return send(http.MethodPost, "Observation", body).with("If-None-Exist", q) },
+			func(q string) request { return request{method: http.MethodDelete, path: "Observation?" + q} },
+		} {
+			x, y := c.do(t, c.systemB, r(known)), c.do(t, c.systemB, r(unknown))
+			if x.status != y.status {
+				t.Errorf("%s: %d for what is on file and %d for what is not\n%s", known, x.status, y.status, x.body)
+			}
+		}
+	}
+	c.full(t, c.a1, "q")
+}

@@ -198,6 +198,14 @@ func answerFeatures() []feature {
 	}
 }
 
+// farConditions are conditions of writes that lead elsewhere.
+func farConditions() []string {
+	return []string{
+		"patient.family={family}", "patient.address-city={secret}", "subject:Patient.identifier={nricsystem}|{nric}", "encounter.part-of.status=finished", "has-member.code={code}", "_has:List:item:status=current",
+		"_has:Observation:has-member:code={code}", "patient._has:Condition:patient:code={code}", "_filter=patient.phone eq %22555-000{n}%22", "identifier=n{n}&_content=Family", "_list={List}", "code:not={code}&patient.phone:missing=false",
+	}
+}
+
 var placeholder = regexp.MustCompile(`\{(\w+)\}`)
 
 // fill puts values at the placeholders of a query.

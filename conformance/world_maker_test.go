@@ -160,7 +160,8 @@ func (g *worldMaker) hidden() []object {
 	for _, p := range g.patients { // someone chosen, someone told: not for providers
 		switch p.posture {
 		case optedOut:
-			out = append(out, g.provenance(g.ids[len(g.ids)-3]))
+			of := g.record(p, p.id)
+			out = append(out, of, g.provenance(text(of, "resourceType")+"/"+text(of, "id")))
 		case open:
 			former := g.restriction(worldPatient{p.id, allowedB})
 			former["id"], former["status"] = g.next("Consent"), "inactive"
@@ -578,7 +579,7 @@ func (g *worldMaker) batchRequest(targets []string) request {
 // writeRequests contribute, and try to learn from the answers.
 func (g *worldMaker) writeRequests() []request {
 	var out []request
-	for range 30 {
+	for range 24 {
 		p := g.patients[g.rand.IntN(len(g.patients))]
 		o := g.observation(p, p.id, nil)
 		id := text(o, "id")
@@ -587,7 +588,11 @@ func (g *worldMaker) writeRequests() []request {
 		kind, fid, _ := strings.Cut(foreign, "/")
 		mine := mustJSON(object{"resourceType": kind, "id": fid})
 		condition := "identifier=" + url.QueryEscape("http://example.org/ids|n"+fmt.Sprint(g.rand.IntN(40)))
+		far := escaped(g.fill(farConditions()[g.rand.IntN(len(farConditions()))]))
 		out = append(out,
+			send(http.MethodPost, "Observation", body).with("If-None-Exist", far),
+			request{method: http.MethodDelete, path: "Observation?" + far},
+			send(http.MethodPut, "Observation?"+far, mustJSON(without(o, "id"))),
 			send(http.MethodPost, "Observation", body),
 			send(http.MethodPost, "Observation", body).with("If-None-Exist", condition),
 			send(http.MethodPut, "Observation/"+id, body),
