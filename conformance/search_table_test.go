@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
 
@@ -33,14 +34,18 @@ func TestEverySearchParameter(t *testing.T) {
 	table.ask(s)
 }
 
+// parametersOfR4 is how many search parameters R4 defines.
+const parametersOfR4 = 1400
+
 // parameterTable is every case, and what the definitions have no case for.
 type parameterTable struct {
 	*testing.T
 	samples
-	cases []parameterCase
-	none  map[string][]string // parameters without a case, by URL: the types
-	some  map[string]bool     // those with one
-	least map[string]object   // the least resource of each type
+	cases  []parameterCase
+	none   map[string][]string // parameters without a case, by URL: the types
+	some   map[string]bool     // those with one
+	least  map[string]object   // the least resource of each type
+	events int                 // parameters of AuditEvent alone
 }
 
 // parameterCase is one parameter at one element: two resources, and what is asked.
@@ -53,11 +58,6 @@ type parameterCase struct {
 
 func newParameterTable(t *testing.T, defs *r4.Definitions) *parameterTable {
 	p := &parameterTable{T: t, samples: samples{defs}, none: map[string][]string{}, some: map[string]bool{}, least: map[string]object{}}
-	for _, sp := range defs.SearchParams() {
-		if len(sp.Bases) == 0 && !sp.Internal {
-			p.none[sp.URL] = nil
-		}
-	}
 	for _, typ := range defs.Resources() {
 		if unwritten(typ.Name) {
 			continue
@@ -74,6 +74,15 @@ func newParameterTable(t *testing.T, defs *r4.Definitions) *parameterTable {
 			}
 		}
 	}
+	for _, sp := range defs.SearchParams() {
+		elsewhere := len(sp.Bases) > 0 && !slices.ContainsFunc(sp.Bases, func(t fhir.ResourceType) bool { return !unwritten(string(t)) })
+		if elsewhere && !sp.Internal && strings.HasPrefix(sp.URL, "http://hl7.org/fhir/") {
+			p.events++
+		}
+		if !elsewhere && !p.some[sp.URL] && p.none[sp.URL] == nil && strings.HasPrefix(sp.URL, "http://hl7.org/fhir/") {
+			p.none[sp.URL] = []string{} // on no type that is asked
+		}
+	}
 	return p
 }
 
@@ -88,7 +97,8 @@ func (p *parameterTable) shorten(sp *r4.SearchParam, from int) {
 	}
 }
 
-// unwritten are the types that nobody may write: the server does.
+// unwritten are the types that nobody may write: the server does. They are
+// TestEverySearchParameterOfEvents's.
 func unwritten(resource string) bool { return resource == "AuditEvent" }
 
 // parameter adds the cases of one parameter of a type.
@@ -227,7 +237,7 @@ func (p *parameterTable) complete() {
 	p.Helper()
 	got := map[string]string{}
 	for url, types := range p.none {
-		if types == nil || !p.some[url] {
+		if !p.some[url] {
 			got[strings.TrimPrefix(url, "http://hl7.org/fhir/SearchParameter/")] = ""
 			continue
 		}
@@ -247,8 +257,11 @@ func (p *parameterTable) complete() {
 		total += len(c.rows)
 		parameters[c.typ+"?"+c.code] = true
 	}
-	p.Logf("%d parameters of R4 in %d pairs of parameter and type, %d cases, %d queries, %d exceptions",
-		len(p.some), len(parameters), len(p.cases), total, len(got))
+	if all := len(p.some) + len(got) + p.events; all != parametersOfR4 {
+		p.Errorf("%d parameters, want the %d of R4", all, parametersOfR4)
+	}
+	p.Logf("%d parameters of R4 in %d pairs of parameter and type, %d cases, %d queries, %d exceptions, %d of events",
+		len(p.some), len(parameters), len(p.cases), total, len(got), p.events)
 }
 
 // write puts every resource, in batches.
@@ -412,10 +425,12 @@ func (p *parameterTable) specialOf(typ *r4.Type, sp *r4.SearchParam, c parameter
 // parameterExceptions are the parameters without a case, each with the reason.
 func parameterExceptions() map[string]string {
 	const (
-		noType = "its definition has neither a type nor an expression"
-		none   = "its definition has no expression, and so does not say what it searches"
+		noType  = "its definition has neither a type nor an expression"
+		repeats = "an example of the specification, which repeats or contradicts a real one"
+		none    = "its definition has no expression, and so does not say what it searches"
 	)
 	return map[string]string{
+		"example": repeats, "example-extension": repeats, "example-reference": repeats,
 		"Resource-query": "it names a query of the server's own, of which there is none", "patient-extensions-Patient-age": none,
 		"patient-extensions-Patient-birthOrderBoolean": none,
 		"codesystem-extensions-CodeSystem-author":      noType, "codesystem-extensions-CodeSystem-effective": noType,
