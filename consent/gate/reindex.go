@@ -52,7 +52,8 @@ func (g *Gate) KeepIndexed(ctx context.Context, clock func() time.Time) {
 	defer tick.Stop()
 	for {
 		if err := g.Reindex(ctx, clock); err != nil && ctx.Err() == nil {
-			g.log.ErrorContext(ctx, "the index of a search parameter was not made; it is tried again", "error", err)
+			g.log.ErrorContext(ctx, "the index of a search parameter was not made; it is tried again",
+				"alert", "search-parameter-index", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -69,16 +70,20 @@ func (g *Gate) Reindex(ctx context.Context, clock func() time.Time) error {
 	if _, err := g.Learn(ctx); err != nil {
 		return err
 	}
+	var failed error
 	for _, j := range g.present.Load().jobs {
 		if j.status == statusCompleted {
 			continue
 		}
 		r := &reindexing{g: g, clock: clock, job: j}
 		if err := r.run(ctx); err != nil && !errors.Is(err, errLost) {
-			return err
+			failed = errors.Join(failed, err)
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return failed
 }
 
 // reindexing is the making of one index by this process.

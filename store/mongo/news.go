@@ -196,6 +196,13 @@ func (n *news) take(changed []epochDocument) (epochDocument, error) {
 // knows reports whether a commit was heard of, and the classes that came with it.
 func (n *news) knows(commit uint64) bool { return n.heard.Load() >= commit }
 
+// told reports whether the last enquiry told of that commit as the last one.
+func (n *news) told(commit uint64) bool {
+	n.epochs.RLock()
+	defer n.epochs.RUnlock()
+	return n.seen == commit
+}
+
 // epoch is when the facts under key last changed before a commit; false when it
 // was after.
 func (n *news) epoch(key string, commit uint64) (uint64, bool) {
@@ -212,10 +219,15 @@ func (n *news) epoch(key string, commit uint64) (uint64, bool) {
 }
 
 // Epoch says when the facts under key last changed before this transaction, which
-// has the lock: nobody changes them meanwhile.
+// has the lock: nobody changes them meanwhile. The servers are asked only when
+// there were commits that the last enquiry did not tell of.
 func (x *tx) Epoch(key string) (epoch uint64, ok bool) {
 	if x.over || x.touched[key] {
 		return 0, false
+	}
+	before := uint64(x.batch.commit - 1) //nolint:gosec // it counts
+	if x.view.db.news.told(before) {
+		return x.view.db.news.epoch(key, before)
 	}
 	at, known := x.read[key]
 	if !known {
