@@ -199,8 +199,11 @@ func (c *counting) counts(ctx context.Context, n number) (bool, error) {
 	if err != nil || mark == 0 && !c.in {
 		return false, err
 	}
-	if c.looked++; c.looked%cheaper == 0 { // what is hidden costs nothing
-		if *c.budget--; *c.budget < 0 {
+	if mark == 0 { // what may be hidden costs nothing before it is admitted
+		if c.looked++; c.looked%cheaper == 0 {
+			*c.budget--
+		}
+		if *c.budget < 0 {
 			return false, store.ErrTooCostly
 		}
 	}
