@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -48,6 +49,8 @@ type condition struct {
 	key []byte
 	// entries are those that it names, when it is exact.
 	entries []string
+	// joined says that some of them stand for a join.
+	joined bool
 }
 
 // names reports whether a condition names a patient and nothing else, which
@@ -63,19 +66,26 @@ func (c *condition) names(patient string) bool {
 // entries is left for them to see; otherwise the type is, within the rows of a
 // patient, where a range of dates would be looked for among those of all. choices
 // is how many they see.
+//
+// Within the rows of a patient what stands for a join does not lead where
+// something else does: both are few there.
 func weighed(wide []bson.D, narrow []condition, patient string) (all []bson.D, choices int) {
+	leads := func(c *condition) bool { return c.exact && !c.names(patient) }
+	if patient != "" && slices.ContainsFunc(narrow, func(c condition) bool { return leads(&c) && !c.joined }) {
+		leads = func(c *condition) bool { return c.exact && !c.names(patient) && !c.joined }
+	}
 	for i := range narrow {
-		if c := &narrow[i]; c.exact && !c.names(patient) {
+		if leads(&narrow[i]) {
 			choices++
 		}
 	}
 	if led := choices > 0; led || patient != "" {
 		for i := range narrow {
-			if c := &narrow[i]; c.exact && !c.names(patient) {
-				all = append(all, c.filter)
-			} else {
-				all = append(all, unled(c.filter))
+			f := narrow[i].filter
+			if !leads(&narrow[i]) {
+				f = unled(f)
 			}
+			all = append(all, f)
 		}
 		for _, f := range wide {
 			if led {

@@ -52,7 +52,7 @@ func conjunction(c *search.Clause) (group []search.Clause, ok bool) {
 
 func (s *searching) served(c *search.Clause) served {
 	matches, open := s.alternatives(c)
-	f := served{whole: !open, condition: condition{exact: true}}
+	f := served{whole: !open, condition: condition{exact: true, joined: len(c.Via) > 0}}
 	var any []bson.D
 	if one := clause(matches); one != nil {
 		any = append(any, one)
