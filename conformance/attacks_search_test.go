@@ -109,7 +109,7 @@ func TestAttackSystemsSearchByNoForm(t *testing.T) {
 	}
 	body := encode(t, without(observation("q", ""), "id"))
 	for known, unknown := range map[string]string{
-		"patient.name=Lowe": "patient.name=Nowe", "patient.identifier=S1234567D": "patient.identifier=S7654321D", "_has:List:item:status=current": "_has:List:item:status=retired",
+		"patient.name=Lowe": "patient.name=Nobody", "patient.identifier=S1234567D": "patient.identifier=S7654321D", "_has:List:item:status=current": "_has:List:item:status=retired",
 		"patient._has:Condition:patient:code=74400008": "patient._has:Condition:patient:code=none", "_filter=patient.name%20co%20%22low%22": "_filter=patient.name%20co%20%22now%22", "_content=Penicillin": "_content=Nothing",
 	} {
 		for _, r := range []func(string) request{

@@ -15,6 +15,7 @@ import (
 type searchStage struct {
 	*cast
 	pair
+	asked map[string]string // what A1 asked and was answered, by the request's id
 }
 
 const (
@@ -44,7 +45,8 @@ func newSearchStage(t *testing.T) *searchStage {
 	}
 	c.stop(t)
 	one, two := twin(t, c.data, "one"), twin(t, c.data, "two")
-	s := &searchStage{cast: c, pair: pair{t: t, one: one, two: two, since: instantLongAgo}}
+	s := &searchStage{cast: c, pair: pair{t: t, one: one, two: two, since: instantLongAgo}, asked: map[string]string{}}
+	t.Cleanup(func() { s.onRecord(t) })
 	c.server = one
 	for _, o := range append(searchable("p", hiddenOfP), privately("p")...) {
 		c.put(t, o)
@@ -111,7 +113,12 @@ func privately(p string) []object {
 // nothing that is hidden.
 func (s *searchStage) ask(t *testing.T, token string, r request) answer {
 	t.Helper()
+	id := fmt.Sprintf("asked-%d", len(s.asked))
+	r = r.with("X-Request-Id", id)
 	a, b := s.one.do(t, token, r), s.two.do(t, token, r)
+	if token == s.a1 && a.status == http.StatusOK {
+		s.asked[id] = r.method + " " + r.path
+	}
 	if x, y := s.fresh(a), s.fresh(b); x != y {
 		t.Errorf("%s %s %s\n--- with hidden data\n%.1500s\n--- without\n%.1500s", r.method, r.path, r.body, x, y)
 	}
@@ -119,6 +126,18 @@ func (s *searchStage) ask(t *testing.T, token string, r request) answer {
 	said.body = linksPattern.ReplaceAll(a.body, nil) // they repeat what was asked
 	said.hides(t, hiddenOfP)
 	return a
+}
+
+// onRecord fails unless the record of access tells of everything A1 was answered,
+// an empty searchset included.
+func (s *searchStage) onRecord(t *testing.T) {
+	t.Helper()
+	recorded := s.recorded(t, "asked-")
+	for id, what := range s.asked {
+		if !recorded[id] {
+			t.Errorf("%s is not on record", what)
+		}
+	}
 }
 
 var linksPattern = regexp.MustCompile(`"link":\[[^\]]*\]`)
