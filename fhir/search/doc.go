@@ -10,7 +10,8 @@
 //	token      c code, and s system NUL code; when the code has case also
 //	           f and g, the same with the code folded; o system NUL code NUL
 //	           value for an identifier with a type, both folded
-//	string     t folded NUL exact; m folded, for each further word of a name
+//	string     t folded NUL exact; m folded, for each further word of a name; l when
+//	           the folded text was cut
 //	reference  R Type/id, Type/id/_history/v, a URL, a URN, or a canonical with
 //	           and without its |version; i and a token for Reference.identifier
 //	uri        u uri; canonicals with and without their |version

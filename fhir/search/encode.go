@@ -14,6 +14,7 @@ const (
 	tagFoldedSystem = 'g'
 	tagText         = 't'
 	tagWord         = 'm'
+	tagLong         = 'l'
 	tagReference    = 'R'
 	tagIdentifier   = 'i'
 	tagURI          = 'u'

@@ -97,6 +97,9 @@ func (e *Entries) addText(p Param, s []byte) {
 	at := e.begin(tagText)
 	e.buf = appendString(e.buf, s, &e.fold, &e.norm)
 	e.commit(p, at)
+	if len(e.fold) > maxPrefix {
+		e.commit(p, e.begin(tagLong))
+	}
 }
 
 // addWords adds the words of a name after the first, so that each part of a

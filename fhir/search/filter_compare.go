@@ -16,8 +16,10 @@ func (r *reading) comparedText(pp *paramPlan, compare, v string) (Clause, *fault
 	text := m[0]
 	switch compare {
 	case "sw":
+		return Clause{Any: []Match{text}}, nil
 	case "eq":
 		text.Key = append(text.Key, 0)
+		return Clause{Any: []Match{text}}, nil
 	case "co":
 		text.Op = OpContains
 	case "ew":
@@ -30,7 +32,7 @@ func (r *reading) comparedText(pp *paramPlan, compare, v string) (Clause, *fault
 	default:
 		return Clause{}, incomparable(pp, compare)
 	}
-	return Clause{Any: []Match{text}}, nil
+	return r.within(pp, text), nil
 }
 
 // comparedWhole compares what is the same or not.

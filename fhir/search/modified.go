@@ -9,16 +9,6 @@ import (
 // exact understands name:exact (R4 search.html#string).
 func (r *reading) exact(pp *paramPlan, v string) ([]Match, *fault) { return exactText(pp, v) }
 
-// contains understands name:contains (R4 search.html#string).
-func (r *reading) contains(pp *paramPlan, v string) ([]Match, *fault) {
-	m, f := textMatches(pp, unescape(v))
-	if f != nil {
-		return nil, f
-	}
-	m[0].Op = OpContains
-	return m[:1], nil // words are parts of the text
-}
-
 // identifier understands subject:identifier (R4 search.html#reference).
 func (r *reading) identifier(pp *paramPlan, v string) ([]Match, *fault) {
 	return tokenMatches(pp.number, []byte{tagIdentifier}, v)

@@ -25,7 +25,7 @@ func modifications(k r4.ParamKind) []modification {
 	missing := modification{name: "missing", whole: (*reading).missing}
 	switch k {
 	case r4.ParamString:
-		return []modification{missing, {name: "exact", value: (*reading).exact}, {name: "contains", value: (*reading).contains}}
+		return []modification{missing, {name: "exact", value: (*reading).exact}, {name: "contains", whole: (*reading).contains}}
 	case r4.ParamToken:
 		return []modification{
 			missing,

@@ -58,6 +58,34 @@ func TestWordsFindAndDoNotFind(t *testing.T) {
 	}
 }
 
+// TestContainsLooksAtWholeTexts: an entry has no more than the beginning of a long
+// one.
+func TestContainsLooksAtWholeTexts(t *testing.T) {
+	x := indexer(t)
+	set := func(description string) string {
+		return `{"resourceType":"ValueSet","id":"v","status":"active","name":"Short","description":"` + description + `"}`
+	}
+	filler := strings.Repeat("and so on ", 300)
+	for _, c := range []struct {
+		resource, name, value string
+		want                  bool
+	}{
+		{set(filler + "Nadel am Ende"), "description:contains", "NADEL", true},
+		{set(filler + "Nadel am Ende"), "description:contains", "faden,el am", true},
+		{set(filler + "Nadel am Ende"), "_filter", "description ew ende and description co nadel", true},
+		{set(filler + "Nadel am Ende"), "_filter", "description ew nadel", false},
+		{set(filler + "Nadel am Ende"), "description:contains", "faden", false},
+		{set(filler), "description:contains", "nadel", false},
+		{set("Nadel"), "description:contains", "ade", true},
+		{set(filler), "name:contains", "hor", true},
+		{set(filler), "name:contains", "so on", false},
+	} {
+		if got := finds(t, x, c.resource, Pair{c.name, c.value}); got != c.want {
+			t.Errorf("%s=%s: found %v, want %v", c.name, c.value, got, c.want)
+		}
+	}
+}
+
 func TestWordRefusals(t *testing.T) {
 	p := indexer(t).Parser()
 	for value, want := range map[string]string{
