@@ -123,7 +123,7 @@ func clause(matches []search.Match) bson.D {
 		case search.OpRange:
 			rest = append(rest, ranged(m))
 		case search.OpContains:
-			if len(m.Key) > 0 {
+			if len(m.Key) > 0 && len(m.Key) <= mostPart {
 				rest = append(rest, containing(m))
 			}
 		case search.OpIn, search.OpBelow, search.OpAbove: // nothing, until it is said what they stand for
@@ -151,6 +151,10 @@ func equals(matches []search.Match) (all []string) {
 func prefixed(m *search.Match) bson.D {
 	return between(entry(m.Param, m.Key), beyond(m.Param, m.Key))
 }
+
+// mostPart is more than any entry has; of a longer part the pattern would be too
+// long for the servers.
+const mostPart = 4096
 
 // containing looks within the folded text of the entries of a parameter, one by
 // one. The text ends before the first zero.

@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -108,6 +109,9 @@ func TestManyAlternatives(t *testing.T) {
 		equal.Any = append(equal.Any, search.Match{Param: 7, Op: search.OpEqual, Key: fmt.Appendf(nil, "chttp://example.org/codes|%06d", i)})
 		ranges.Any = append(ranges.Any, search.Match{Param: 9, Op: search.OpRange, Key: []byte("d"), Bounds: search.Bounds{LowMin: uint64(i), LowMax: 1 << 60, HighMin: 5, HighMax: 1 << 61}})
 	}
+	part := func(size int) search.Clause {
+		return search.Clause{Any: []search.Match{{Param: 7, Op: search.OpContains, Key: bytes.Repeat([]byte("\xff"), size)}}}
+	}
 	for _, c := range []struct {
 		name     string
 		clause   search.Clause
@@ -121,6 +125,9 @@ func TestManyAlternatives(t *testing.T) {
 		{"ranges, of one", search.Clause{Any: ranges.Any[:100]}, 1, 0, nil},
 		{"ranges", search.Clause{Any: ranges.Any[:100]}, 130, 0, nil},
 		{"too many ranges", ranges, 1, 0, store.ErrTooCostly},
+		{"a part of a text", search.Clause{Any: []search.Match{{Param: 7, Op: search.OpContains, Key: []byte("c1")}}}, 130, 130, nil},
+		{"a long part of a text", part(mostPart), 1, 0, nil},
+		{"a longer one than there are", part(100_000), 1, 0, nil},
 	} {
 		q := search.Query{Type: fhir.ResourceType("Observation"), Clauses: []search.Clause{c.clause}}
 		page, err := s.Search(t.Context(), consent.OfPatients(patients[:c.patients], nil, full), &q, store.PageRequest{Limit: 500, Count: true})
