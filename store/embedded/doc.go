@@ -8,7 +8,13 @@
 // bits, the row's own sequence in the low 36. Postings are ordered by that
 // number, so what belongs to one patient lies together in every list, and a
 // walk seeks from patient to patient of the universe without reading what lies
-// between. keys.go has the layout, plan.go what leads a walk, ordered.go the
-// other way through a type, in the order of one sort key, and tidy.go how a store
-// at rest comes to have each patient's rows in one place.
+// between. keys.go has the layout, plan.go what leads a walk, joins.go what is
+// asked of other resources and rarer.go when they lead, ordered.go the other way
+// through a type, in the order of a sort key, tally.go how matches are counted
+// without their rows, marks.go the views kept for later pages, and tidy.go how a
+// store at rest comes to have each patient's rows in one place.
+//
+// The layout is "vitrine embedded 5": since 5, postings carry a mark of rows that
+// cannot be counted without a look at them, and every row has one by which all are
+// counted. A store of another layout is refused.
 package embedded

@@ -48,7 +48,8 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 	case v.db.events == nil:
 		return nil, errMany
 	case m.Param == search.ParamID && m.Op == search.OpEqual:
-		return v.identified(m)
+		one, _, err := v.identified([]search.Match{m})
+		return one, err
 	}
 	lead, ok := v.db.events.Lead(e, m)
 	switch {
@@ -61,16 +62,28 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 	}
 }
 
-// identified streams the number of the row with an id.
-func (v *view) identified(m search.Match) (stream, error) {
-	code, _ := search.CodeOf(m.Key)
-	id, ok := parseUUID(string(code))
-	if !ok {
-		return nothing{}, nil
+// identified streams the numbers of the rows with the ids that are among the
+// matches, and returns the other matches.
+func (v *view) identified(matches []search.Match) (sorted, []search.Match, error) {
+	var found []number
+	var others []search.Match
+	for _, m := range matches {
+		if m.Param != search.ParamID || m.Op != search.OpEqual {
+			others = append(others, m)
+			continue
+		}
+		code, _ := search.CodeOf(m.Key)
+		id, ok := parseUUID(string(code))
+		if !ok {
+			continue
+		}
+		n, ok, err := findEvent(v.src, id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if ok {
+			found = append(found, n)
+		}
 	}
-	n, ok, err := findEvent(v.src, id)
-	if err != nil || !ok {
-		return nothing{}, err
-	}
-	return sorted{n}, nil
+	return newSorted(found), others, nil
 }

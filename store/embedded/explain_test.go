@@ -35,7 +35,8 @@ func TestPlan(t *testing.T) {
 		want []string
 	}{
 		"a token": {
-			&search.Query{Type: "Observation", Clauses: []search.Clause{code}}, store.PageRequest{Limit: 3, Count: true, Explain: true},
+			&search.Query{Type: "Observation", Clauses: []search.Clause{code}},
+			store.PageRequest{Limit: 3, Count: true, Explain: true},
 			[]string{
 				"the total: counted by postings alone, but for rows with labels or several patients",
 				"search Observation, full edition: led by condition 1 (6 in the universe); 4 rows looked at",
@@ -43,7 +44,8 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		"a chain": {
-			&search.Query{Type: "Observation", Clauses: []search.Clause{chain, code}}, store.PageRequest{Limit: 3, Explain: true},
+			&search.Query{Type: "Observation", Clauses: []search.Clause{chain, code}},
+			store.PageRequest{Limit: 3, Explain: true},
 			[]string{
 				"search Observation, full edition: led by condition 2 (6 in the universe); 6 rows looked at",
 				"condition 1: a join by parameter 200 to Patient, found first: 1",
@@ -51,7 +53,8 @@ func TestPlan(t *testing.T) {
 			},
 		},
 		"an order": {
-			&search.Query{Type: "Observation", Sort: date, Clauses: []search.Clause{chain}}, store.PageRequest{Limit: 3, Explain: true},
+			&search.Query{Type: "Observation", Sort: date, Clauses: []search.Clause{chain}},
+			store.PageRequest{Limit: 3, Explain: true},
 			[]string{
 				"sort all of Observation, full edition: led by condition 1 (64 or more in the universe); 100 rows looked at",
 				"condition 1: a join by parameter 200 to Patient, found first: 1",

@@ -150,6 +150,20 @@ func TestNothingStaysOpen(t *testing.T) {
 	}
 }
 
+// manyIDs are more than have an iterator each, most of them of nothing.
+func manyIDs(ids map[int][]string) (all []search.Match) {
+	for n := range 200 {
+		e := event(99, byte(n))
+		all = append(all, search.IDMatch(formatUUID(e.ID)))
+	}
+	for _, some := range ids {
+		for _, id := range some {
+			all = append(all, search.IDMatch(id))
+		}
+	}
+	return all
+}
+
 // TestEventsJoin: AuditEvents lead to patients and are led to, though they are
 // kept in another form.
 func TestEventsJoin(t *testing.T) {
@@ -190,10 +204,12 @@ func TestEventsJoin(t *testing.T) {
 			"against":     {"Patient", []search.Clause{{Via: []search.Join{deleted}}}, []string{"p0", "p2", "p4"}},
 			"not against": {"Patient", []search.Clause{{Not: true, Via: []search.Join{deleted}}}, []string{"p1", "p3", "p5"}},
 			"there and back": {
-				typeAuditEvent, []search.Clause{{Via: []search.Join{{Param: patient, Type: "Patient", Clauses: []search.Clause{{Via: []search.Join{deleted}}}}}}},
+				typeAuditEvent,
+				[]search.Clause{{Via: []search.Join{{Param: patient, Type: "Patient", Clauses: []search.Clause{{Via: []search.Join{deleted}}}}}}},
 				slices.Concat(ids[0], ids[2], ids[4]),
 			},
 			"from none": {typeAuditEvent, []search.Clause{of(9)}, nil},
+			"by ids":    {typeAuditEvent, []search.Clause{{Any: manyIDs(ids)}}, slices.Concat(ids[0], ids[1], ids[2], ids[3], ids[4], ids[5])},
 		} {
 			s, err := db.Snapshot(t.Context())
 			if err != nil {

@@ -185,24 +185,27 @@ func (w *walk) matchLeads(matches []search.Match) (union, error) {
 	if w.own.kind == ownersListed {
 		limit = 0 // how long a list is depends on patients whom the universe does not hold
 	}
-	match := w.view.matchStream
-	if w.q.Type == typeAuditEvent {
-		match = w.view.eventStream
-	}
-	whole := wholeValues(matches)
-	if w.q.Type == typeAuditEvent || whole <= fewLists {
-		whole = 0 // each by itself
-	}
-	if len(matches)-whole > maxUnion {
-		return nil, errMany
-	}
+	match, together := w.view.matchStream, wholeValues(matches) > fewLists
 	var all union
+	if w.q.Type == typeAuditEvent {
+		match, together = w.view.eventStream, false
+		ids, others, err := w.view.identified(matches)
+		if err != nil {
+			return nil, err
+		}
+		if len(others) < len(matches) {
+			matches, all = others, append(all, ids)
+		}
+	}
 	var lists [][]byte
 	for i := range matches {
 		m := &matches[i]
-		if whole > 0 && m.Op == search.OpEqual {
+		if together && m.Op == search.OpEqual {
 			lists = append(lists, prefixValue(nil, w.edition, m.Param, w.t, m.Key))
 			continue
+		}
+		if len(all) > maxUnion {
+			return nil, errors.Join(errMany, all.close())
 		}
 		s, err := match(w.edition, w.t, *m, limit)
 		if err != nil {
