@@ -32,6 +32,8 @@ type inclusion struct {
 	// last says that nothing more may be added: what would be is only noticed.
 	last    bool
 	partial bool
+	// missed says that something referred to is not there for the caller.
+	missed bool
 }
 
 // node is a resource of the answer, with its entries as soon as they are needed.
@@ -40,14 +42,15 @@ type node struct {
 	entries search.Encoded
 }
 
-// included is what comes with the matches; partial says that there is more.
-func (v *visit) included(ctx context.Context, includes []search.Include, found []store.Found) (out []store.Found, partial bool, err error) {
+// included is what comes with the matches, after which it says whether there is
+// more, and whether anything was missed.
+func (v *visit) included(ctx context.Context, includes []search.Include, found []store.Found, answer *Released) (out []store.Found, err error) {
 	if len(includes) == 0 || len(found) == 0 {
-		return nil, false, nil
+		return nil, nil
 	}
 	in, err := v.inclusion(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	frontier := make([]node, len(found))
 	for i := range found {
@@ -62,7 +65,7 @@ func (v *visit) included(ctx context.Context, includes []search.Include, found [
 				continue
 			}
 			if err := in.include(ctx, &includes[i], frontier); err != nil {
-				return nil, false, err
+				return nil, err
 			}
 		}
 		frontier = in.out[before:len(in.out):len(in.out)]
@@ -70,8 +73,10 @@ func (v *visit) included(ctx context.Context, includes []search.Include, found [
 	out = make([]store.Found, len(in.out))
 	for i := range in.out {
 		out[i] = in.out[i].Found
+		answer.items = append(answer.items, Item{Resource: out[i].Resource, Mode: ModeInclude})
 	}
-	return out, in.partial, nil
+	answer.partial, answer.missed = in.partial, answer.missed || in.missed
+	return out, nil
 }
 
 // inclusion prepares what includes are read from: no type that the caller could

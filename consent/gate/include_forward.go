@@ -123,6 +123,7 @@ func (in *inclusion) byIDs(ctx context.Context, t fhir.ResourceType, ids []strin
 		if err != nil {
 			return err
 		}
+		in.missed = in.missed || len(found) < len(some)
 		for _, id := range some {
 			if f, ok := found[id]; ok && !in.add(f) {
 				return nil

@@ -71,7 +71,13 @@ func TestIncludesStayWithinWhatTheCallerMaySee(t *testing.T) {
 	w.gives(doctor("A"), including("Patient", "p", conditions), "match Patient/p", "include Condition/c-p")
 
 	// Clinic C cares for the twin alone; the custodian sees both.
-	w.gives(doctor("C"), including("Patient", "twin", link), "match Patient/twin")
+	hidden := w.gives(doctor("C"), including("Patient", "twin", link), "match Patient/twin")
+	w.put("Observation", "o-twin", observation("Patient/twin")[:len(observation("Patient/twin"))-1]+`},"hasMember":[{"reference":"Observation/none"}]`)
+	members := search.Include{Source: "Observation", Param: w.param("Observation", "has-member")}
+	absent := w.gives(doctor("C"), including("Observation", "o-twin", members), "match Observation/o-twin")
+	if !hidden.Missed() || !absent.Missed() {
+		t.Errorf("what is hidden is missed: %v, what is absent: %v", hidden.Missed(), absent.Missed())
+	}
 	w.gives(custodian(), including("Patient", "twin", link), "match Patient/twin", "include Patient/p")
 
 	narrow := doctor("A")

@@ -34,6 +34,8 @@ type pages struct {
 	// total is -1 when the matches were not counted.
 	total int
 	plan  []string
+	// missed says that a row of the view is not there at present.
+	missed bool
 }
 
 // part is the search of one type. Its key orders it among the parts.
@@ -299,6 +301,7 @@ func (s *pages) present(ctx context.Context, p *part, found []store.Found) ([]ro
 				kept = append(kept, row{f, some[i].place, p})
 			}
 		}
+		s.missed = s.missed || len(now) < len(some)
 	}
 	return kept, nil
 }

@@ -60,6 +60,7 @@ type Released struct {
 	next     string
 	previous string
 	partial  bool
+	missed   bool
 	plan     []string
 	hint     bool
 	created  bool
@@ -106,6 +107,10 @@ func (r Released) Previous() string {
 
 // Partial reports that more was to be included than an answer may hold.
 func (r Released) Partial() bool { return r.Valid() && r.partial }
+
+// Missed reports that something was looked for by its id, to come with what was
+// found, and is not there for the caller.
+func (r Released) Missed() bool { return r.Valid() && r.missed }
 
 // Plan says how a search was gone about, a line each; nil for all but the
 // custodian who asked for it.

@@ -118,7 +118,7 @@ func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []st
 	if err != nil {
 		return Released{}, nil, err
 	}
-	out := Released{items: make([]Item, 0, len(rows)), total: s.total, plan: s.plan}
+	out := Released{items: make([]Item, 0, len(rows)), total: s.total, plan: s.plan, missed: s.missed}
 	found := make([]store.Found, len(rows))
 	for i := range rows {
 		found[i] = rows[i].Found
@@ -127,13 +127,9 @@ func (s *pages) answer(ctx context.Context, u *consent.Universe) (Released, []st
 		}
 	}
 	s.link(&out)
-	with, partial, err := s.included(ctx, s.q.Includes, found)
+	with, err := s.included(ctx, s.q.Includes, found, &out)
 	if err != nil {
 		return Released{}, nil, err
-	}
-	out.partial = partial
-	for i := range with {
-		out.items = append(out.items, Item{Resource: with[i].Resource, Mode: ModeInclude})
 	}
 	found = append(found, with...)
 	out.hint, err = s.hinted(ctx, u, s.q)

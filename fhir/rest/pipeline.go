@@ -83,13 +83,14 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 }
 
 // nothing reports whether the answer is that there is nothing: no such resource,
-// or none that a search is about, that of an entry of a transaction too.
+// or none that a search is about or that was to come with it, that of an entry of
+// a transaction too.
 func (a *answer) nothing(err error) bool {
 	if err != nil {
 		return errors.Is(err, gate.ErrNotFound)
 	}
-	return a.form == formSearchset && empty(&a.released) || slices.ContainsFunc(a.released.Items(), func(i gate.Item) bool {
-		return i.Answer != nil && empty(i.Answer)
+	return a.form == formSearchset && (empty(&a.released) || a.released.Missed()) || slices.ContainsFunc(a.released.Items(), func(i gate.Item) bool {
+		return i.Answer != nil && (empty(i.Answer) || i.Answer.Missed())
 	})
 }
 
