@@ -37,7 +37,7 @@ func (s samples) probeOf(kind r4.ParamKind, l leaf) *probe {
 	case r4.ParamDate:
 		return dateProbe(l)
 	case r4.ParamNumber:
-		return numberProbe()
+		return numberProbe(l)
 	case r4.ParamQuantity:
 		return quantityProbe(l)
 	case r4.ParamSpecial:
@@ -62,7 +62,7 @@ func comparedBy(kind r4.ParamKind) []string {
 	case r4.ParamDate:
 		return []string{"date", "dateTime", "instant", "Period", "Timing"}
 	case r4.ParamNumber:
-		return []string{"integer", "decimal", "positiveInt", "unsignedInt"}
+		return []string{"integer", "decimal", "positiveInt", "unsignedInt", "Range"}
 	case r4.ParamQuantity:
 		return []string{"Quantity", "Age", "Duration", "Money", "Range"}
 	case r4.ParamSpecial:
@@ -314,8 +314,12 @@ func comparisons(a, b, between string) []probeRow {
 	}
 }
 
-func numberProbe() *probe {
+func numberProbe(l leaf) *probe {
 	rows := append(comparisons("3", "7", "5"), probeRow{"", "3.0", "a"}, probeRow{"", "7e0", "b"}, probeRow{"", "3.1", ""})
+	if l.typ.Name == "Range" {
+		one := func(v int) object { return object{"low": object{"value": v}, "high": object{"value": v}} }
+		return &probe{a: one(3), b: one(7), askA: "3", askB: "7", rows: rows}
+	}
 	return &probe{a: 3, b: 7, askA: "3", askB: "7", rows: rows}
 }
 

@@ -32,6 +32,7 @@ const (
 	extractQuantity
 	extractMoney
 	extractRange
+	extractNumberRange // of a number, its unit left out
 	extractPosition
 	extractPresence // nothing of it can be compared
 	extractComposite
@@ -124,6 +125,9 @@ func quantityExtractor(kind r4.ParamKind, typ string) extractor {
 	case "Money":
 		return extractMoney
 	case "Range":
+		if kind == r4.ParamNumber {
+			return extractNumberRange
+		}
 		return extractRange
 	case "SampledData":
 		return extractPresence
@@ -180,6 +184,8 @@ func (w *walker) value(a *action, n fhir.Node, index int) {
 		w.position(a, n)
 	case extractNumber:
 		w.number(a, n)
+	case extractNumberRange:
+		w.numberRange(a, n)
 	case extractQuantity, extractMoney, extractRange:
 		w.quantity(a, n)
 	case extractComposite:

@@ -87,6 +87,14 @@ func (w *walker) number(a *action, n fhir.Node) {
 	}
 }
 
+// numberRange adds a Range as the numbers from its low to its high end.
+func (w *walker) numberRange(a *action, n fhir.Node) {
+	if m, _, ok := w.limits(n); ok {
+		low, high := m.keys(nil)
+		w.out.addRange(a.param, tagNumber, nil, low, high, 1)
+	}
+}
+
 // amount is how much a Quantity or Range says: open where an end is missing.
 type amount struct{ from, to end }
 

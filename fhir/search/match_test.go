@@ -143,7 +143,7 @@ func TestQueriesFindAndDoNotFind(t *testing.T) {
 			[]string{"date=2026-03-14", "date=gt2026-03-16", "date=lt2026-03-14", "date=sa2026-03-14", "date=eb2026-03-16", "date=ne2026-03"},
 		},
 		{
-			"number", risk,
+			"number", strings.Replace(risk, `,{"probabilityRange":{"low":{"value":3},"high":{"value":7}}}`, "", 1),
 			[]string{
 				"probability=0.8", "probability=8e-1", "probability=gt0.7", "probability=le0.8", "probability=ge0.8", "probability=1",
 				"probability=ne0.9", "probability=ap0.85", "probability=0.80",
@@ -152,6 +152,11 @@ func TestQueriesFindAndDoNotFind(t *testing.T) {
 				"probability=0.81", "probability=gt0.8", "probability=lt0.8", "probability=sa0.8", "probability=eb0.8", "probability=ap0.9",
 				"probability=ne0.8", "probability=-0.8",
 			},
+		},
+		{
+			"number on a range", strings.Replace(risk, `{"probabilityDecimal":0.8},`, "", 1),
+			[]string{"probability=gt5", "probability=lt5", "probability=ge7", "probability=le3", "probability=ne5", "probability=sa2", "probability=eb8", "probability=ap7.7"},
+			[]string{"probability=5", "probability=gt7", "probability=lt3", "probability=sa3", "probability=eb7", "probability=ap8"},
 		},
 		{"number on an integer", sequence, []string{"window-start=10", "window-start=ge10", "window-start=10.0"}, []string{"window-start=10.5", "window-start=11", "window-start=gt10"}},
 		{
