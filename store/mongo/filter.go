@@ -123,7 +123,7 @@ func clause(matches []search.Match) bson.D {
 		case search.OpRange:
 			rest = append(rest, ranged(m))
 		case search.OpContains:
-			if len(m.Key) > 0 && len(m.Key) <= mostPart {
+			if end := bytes.IndexByte(m.Key, 0); len(m.Key) > 0 && len(m.Key) <= mostPart && (end < 0 || end == len(m.Key)-1) {
 				rest = append(rest, containing(m))
 			}
 		case search.OpIn, search.OpBelow, search.OpAbove: // nothing, until it is said what they stand for
