@@ -32,6 +32,8 @@ type unit struct {
 	// power of scale and plus is nothing; otherwise digits is 0.
 	digits, over uint64
 	scale        int
+	// offset is plus where times is 1, as of degrees Celsius; otherwise its value is 0.
+	offset significand
 }
 
 // unitOf is what a code of a system means; nil when it stands for itself.
@@ -97,9 +99,13 @@ func newUnit(code []byte) *unit {
 	return n
 }
 
-// simplify finds digits, over and scale.
+// simplify finds digits, over and scale, or offset.
 func (n *unit) simplify() {
 	if n.plus.Sign() != 0 {
+		hundred := new(big.Rat).Mul(n.plus, big.NewRat(100, 1))
+		if n.times.Cmp(big.NewRat(1, 1)) == 0 && hundred.IsInt() && hundred.Num().IsUint64() {
+			n.offset = significand{value: hundred.Num().Uint64(), scale: -2}
+		}
 		return
 	}
 	num, up := withoutTens(n.times.Num())
@@ -130,6 +136,9 @@ func (n *unit) decimal(s significand) decimal {
 	}
 	if n.digits != 0 {
 		return n.product(s)
+	}
+	if sum, ok := n.offset.plus(s); ok {
+		return sum.decimal()
 	}
 	if s.scale > 400 || s.scale < -400 {
 		return s.decimal() // beyond any measure, in any unit
@@ -168,6 +177,26 @@ func (n *unit) product(s significand) decimal {
 		out.shorten(high, low)
 	}
 	return out.decimal()
+}
+
+// plus adds two numbers when both are short, as temperatures are.
+func (n significand) plus(s significand) (sum significand, ok bool) {
+	const short = 1e9
+	if n.value == 0 || n.value > short || s.value > short || s.lost || s.scale > 0 || s.scale < -9 {
+		return sum, false
+	}
+	a, b := int64(n.value), int64(s.value) //nolint:gosec // both are short
+	for at := n.scale; at > s.scale; at-- {
+		a *= 10
+	}
+	for at := s.scale; at > n.scale; at-- {
+		b *= 10
+	}
+	if s.negative {
+		b = -b
+	}
+	sum = significand{negative: a+b < 0, value: uint64(max(a+b, -a-b)), scale: min(n.scale, s.scale)} //nolint:gosec // not negative
+	return sum, true
 }
 
 // shorten makes a value of 128 bits the significand's, by cutting off digits.

@@ -159,7 +159,7 @@ func TestUnitsAreForgotten(t *testing.T) {
 }
 
 func FuzzUnit(f *testing.F) {
-	for _, code := range []string{"mg/dL", "{a}/b", "10*3/uL", "((m.s2))/g-3", "[iU]{x}", "%[slope]", "9999999999.m", "m+3", "2.[pi].rad", "B[10.nV]"} {
+	for _, code := range []string{"mg/dL", "{a}/b", "10*3/uL", "((m.s2))/g-3", "[iU]{x}", "%[slope]", "9999999999.m", "m+3", "2.[pi].rad", "B[10.nV]", "Cel", "[degF]"} {
 		f.Add(code)
 	}
 	f.Fuzz(func(t *testing.T, code string) {
@@ -170,10 +170,10 @@ func FuzzUnit(f *testing.F) {
 		if n.times.Sign() <= 0 || len(n.base) == 0 {
 			t.Fatalf("%q: %s times %s", code, n.base, n.times)
 		}
-		for _, s := range []significand{{}, {value: 1}, {value: 1<<64 - 1, scale: -30}, {negative: true, value: 7, scale: 300}} {
+		for _, s := range []significand{{}, {value: 1}, {value: 1<<64 - 1, scale: -30}, {negative: true, value: 7, scale: 300}, {value: 372, scale: -1}, {negative: true, value: 273151, scale: -3}, {value: 1e9, scale: -9}, {negative: true, value: 400}} {
 			short := n.decimal(s)
 			exact := *n
-			exact.digits = 0
+			exact.digits, exact.offset = 0, significand{}
 			if diff := cmp.Diff(exact.decimal(s), short, cmp.AllowUnexported(decimal{})); diff != "" {
 				t.Fatalf("%q: %s", code, diff)
 			}
