@@ -100,9 +100,15 @@ func TestSearchParametersAreUsedOnceTheirIndexIsMade(t *testing.T) {
 		{custodian(), "AllergyIntolerance", "noted=seen since", "a2-p"},
 		{custodian(), "AllergyIntolerance", "noted=seen&_sort=-noted,_id", "a2-p a-p a-q a-r"},
 		{custodian(), "Immunization", "noted=secret", "i-p i-q i-r"},
+		{custodian(), "AllergyIntolerance", "noted:contains=een sin", "a2-p"},
+		{custodian(), "AllergyIntolerance", "noted:exact=seen since", "a2-p"},
+		{custodian(), "AllergyIntolerance", "noted:missing=true", ""},
 		// Who gets the basic set of q does not find q by what is not in it.
 		{doctor("A"), "AllergyIntolerance", "noted=seen", "a-p a-r a2-p"},
 		{doctor("A"), "Immunization", "noted=secret", "i-p i-r"},
+		{doctor("A"), "Immunization", "noted:missing=true", "i-q"},
+		{doctor("A"), "Condition", "subject:Patient._has:AllergyIntolerance:patient:noted=seen since", "c-p"},
+		{doctor("A"), "Condition", "subject:Patient._has:AllergyIntolerance:patient:noted=seen", "c-p c-r"},
 		{doctor("A"), "Immunization", "patient=q", "i-q*"},
 		{doctor("C"), "AllergyIntolerance", "noted=seen", ""},
 	} {

@@ -225,14 +225,14 @@ func (x *tx) Epoch(key string) (epoch uint64, ok bool) {
 	if x.over || x.touched[key] {
 		return 0, false
 	}
-	before := uint64(x.batch.commit - 1) //nolint:gosec // it counts
-	if x.view.db.news.told(before) {
-		return x.view.db.news.epoch(key, before)
+	before := uint64(x.commit - 1) //nolint:gosec // it counts
+	if x.db.news.told(before) {
+		return x.db.news.epoch(key, before)
 	}
 	at, known := x.read[key]
 	if !known {
 		var doc epochDocument
-		err := x.view.db.collection(collEpochs).FindOne(x.in, is("_id", key)).Decode(&doc)
+		err := x.db.collection(collEpochs).FindOne(x.in, is("_id", key)).Decode(&doc)
 		if err != nil && !errors.Is(err, driver.ErrNoDocuments) {
 			return 0, false
 		}
