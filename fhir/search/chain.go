@@ -78,7 +78,7 @@ func (r *reading) each(types []fhir.ResourceType, code string, do func(*paramPla
 		case r.told(types[:i], code, pp):
 			continue
 		}
-		r.values, r.plan = values, pp
+		r.values, r.pins = values, pp.pins() && (i == 0 || r.pins)
 		c, f := do(pp)
 		if f != nil {
 			return Clause{}, f

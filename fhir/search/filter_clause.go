@@ -20,6 +20,7 @@ func (r *reading) filtered(types []fhir.ResourceType, value string) (Clause, *fa
 		return Clause{}, f
 	}
 	all, f := r.bound(types, &e)
+	r.pins = false // whatever was named last
 	if f != nil {
 		return Clause{}, f
 	}

@@ -47,8 +47,8 @@ type reading struct {
 	matches  int
 	joins    int
 	terms    int
-	// plan is the parameter that was understood last.
-	plan   *paramPlan
+	// pins says that the parameter understood last can name patients.
+	pins   bool
 	self   strings.Builder
 	issues []fhir.Issue
 }
@@ -147,12 +147,16 @@ func (p *Parser) Supported(t fhir.ResourceType) (params []*r4.SearchParam) {
 
 // pin notes the patients to whom a clause confines the search.
 func (r *reading) pin(c Clause) {
-	switch {
-	case r.plan == nil, r.plan.Kind == r4.ParamReference && r.plan.canonical():
-	case r.plan.Kind == r4.ParamReference, r.plan.number == ParamID:
+	if r.pins {
 		pin(r.q, c)
 	}
-	r.plan = nil
+	r.pins = false
+}
+
+// pins reports whether what refers to a patient by the parameter is the
+// patient's: a canonical is no Reference.
+func (pp *paramPlan) pins() bool {
+	return pp.number == ParamID || pp.Kind == r4.ParamReference && !pp.canonical()
 }
 
 // pin notes the patients to whom a clause about _id or a reference confines the
