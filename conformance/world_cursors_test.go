@@ -114,6 +114,22 @@ func altered(r request) request {
 	return r
 }
 
+// confined compares what a doctor is told whose launch is for one patient, who
+// hides some of the record from him.
+func (p *pair) confined(g *worldMaker) {
+	for _, as := range []posture{labelled, optedOut} {
+		of := g.ofPosture(as).id
+		p.other = caller{name: "another patient", token: p.one.patient(p.t, bystander.id)}
+		one := caller{
+			name:  "doctor of clinic A, for " + of,
+			token: p.one.doctor(p.t, "role-a", "clinic-a", "--scope", "patient/*.rs", "--patient", "Patient/"+of),
+		}
+		for _, r := range g.featureRequests(0) {
+			p.compare(one, r)
+		}
+	}
+}
+
 // scoped adds to the first world what only a scope hides, and compares what a
 // caller with narrow scopes is told.
 func (p *pair) scoped(g *worldMaker) {

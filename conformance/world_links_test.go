@@ -80,22 +80,28 @@ func sensitive(o object) object {
 }
 
 // promise is the id of a resource that is yet to be made: what is visible may
-// refer to it before.
-func (g *worldMaker) promise(kind string) string {
+// refer to it before. It will be the patient's own where some of that is hidden,
+// and somebody else's otherwise.
+func (g *worldMaker) promise(kind string, p worldPatient) string {
 	if g.promised == nil {
 		g.promised = map[string][]string{}
 	}
-	id := g.next(kind)
-	g.promised[kind] = append(g.promised[kind], id)
+	id, key := g.next(kind), kind
+	if p.posture != open {
+		key += " of " + p.id
+	}
+	g.promised[key] = append(g.promised[key], id)
 	return kind + "/" + id
 }
 
-// kept is a resource under an id that was promised, or else its own.
-func (g *worldMaker) kept(o object) object {
+// kept is a resource of a patient under an id that was promised, or else its own.
+func (g *worldMaker) kept(o object, patient string) object {
 	kind := text(o, "resourceType")
-	if ids := g.promised[kind]; len(ids) > 0 {
-		g.promised[kind] = ids[1:]
-		return with(o, "id", ids[0])
+	for _, key := range []string{kind + " of " + patient, kind} {
+		if ids := g.promised[key]; len(ids) > 0 {
+			g.promised[key] = ids[1:]
+			return with(o, "id", ids[0])
+		}
 	}
 	return o
 }
@@ -103,7 +109,7 @@ func (g *worldMaker) kept(o object) object {
 // visibleWeb are linked resources of a patient that the callers see. What they
 // refer to besides each other is hidden in one world and never was in the other.
 func (g *worldMaker) visibleWeb(p worldPatient) []object {
-	web := g.web(p.id, g.promise("Observation"), g.promise("Encounter"))
+	web := g.web(p.id, g.promise("Observation", p), g.promise("Encounter", p))
 	for _, o := range web {
 		kind := text(o, "resourceType")
 		g.shown[kind] = append(g.shown[kind], text(o, "id"))
@@ -116,7 +122,7 @@ func (g *worldMaker) visibleWeb(p worldPatient) []object {
 func (g *worldMaker) hiddenWeb(subject string) []object {
 	web := g.web(subject, "Observation/"+g.anyShown("Observation"), "Encounter/"+g.anyShown("Encounter"))
 	for i, o := range web {
-		web[i] = g.kept(o)
+		web[i] = g.kept(o, subject)
 	}
 	return append(web, g.group(subject))
 }

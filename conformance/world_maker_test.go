@@ -140,7 +140,7 @@ func (g *worldMaker) hidden() []object {
 			}
 		case classed:
 			for range 6 {
-				out = append(out, g.observation(p, p.id, nil))
+				out = append(out, g.kept(g.observation(p, p.id, nil), p.id))
 			}
 		case postures:
 		}

@@ -78,6 +78,7 @@ func compareWorlds(t *testing.T, seed uint64, used tallies) int {
 	callers := g.callers(t, one)
 	for i, c := range callers {
 		if c.writes && !callers[i-1].writes {
+			p.confined(g)
 			p.scoped(g) // before there are ids that are fresh in each world
 		}
 		p.other = callers[(i+1)%len(callers)]
