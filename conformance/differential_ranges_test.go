@@ -148,7 +148,8 @@ func lastPlace(text string) *big.Rat {
 var singapore = time.FixedZone("", 8*60*60) //nolint:gochecknoglobals // a constant
 
 // moment is the range that a date, dateTime or instant stands for (R4
-// search.html#date): as long as what its last digit counts.
+// search.html#date): as long as what its last digit counts, to the last
+// microsecond, which is as fine as the server's clock goes.
 func moment(s string) interval {
 	layouts := []struct {
 		layout              string
@@ -171,11 +172,9 @@ func moment(s string) interval {
 		end := start.AddDate(l.years, l.months, l.days).Add(l.step)
 		if _, rest, ok := strings.Cut(s, "."); ok {
 			digits := strings.IndexFunc(rest+"Z", func(r rune) bool { return r < '0' || r > '9' })
-			if end = start.Add(fraction(digits)); digits >= 6 {
-				return point(seconds(start)) // a microsecond is as fine as the server's clock goes
-			}
+			end = start.Add(fraction(digits))
 		}
-		return interval{low: seconds(start), high: seconds(end), highOpen: true}
+		return interval{low: seconds(start), high: seconds(end.Add(-time.Microsecond))}
 	}
 	panic("time " + s)
 }
@@ -202,7 +201,7 @@ func soughtMoment(v string) soughtRange {
 	if day := big.NewRat(24*60*60, 1); length.Cmp(day) < 0 {
 		length = day
 	}
-	about := interval{low: new(big.Rat).Sub(i.low, length), high: new(big.Rat).Add(i.high, length), highOpen: true}
+	about := interval{low: new(big.Rat).Sub(i.low, length), high: new(big.Rat).Add(i.high, length)}
 	return soughtRange{prefix, i, about}
 }
 
