@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 
 	"vitrine/fhir/search"
 )
@@ -78,19 +77,19 @@ func (w *walk) plan(ctx context.Context) error {
 		return nil
 	}
 	if _, own := w.u.Contributor(); !own { // what others contributed is not looked at
-		best := 0
+		best, found := 0, []number(nil)
 		for i := range leads {
-			leads[i].hits = countHits(leads[i], w.own, leads[best].hits)
-			if leads[i].hits < leads[best].hits {
-				best = i
+			hits := hitsOf(leads[i], w.own, leads[best].hits)
+			if leads[i].hits = len(hits); len(hits) < leads[best].hits || i == 0 {
+				best, found = i, hits
 			}
 		}
 		switch {
 		case leads[best].hits < probed:
 			w.later = 0
 			w.leaders = leads[best : best+1]
-			w.driver = leads[best].stream
-			return closeLeads(slices.Delete(slices.Clone(leads), best, best+1))
+			w.driver = sorted(found) // they need not be looked for again
+			return closeLeads(leads)
 		case listed:
 			return closeLeads(leads)
 		}
@@ -265,7 +264,7 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 			continue
 		}
 		if err == nil {
-			if hits := countHits(s, w.own, min(fewest, probed)); hits < fewest {
+			if hits := len(hitsOf(s, w.own, min(fewest, probed))); hits < fewest {
 				best, s, fewest = s, best, hits
 			}
 			if s != nil {
@@ -285,24 +284,25 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 	return best, nil
 }
 
-// countHits counts the hits of a stream in the universe, up to limit.
-func countHits(s stream, own *owners, limit int) int {
+// hitsOf are the first hits of a stream in the universe, so many at most.
+func hitsOf(s stream, own *owners, limit int) []number {
+	var hits []number
 	at := number(0)
-	for hits := 0; hits < limit; {
+	for len(hits) < limit {
 		n, ok := s.seek(at)
 		if !ok {
-			return hits
+			break
 		}
 		o, ok := own.next(n.ordinal())
 		if !ok {
-			return hits
+			break
 		}
 		if o > n.ordinal() {
 			at = o.first()
 			continue
 		}
-		hits++
+		hits = append(hits, n)
 		at = n + 1
 	}
-	return limit
+	return hits
 }
