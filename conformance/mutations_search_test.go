@@ -17,7 +17,6 @@ func searchMutations() []mutation {
 		{name: "search: sort keys, :missing, :not and matches are of the whole resource", edits: []edit{{"consent/gate/content.go", "v.entries(t, &draft{", "v.entries(d.tape, &draft{"}}},
 		{name: "search: what is read is the whole resource", edits: []edit{{"store/embedded/joins.go", "o.view.current(a.key.e, a.t, a.key.t, a.key.n)", "o.view.current(consent.EditionFull, a.t, a.key.t, a.key.n)"}}},
 		{name: "search: totals count what is labelled", edits: []edit{{"store/embedded/tally.go", "if mark == 0 {\n\t\treturn true, nil", "if mark|1 != 0 {\n\t\treturn true, nil"}}},
-		{name: "search: totals count what was not decided", edits: []edit{{"store/embedded/tally.go", "c.in = e == c.edition", "c.in = true"}}},
 		{name: "search: cursors are anybody's", edits: []edit{{"consent/gate/cursor.go", "kind, c.Kind.String(), c.Issuer, c.Subject, c.User, c.Organization, c.Client, c.Patient, c.Purpose.String(),", "kind, c.Kind.String()[:0],"}}},
 		{name: "search: cursors are for any question", edits: []edit{{"consent/gate/cursor.go", "\tasked(h)\n", "\t_ = asked\n"}}},
 		{
