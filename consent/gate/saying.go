@@ -104,7 +104,7 @@ func (o *said) leads(j *search.Join, value []byte) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return o.saying.holds(o.ctx, f, j.Clauses)
+	return o.holds(o.ctx, f, j.Clauses)
 }
 
 // any reports whether a resource of the type that the match finds says what the
@@ -119,7 +119,7 @@ func (o *said) any(t fhir.ResourceType, m search.Match, clauses []search.Clause)
 			return false, err
 		}
 		for _, f := range page.Found {
-			if holds, err := o.saying.holds(o.ctx, f, clauses); holds || err != nil {
+			if holds, err := o.holds(o.ctx, f, clauses); holds || err != nil {
 				return holds, err
 			}
 		}
