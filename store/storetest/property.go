@@ -181,7 +181,8 @@ func drawClause(t *rapid.T, deep int) search.Clause {
 	c := rapid.SampledFrom([]search.Clause{
 		is("a"), is("b", "c"), is("z"), startsWith("tan"), startsWith(""), present(paramSubject),
 		{},
-		{Any: append(is("a").Any, startsWith("ta").Any...)}, contains("ta"), contains("tn\x00"),
+		{Any: append(is("a").Any, startsWith("ta").Any...)},
+		contains("ta"), contains("tn\x00"),
 		within(search.Bounds{LowMin: 2, LowMax: math.MaxUint64, HighMax: math.MaxUint64}),
 		within(search.Bounds{LowMax: 4, HighMin: 3, HighMax: 8}),
 	}).Draw(t, "clause")
