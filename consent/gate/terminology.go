@@ -24,9 +24,11 @@ const (
 	// termsRead and termsBytes bound what is read of them for one query.
 	termsRead  = 64
 	termsBytes = 32 << 20
-	// termsSame is how many resources of one URL are looked at, whoever contributed
-	// them.
-	termsSame = 256
+	// termsSame is how many resources of one URL may count for the caller, and
+	// termsPassed how many that do not are passed by: others' must not be able to
+	// make an answer too large.
+	termsSame   = 256
+	termsPassed = 1 << 14
 )
 
 // terminology is that of one query.
@@ -207,16 +209,27 @@ func (t *terminology) found(ctx context.Context, q *search.Query) ([]store.Found
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
-	page, err := t.reader.Search(ctx, t.u, q, store.PageRequest{Limit: termsSame + 1})
-	if err != nil {
-		return nil, err
-	}
 	own := t.contributor()
-	found := slices.DeleteFunc(page.Found, func(f store.Found) bool { return f.Contributor != "" && f.Contributor != own })
-	if t.read += len(found); len(page.Found) > termsSame || t.read > termsRead {
-		return nil, search.ErrTooManyCodes
+	var found []store.Found
+	var after []byte
+	for passed := 0; passed <= termsPassed; {
+		page, err := t.reader.Search(ctx, t.u, q, store.PageRequest{Limit: termsSame, After: after})
+		if err != nil {
+			return nil, err
+		}
+		passed += len(page.Found)
+		found = append(found, slices.DeleteFunc(page.Found, func(f store.Found) bool { return f.Contributor != "" && f.Contributor != own })...)
+		if after = page.Next; len(found) > termsSame {
+			break
+		}
+		if len(after) == 0 {
+			if t.read += len(found); t.read > termsRead {
+				break
+			}
+			return found, nil
+		}
 	}
-	return found, nil
+	return nil, search.ErrTooManyCodes
 }
 
 // reach works out where terminology is read.

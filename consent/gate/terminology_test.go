@@ -102,6 +102,10 @@ func TestTerminologyOfOthersCountsForNothing(t *testing.T) {
 	w.put("ValueSet", "pets", valueSet("pets", `"include":[`+animal+`,"concept":[{"code":"cat"}]}]`))
 	w.want("the custodian's beside one's own", w.tells(doctor("B"), "Condition", query), "cat")
 	w.want("the custodian's", w.tells(doctor("A"), "Condition", query), "cat")
+	for range 300 {
+		w.created(doctor("B"), "ValueSet", valueSet("pets", `"include":[`+animal+`,"concept":[{"code":"dog"}]}]`))
+	}
+	w.want("the custodian's among very many of another", w.tells(doctor("A"), "Condition", query), "cat")
 	narrow := doctor("A")
 	narrow.Scopes = smart.ParseScopes("user/Condition.rs")
 	if got := w.tells(narrow, "Condition", query); !strings.Contains(got, "not known") {

@@ -121,7 +121,7 @@ func (i *Index) Lead(e consent.Edition, m search.Match) (search.Match, bool) {
 		return m, i.posted(m.Param, m.Key) && !i.Chronological(m.Param)
 	case search.OpRange:
 		return m, i.Chronological(m.Param)
-	case search.OpPrefix:
+	case search.OpPrefix, search.OpContains, search.OpIn, search.OpBelow, search.OpAbove:
 		return m, false
 	default:
 		return m, false
