@@ -21,6 +21,8 @@ type visit struct {
 	stand  consent.Standing
 	// params are the search parameters that there are.
 	params *parameters
+	// heard is how many resources conditions were held against.
+	heard int
 	// notes are what the events of the request have in common.
 	notes notes
 }

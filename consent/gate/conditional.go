@@ -42,8 +42,8 @@ func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.
 	if err := v.resolve(ctx, cond); err != nil {
 		return nil, err
 	}
-	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
-	said := saying{visit: v, u: u, left: sayingMost}
+	q := search.Query{Type: cond.Type, Clauses: v.asked(u, cond.Clauses), Count: unspecifiedCount}
+	said := saying{visit: v, u: u}
 	var after []byte
 	for {
 		page, err := v.reader.Search(ctx, u, &q, store.PageRequest{Limit: conditionPage, After: after})
@@ -51,7 +51,7 @@ func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.
 			return nil, err
 		}
 		for _, f := range page.Found {
-			ok, err := said.holds(ctx, f, q.Clauses)
+			ok, err := said.holds(ctx, f, cond.Clauses)
 			if err != nil {
 				return nil, err
 			}

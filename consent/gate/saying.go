@@ -3,16 +3,19 @@ package gate
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"vitrine/consent"
 	"vitrine/fhir"
+	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
 
-// sayingMost is how many resources one condition is held against, those that it
-// leads to included.
-const sayingMost = 1000
+// sayingMost is how many resources the conditions of a request are held against,
+// those that they lead to included. It is far more than they need: that it is
+// reached tells that the store found so many, by links too.
+const sayingMost = 1 << 14
 
 // saying holds conditions of writes against what resources themselves say. To
 // which patient the server linked one inside is not the contributor's to ask: it
@@ -21,17 +24,15 @@ type saying struct {
 	*visit
 	// u is the partition that conditions are answered from.
 	u *consent.Universe
-	// left is how many more resources may be looked at.
-	left int
 }
 
 // holds reports whether the clauses hold by what the resource says, and those say
 // that it leads to.
 func (s *saying) holds(ctx context.Context, f store.Found, clauses []search.Clause) (ok bool, err error) {
-	if s.caller.Kind == consent.Custodian || f.Home == consent.HomeShared && own(clauses) {
+	if s.caller.Kind == consent.Custodian {
 		return true, nil
 	}
-	if s.left--; s.left < 0 {
+	if s.heard++; s.heard > sayingMost {
 		return false, store.ErrTooCostly
 	}
 	err = s.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
@@ -48,10 +49,27 @@ func (s *saying) holds(ctx context.Context, f store.Found, clauses []search.Clau
 	return ok, err
 }
 
-// own reports whether entries answer all clauses.
-func own(clauses []search.Clause) bool {
-	q := search.Query{Clauses: clauses}
-	return q.Own()
+// asked are the clauses that the store is asked: those that a link may make hold,
+// and never keep from holding. Of the others it would say that they do not hold
+// where by what the resource says they do. Outside a partition nothing is linked.
+func (v *visit) asked(u *consent.Universe, clauses []search.Clause) []search.Clause {
+	if _, own := u.Contributor(); !own {
+		return clauses
+	}
+	return slices.DeleteFunc(slices.Clone(clauses), v.linkInverts)
+}
+
+// linkInverts reports whether a link may keep a clause from holding.
+func (v *visit) linkInverts(c search.Clause) bool {
+	if c.Not {
+		c.Not = false
+		return !c.Plain() || slices.ContainsFunc(c.Any, func(m search.Match) bool {
+			p := v.g.tools.Definitions.ParamByNumber(uint16(m.Param))
+			return p == nil || p.Kind == r4.ParamReference
+		})
+	}
+	return slices.ContainsFunc(c.Via, func(j search.Join) bool { return slices.ContainsFunc(j.Clauses, v.linkInverts) }) ||
+		slices.ContainsFunc(c.All, func(group []search.Clause) bool { return slices.ContainsFunc(group, v.linkInverts) })
 }
 
 // said is one resource, as it speaks for itself.
