@@ -29,6 +29,9 @@ const (
 	// make an answer too large.
 	termsSame   = 256
 	termsPassed = 1 << 14
+	// termsWork bounds how often a code is taken up for one query, whatever value
+	// sets are made of.
+	termsWork = 1 << 21
 )
 
 // terminology is that of one query.
@@ -38,18 +41,32 @@ type terminology struct {
 	// sets and systems are those read, by URL; nil when there is none.
 	sets    map[string]*fhir.Tape
 	systems map[string]*codeSystem
-	read    int
-	bytes   int
+	// known are the codes of the value sets that were worked out.
+	known map[string]codeSet
+	read  int
+	bytes int
+	work  int
 }
 
 // terminology is what knows value sets and code systems for the caller.
 func (v *visit) terminology() search.Terminology {
-	return &terminology{visit: v, sets: map[string]*fhir.Tape{}, systems: map[string]*codeSystem{}}
+	return &terminology{visit: v, sets: map[string]*fhir.Tape{}, systems: map[string]*codeSystem{}, known: map[string]codeSet{}}
+}
+
+// spend notes that so many codes are taken up.
+func (t *terminology) spend(codes int) error {
+	if t.work += codes + 1; t.work > termsWork {
+		return search.ErrTooManyCodes
+	}
+	return nil
 }
 
 // Members implements search.Terminology.
 func (t *terminology) Members(ctx context.Context, url string) ([]search.Codes, error) {
 	all, err := t.members(ctx, url, 0)
+	if err == nil && all.size() > search.MaxCodes {
+		err = search.ErrTooManyCodes
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +106,9 @@ func (t *terminology) related(ctx context.Context,
 		if s == nil || slices.ContainsFunc(out, func(c search.Codes) bool { return c.System == url }) {
 			continue
 		}
+		if err := t.spend(len(s.codes)); err != nil {
+			return nil, err
+		}
 		if codes := filed(s, code); len(codes) > 0 {
 			out = append(out, search.Codes{System: url, Codes: codes})
 		}
@@ -99,8 +119,20 @@ func (t *terminology) related(ctx context.Context,
 	return out, nil
 }
 
-// members are the codes of a value set.
-func (t *terminology) members(ctx context.Context, canonical string, depth int) (codeSet, error) {
+// members are the codes of a value set, which are not to be changed. They are
+// worked out once, however often it is named.
+func (t *terminology) members(ctx context.Context, canonical string, depth int) (all codeSet, err error) {
+	all, known := t.known[canonical]
+	if !known {
+		if all, err = t.workOut(ctx, canonical, depth); err != nil {
+			return nil, err
+		}
+		t.known[canonical] = all
+	}
+	return all, t.spend(all.size())
+}
+
+func (t *terminology) workOut(ctx context.Context, canonical string, depth int) (codeSet, error) {
 	if depth > termsNested {
 		return nil, search.ErrUnknownTerms
 	}

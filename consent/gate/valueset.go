@@ -50,6 +50,14 @@ func (a codeSet) codes() []search.Codes {
 	return out
 }
 
+// size is how many codes there are; a whole system counts as one.
+func (a codeSet) size() (n int) {
+	for _, codes := range a {
+		n += max(1, len(codes))
+	}
+	return n
+}
+
 func (a codeSet) join(b codeSet) {
 	for system, codes := range b {
 		have, there := a[system]
@@ -115,6 +123,9 @@ func (t *terminology) composed(ctx context.Context, tape *fhir.Tape, depth int) 
 				return
 			}
 			part, err := t.rule(ctx, tape, n, depth)
+			if err == nil {
+				err = t.spend(part.size())
+			}
 			switch {
 			case err != nil:
 				failure = err
@@ -122,6 +133,8 @@ func (t *terminology) composed(ctx context.Context, tape *fhir.Tape, depth int) 
 				all.join(part)
 			case !all.without(part):
 				failure = search.ErrUnknownTerms
+			default:
+				failure = t.spend(all.size())
 			}
 		})
 	}
@@ -151,6 +164,7 @@ func (t *terminology) rule(ctx context.Context, tape *fhir.Tape, n fhir.Node, de
 		case all == nil:
 			all = other
 		default:
+			failure = t.spend(all.size())
 			all = all.both(other)
 		}
 	})
@@ -179,9 +193,14 @@ func (t *terminology) ofSystem(ctx context.Context, tape *fhir.Tape, n fhir.Node
 	var failure error
 	elements(tape, n, "filter", func(f fhir.Node) {
 		text := func(name string) string { return tape.Text(tape.Field(f, name)) }
+		if failure != nil {
+			return
+		}
 		codes, err := t.filtered(ctx, system, text("property"), text("op"), text("value"))
+		if err == nil {
+			err = t.spend(len(codes) + len(all))
+		}
 		switch {
-		case failure != nil:
 		case err != nil:
 			failure = err
 		case all == nil:
@@ -211,6 +230,9 @@ func (t *terminology) filtered(ctx context.Context, system, property, op, value 
 		s, err := t.system(ctx, system)
 		if err != nil || s == nil {
 			return nil, errors.Join(err, search.ErrUnknownTerms)
+		}
+		if err := t.spend(len(s.codes)); err != nil {
+			return nil, err
 		}
 		rest := listed(s.codes)
 		maps.DeleteFunc(rest, func(c string, _ bool) bool { return codes[c] })
