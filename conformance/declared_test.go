@@ -3,6 +3,7 @@ package conformance
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -252,8 +253,17 @@ func (d *declared) common(params []any) {
 		"_sort": {"_lastUpdated", "-_id"}, "_summary": {"true", "text", "data", "count", "false"}, "_text": {"word"}, "_total": {"none", "estimate", "accurate"},
 		"_type": {"Patient"},
 	}
+	kinds := map[string]string{"_id": "token", "_lastUpdated": "date", "_profile": "uri", "_security": "token", "_source": "uri", "_tag": "token"}
 	for _, p := range params {
 		name := text(p, "name")
+		if kinds[name] != "" {
+			if kind := text(p, "type"); kind != kinds[name] {
+				d.t.Errorf("%s is declared as a %s", name, kind)
+			}
+			d.parameter("", p)
+			delete(kinds, name)
+			continue
+		}
 		if name == "_has" {
 			name = "_has:Provenance:target:_id"
 		}
@@ -272,7 +282,7 @@ func (d *declared) common(params []any) {
 		}
 		delete(values, name)
 	}
-	for name := range values {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(values)), slices.Collect(maps.Keys(kinds))) {
 		d.t.Errorf("%s is not declared", name)
 	}
 	for _, name := range []string{"_query", "_score", "_nonsense", "_explained"} {

@@ -41,7 +41,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 		w = w.raw(`{"code":"transaction"},`)
 	}
 	w = w.raw(`{"code":"batch"},{"code":"search-system"}]`)
-	w = s.searchAll(w).raw(`,"compartment":[`)
+	w = s.searchAll(w, p).raw(`,"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}

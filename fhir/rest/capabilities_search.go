@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"slices"
 	"strings"
 
 	"vitrine/fhir"
@@ -15,17 +16,22 @@ func searchParams(w text, t *r4.Type, parser *search.Parser) text {
 		if i == 0 {
 			w = w.raw(`,"searchParam":[`)
 		}
-		w = w.comma(i).raw(`{"name":`).quote(p.Code)
-		if p.URL != "" {
-			w = w.raw(`,"definition":`).quote(p.URL)
-		}
-		w = w.raw(`,"type":`).quote(p.Kind.String())
-		if words := takes(parser, t.Resource(), p); words != "" {
-			w = w.raw(`,"documentation":`).quote(words)
-		}
-		w = w.raw("}")
+		w = searchParam(w.comma(i), p.Code, p.URL, p.Kind.String(), takes(parser, t.Resource(), p))
 	}
 	return w.raw("]")
+}
+
+// searchParam appends one parameter.
+func searchParam(w text, name, definition, kind, words string) text {
+	w = w.raw(`{"name":`).quote(name)
+	if definition != "" {
+		w = w.raw(`,"definition":`).quote(definition)
+	}
+	w = w.raw(`,"type":`).quote(kind)
+	if words != "" {
+		w = w.raw(`,"documentation":`).quote(words)
+	}
+	return w.raw("}")
 }
 
 // takes says which modifiers and prefixes a parameter takes.
@@ -66,31 +72,22 @@ func (s *Server) includes(w text, t *r4.Type, parser *search.Parser) text {
 }
 
 // searchAll appends rest.searchParam: what every search takes.
-func (s *Server) searchAll(w text) text {
+func (s *Server) searchAll(w text, parser *search.Parser) text {
 	w = w.raw(`,"searchParam":[`)
 	n := 0
-	for _, name := range search.Specials() {
-		w = s.common(w.comma(n), name, "special", controls[name])
+	for _, p := range parser.Common() {
+		w = searchParam(w.comma(n), p.Code, p.URL, p.Kind.String(), takes(parser, "Patient", p))
 		n++
 	}
-	for _, name := range search.Controls() {
-		w = s.common(w.comma(n), name, "special", controls[name])
+	for _, name := range slices.Concat(search.Specials(), search.Controls()) {
+		definition, kind := "", r4.ParamSpecial
+		if p := s.tools.Definitions.Resource("Patient").Param(name); p != nil && p.URL != "" {
+			definition, kind = p.URL, p.Kind
+		}
+		w = searchParam(w.comma(n), name, definition, kind.String(), controls[name])
 		n++
 	}
 	return w.raw("]")
-}
-
-// common appends a parameter that every type has.
-func (s *Server) common(w text, name, kind, words string) text {
-	w = w.raw(`{"name":`).quote(name)
-	if p := s.tools.Definitions.Resource("Patient").Param(name); p != nil && p.URL != "" {
-		w, kind = w.raw(`,"definition":`).quote(p.URL), p.Kind.String()
-	}
-	w = w.raw(`,"type":`).quote(kind)
-	if words != "" {
-		w = w.raw(`,"documentation":`).quote(words)
-	}
-	return w.raw("}")
 }
 
 // controls says of parameters that no definition tells of what they take.

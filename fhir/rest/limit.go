@@ -12,9 +12,17 @@ import (
 // manyClients is when idle ones are forgotten.
 const manyClients = 4096
 
+// pageURL is how many times longer the address of a page may be than another: it
+// repeats what was asked, which may have come by POST.
+const pageURL = 6
+
 // limit is the phase that refuses by size alone.
 func (s *Server) limit(r *http.Request, row *interaction) error {
-	if len(r.RequestURI) > s.cfg.MaxURL || len(r.URL.RawQuery) > s.cfg.MaxURL || len(r.URL.Path) > s.cfg.MaxURL {
+	most := s.cfg.MaxURL
+	if strings.Contains(r.URL.RawQuery, "_cursor=") {
+		most *= pageURL
+	}
+	if len(r.RequestURI) > most || len(r.URL.RawQuery) > most || len(r.URL.Path) > s.cfg.MaxURL {
 		return refuse(problemURI)
 	}
 	// An escaped slash is decoded before routing: what looks like one segment

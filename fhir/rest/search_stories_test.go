@@ -90,6 +90,25 @@ func TestPagesGoForthAndBack(t *testing.T) {
 	}
 }
 
+// TestPagesOfALongQuestion: what is too long for an address comes by POST, and its
+// pages have addresses all the same.
+func TestPagesOfALongQuestion(t *testing.T) {
+	h := build(t)
+	h.equip()
+	ids := "_id=" + strings.Repeat("nobody-nobody-nobody,", 600) + "q1,q2,q3,q4&_count="
+	post := func(count string) bundle {
+		return bundleOf(t, h.want("doctor", "POST", "Condition/_search", ids+count, 200, "Content-Type", "application/x-www-form-urlencoded"))
+	}
+	first := post("1")
+	rest, last := h.walk("doctor", first.link("next"), "next")
+	got := slices.Concat(append([][]string{first.found()}, rest...)...)
+	if want := post("9").found(); !slices.Equal(got, want) || len(want) < 2 {
+		t.Errorf("%q\nnot %q", got, want)
+	}
+	h.want("doctor", "GET", below(last.link("previous")), "", 200)
+	h.want("doctor", "GET", "Condition?"+ids+"1", "", 414)
+}
+
 // TestPagesAreOfOneViewAndOfThePresent: what is written between two pages neither
 // repeats nor skips a row, what is changed is sent as it is now, and what is gone
 // or restricted is not sent.

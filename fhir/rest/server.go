@@ -49,7 +49,7 @@ type Config struct {
 	// MaxBody and MaxBundle bound the body of a request in bytes: of one
 	// resource, and of a batch or transaction.
 	MaxBody, MaxBundle int64
-	// MaxURL bounds the request target in bytes.
+	// MaxURL bounds the request target in bytes; that of a page may be longer.
 	MaxURL int
 	// MaxEntries bounds the entries of a batch or transaction.
 	MaxEntries int

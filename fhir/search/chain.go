@@ -26,7 +26,7 @@ func (r *reading) condition(types []fhir.ResourceType, name, value string) (Clau
 }
 
 func (r *reading) step(types []fhir.ResourceType, name, value string) (Clause, *fault) {
-	if rest, ok := strings.CutPrefix(name, "_has:"); ok {
+	if rest, ok := strings.CutPrefix(name, "_has:"); ok || name == "_has" {
 		typ, rest, _ := strings.Cut(rest, ":")
 		code, rest, ok := strings.Cut(rest, ":")
 		if !ok || rest == "" {

@@ -190,7 +190,7 @@ func TestSystemLevelTakesWhatAllTypesHave(t *testing.T) {
 		"_type=Observation,Patient&code=x":              "not known for all of the types searched",
 		"_type=Observation,Nonsense":                    `"_type": value 2: must be the name of a resource type`,
 		"_type=":                                        "must be the name of a resource type",
-		"_type=Patient&_type=Observation":               "it may be given once",
+		"_type=Patient&_type=Observation":               "it may be given once, with commas between",
 		"_type=Encounter,Observation&_sort=status":      "is not one and the same parameter for all types searched",
 		"_type=Encounter,Observation&_sort=date":        "",
 		"_type=Encounter,Observation&subject.name=x":    "",

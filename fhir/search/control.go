@@ -15,8 +15,8 @@ import (
 type control struct {
 	read func(r *reading, modifier, value string) *fault
 	// repeats says that it may be given more than once, modified that it takes a
-	// modifier.
-	repeats, modified bool
+	// modifier, listed that what it takes several of stands between commas.
+	repeats, modified, listed bool
 }
 
 func controlOf(name string) control {
@@ -27,7 +27,7 @@ func controlOf(name string) control {
 	case "_count":
 		return control{read: (*reading).count}
 	case "_sort":
-		return control{read: (*reading).sort}
+		return control{read: (*reading).sort, listed: true}
 	case "_total":
 		return control{read: (*reading).total}
 	case "_totalMethod": // Aidbox's word for it, which its client fhirpy sends
@@ -35,7 +35,7 @@ func controlOf(name string) control {
 	case "_summary":
 		return control{read: (*reading).summary}
 	case "_elements":
-		return control{read: (*reading).elements}
+		return control{read: (*reading).elements, listed: true}
 	case "_include":
 		return control{read: (*reading).include, repeats: true, modified: true}
 	case "_revinclude":
@@ -45,7 +45,7 @@ func controlOf(name string) control {
 	case "_containedType":
 		return control{read: (*reading).containedType}
 	case "_type":
-		return control{read: (*reading).typed}
+		return control{read: (*reading).typed, listed: true}
 	case "_query":
 		return control{read: (*reading).named}
 	}
@@ -66,6 +66,8 @@ func (r *reading) control(c control, pair Pair, modifier string, modified bool) 
 			return nil
 		}
 		return unsupported("it takes no modifier")
+	case c.listed && slices.Contains(r.seen, pair.Name):
+		return bad("it may be given once, with commas between what it names")
 	case !c.repeats && slices.Contains(r.seen, pair.Name):
 		return bad("it may be given once")
 	}

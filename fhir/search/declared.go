@@ -10,6 +10,21 @@ import (
 // Specials are the parameters that every type has and no element gives, sorted.
 func Specials() []string { return specials() }
 
+// Common are the other parameters that every type has, sorted by code.
+func (p *Parser) Common() []*r4.SearchParam {
+	return slices.DeleteFunc(p.Supported(p.every[0]), func(s *r4.SearchParam) bool {
+		return specialOf(s.Code) != nil || !p.common(p.every, s.Code)
+	})
+}
+
+// common reports whether all of the types have the parameter.
+func (p *Parser) common(types []fhir.ResourceType, code string) bool {
+	return !slices.ContainsFunc(types, func(t fhir.ResourceType) bool {
+		pp := p.param(t, code)
+		return pp == nil || !pp.indexed
+	})
+}
+
 // Prefixes are those that values of parameters of a kind may begin with (R4
 // search.html#prefix); nil for kinds that take none.
 func Prefixes(k r4.ParamKind) []string {

@@ -23,6 +23,9 @@ func (r *reading) included(modifier, value string, reverse bool) *fault {
 	default:
 		return unsupported("modifier " + printable(modifier) + ` is not supported; "iterate" is`)
 	}
+	if strings.Contains(value, ",") {
+		return bad("names one reference; for another it is given again, not a comma")
+	}
 	if value != "*" {
 		parts := strings.Split(value, ":")
 		if len(parts) != 2 && len(parts) != 3 {

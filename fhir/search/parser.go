@@ -122,12 +122,7 @@ func (r *reading) begins(name string) bool {
 	if name == "_has" || specialOf(name) != nil {
 		return true
 	}
-	for _, t := range r.searched {
-		if pp := r.Parser.param(t, name); pp == nil || !pp.indexed {
-			return false
-		}
-	}
-	return true
+	return r.common(r.searched, name)
 }
 
 // Supported are the search parameters a query for resources of a type may use,

@@ -9,7 +9,8 @@ import (
 )
 
 // Refusal says why a search was not understood. It names parameters and the
-// places of values, never the values.
+// places of values, never the values, but for the value set or code that is not
+// known; it goes to who asked alone.
 type Refusal struct{ Issues []fhir.Issue }
 
 // Error is the texts of the issues.
@@ -70,16 +71,6 @@ func (r *reading) said(name string, f *fault) string {
 		what = printable(f.named) + " is "
 	}
 	return what + "not known for " + of + "; known are " + strings.Join(slices.Compact(known), ", ")
-}
-
-// common reports whether all of the types have the parameter.
-func (r *reading) common(types []fhir.ResourceType, code string) bool {
-	for _, t := range types {
-		if pp := r.Parser.param(t, code); pp == nil || !pp.indexed {
-			return false
-		}
-	}
-	return true
 }
 
 // printable is a name from a request, short enough and safe to be repeated.
