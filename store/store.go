@@ -95,8 +95,7 @@ type Snapshot interface {
 	// nothing read under it may then be kept.
 	Epoch(key string) (epoch uint64, ok bool)
 	// Mark makes the store keep this view for a while, for At; empty when it
-	// cannot. Views are kept for minutes, not for ever: a page after that goes on
-	// with what is there at present.
+	// cannot. Views are kept for minutes, not for ever.
 	Mark() []byte
 	Close() error
 }
