@@ -26,8 +26,8 @@ func (m *mutation) noticedBy() string {
 	return m.test
 }
 
-// mutations are the breaks that TestTwoWorlds must notice, each in another
-// place. A row whose stretch is no longer found fails in every run: the list
+// mutations are the breaks that a test must notice, TestTwoWorlds unless another is
+// named, each in another place. A row whose stretch is no longer found fails in every run: the list
 // follows the code.
 func mutations() []mutation {
 	return append(rowMutations(), searchMutations()...)
