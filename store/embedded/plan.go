@@ -79,7 +79,10 @@ func (w *walk) plan(ctx context.Context) error {
 	if _, own := w.u.Contributor(); !own { // what others contributed is not looked at
 		best, found := 0, []number(nil)
 		for i := range leads {
-			hits := hitsOf(leads[i], w.own, leads[best].hits)
+			hits, err := w.hitsOf(ctx, leads[i], leads[best].hits)
+			if err != nil {
+				return errors.Join(err, closeLeads(leads))
+			}
 			if leads[i].hits = len(hits); len(hits) < leads[best].hits || i == 0 {
 				best, found = i, hits
 			}
@@ -264,11 +267,12 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 			continue
 		}
 		if err == nil {
-			if hits := len(hitsOf(s, w.own, min(fewest, probed))); hits < fewest {
-				best, s, fewest = s, best, hits
+			var hits []number
+			if hits, err = w.hitsOf(ctx, s, min(fewest, probed)); err == nil && len(hits) < fewest {
+				best, s, fewest = s, best, len(hits)
 			}
 			if s != nil {
-				err = s.close()
+				err = errors.Join(err, s.close())
 			}
 		}
 		if err != nil {
@@ -284,25 +288,59 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 	return best, nil
 }
 
-// hitsOf are the first hits of a stream in the universe, so many at most.
-func hitsOf(s stream, own *owners, limit int) []number {
+// hitsOf are the first hits of a stream in the universe, so many at most. Rows
+// that are hidden are none: a plan that they choose looks at other rows, and that
+// may be too costly where they are and not where they are not.
+func (w *walk) hitsOf(ctx context.Context, s stream, limit int) ([]number, error) {
 	var hits []number
 	at := number(0)
-	for len(hits) < limit {
+	for steps := 0; len(hits) < limit; steps++ {
+		if steps&0x3FF == 0x3FF && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		n, ok := s.seek(at)
 		if !ok {
 			break
 		}
-		o, ok := own.next(n.ordinal())
+		o, ok := w.own.next(n.ordinal())
 		if !ok {
 			break
 		}
-		if o > n.ordinal() {
-			at = o.first()
+		if at = o.first(); o > n.ordinal() {
 			continue
 		}
-		hits = append(hits, n)
 		at = n + 1
+		ok, err := w.admits(ctx, n, &at)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			hits = append(hits, n)
+		}
 	}
-	return hits
+	return hits, nil
+}
+
+// admits reports whether the row with a number is one of the walk's, whatever is
+// asked of it. at goes past the patient of whom there is none.
+func (w *walk) admits(ctx context.Context, n number, at *number) (bool, error) {
+	if found, ok := w.rows.seek(n); !ok || found != n {
+		return false, nil
+	}
+	var h header
+	if _, err := w.rows.cut(&h, w.q.Type, w.known); err != nil {
+		return false, err
+	}
+	if h.deleted || !w.own.emits(&h, n) {
+		return false, nil
+	}
+	e, err := w.u.Admit(ctx, h.row)
+	if err != nil || e == w.edition {
+		return err == nil, err
+	}
+	past, err := w.past(ctx, &h, n)
+	if past > 0 {
+		*at = past
+	}
+	return false, err
 }

@@ -149,18 +149,27 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 // leap passes by the patient of a hidden row when nothing of that patient exists
 // in this edition of the type, so that the rest of the record is not read.
 func (w *walk) leap(ctx context.Context, n number) error {
-	if w.own.kind == ownersEverything || n.ordinal() == ordinalMax {
-		return nil
-	}
-	i := slices.Index(w.head.ordinals, n.ordinal())
-	if i < 0 {
-		return nil
-	}
-	d, err := w.u.Decide(ctx, w.head.row.Patients[i])
-	if err == nil && d.Excludes(w.q.Type, w.edition) {
-		w.at = (n.ordinal() + 1).first()
+	past, err := w.past(ctx, &w.head, n)
+	if past > 0 {
+		w.at = past
 	}
 	return err
+}
+
+// past is where to go on behind such a patient; zero when there may be more.
+func (w *walk) past(ctx context.Context, h *header, n number) (number, error) {
+	if w.own.kind == ownersEverything || n.ordinal() == ordinalMax {
+		return 0, nil
+	}
+	i := slices.Index(h.ordinals, n.ordinal())
+	if i < 0 {
+		return 0, nil
+	}
+	d, err := w.u.Decide(ctx, h.row.Patients[i])
+	if err == nil && d.Excludes(w.q.Type, w.edition) {
+		return (n.ordinal() + 1).first(), nil
+	}
+	return 0, err
 }
 
 // walks merges the walks of the editions by number. A row is admitted in one
