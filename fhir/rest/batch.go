@@ -140,7 +140,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 		return answer{}, s.unmatchedError(x)
 	}
 	if row.body == bodyBundle || row.body == bodyForm || (row.open && row.name != "capabilities") {
-		return answer{}, refuse(problemUnknownOperation)
+		return answer{}, refuse(problemEntry)
 	}
 	x.row, x.target = row, t
 	x.request.Interaction = row.inner()

@@ -229,16 +229,16 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 }
 
 // preferenceOf reads Prefer (RFC 7240). What is not understood is ignored, as
-// it says.
+// it says, and case does not matter.
 func preferenceOf(lines []string) (p preference) {
 	for _, line := range lines {
 		for one := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ',' || r == ';' }) {
-			switch strings.ReplaceAll(strings.TrimSpace(one), `"`, "") {
+			switch strings.ToLower(strings.ReplaceAll(strings.TrimSpace(one), `"`, "")) {
 			case "return=minimal":
 				p.returns = returnMinimal
 			case "return=representation":
 				p.returns = returnRepresentation
-			case "return=OperationOutcome":
+			case "return=operationoutcome":
 				p.returns = returnOutcome
 			case "handling=lenient":
 				p.lenient = true

@@ -47,6 +47,7 @@ func TestPrefer(t *testing.T) {
 		{[]string{"return=representation"}, preference{returns: returnRepresentation}},
 		{[]string{`return="representation"; handling=lenient`}, preference{returnRepresentation, true}},
 		{[]string{"return=OperationOutcome, handling=lenient", "handling=strict"}, preference{returns: returnOutcome}},
+		{[]string{"Return=minimal, HANDLING=lenient"}, preference{returnMinimal, true}},
 		{[]string{"respond-async, return=everything"}, preference{}},
 	} {
 		if got := preferenceOf(row.lines); got != row.want {

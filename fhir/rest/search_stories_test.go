@@ -90,6 +90,18 @@ func TestPagesGoForthAndBack(t *testing.T) {
 	}
 }
 
+// TestSearchesByPostStandAlone: in a Bundle there is no form, and what to send in
+// its place is said.
+func TestSearchesByPostStandAlone(t *testing.T) {
+	h := build(t)
+	for kind, status := range map[string]int{"batch": 200, "transaction": 400} {
+		got := h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"request":{"method":"POST","url":"Patient/_search"}}]}`, status)
+		if !strings.Contains(got.Body.String(), "a search in one is a GET") {
+			t.Errorf("%s: %s", kind, got.Body)
+		}
+	}
+}
+
 // TestPagesOfALongQuestion: what is too long for an address comes by POST, and its
 // pages have addresses all the same.
 func TestPagesOfALongQuestion(t *testing.T) {

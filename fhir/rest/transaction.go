@@ -65,7 +65,7 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 		return gate.Entry{}, s.unmatchedError(x)
 	}
 	if !transacts(row) {
-		return gate.Entry{}, refuse(problemUnknownOperation)
+		return gate.Entry{}, refuse(problemEntry)
 	}
 	x.row, x.target = row, t
 	if err := s.address(x); err != nil {
