@@ -102,6 +102,7 @@ func (s *Server) parseSearch(ctx context.Context, x *exchange, t fhir.ResourceTy
 	kept := params[:0]
 	for _, p := range params {
 		switch {
+		case p.Value == "" && x.prefer.lenient: // which R4 asks of every search; see conformance/DIVERGENCES.md
 		case p.Name == "_cursor":
 			cursor = p.Value
 		case p.Name == explained && x.request.Caller.Kind == consent.Custodian:

@@ -124,6 +124,10 @@ func TestSearch(t *testing.T) {
 	}
 	h.want("doctor", "GET", "Condition?nickname=x", "", 400)
 	h.want("doctor", "GET", "Condition?nickname=x", "", 200, "Prefer", "handling=lenient")
+	h.want("doctor", "GET", "Condition?code=", "", 400)
+	if got := h.want("doctor", "GET", "Condition?code=", "", 200, "Prefer", "handling=lenient"); strings.Contains(got.Body.String(), "code=") {
+		t.Errorf("an empty parameter counts as understood: %s", got.Body)
+	}
 	h.want("doctor", "GET", "Condition?subject=Patient/q&_cursor=AAAA", "", 400)
 }
 

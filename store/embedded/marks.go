@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// marksMost is how many views are kept at once.
-	marksMost = 1 << 14
+	// marksMost is how many views are kept at once: one for each state in which
+	// somebody began to turn pages, some 200 of them a second for all of marksAge.
+	// One takes less than a kilobyte.
+	marksMost = 1 << 17
 	// marksAge is for how long one is kept after it was last marked.
 	marksAge = 10 * time.Minute
 	// markSalt is the part of a mark that tells one life of a store from another.
@@ -24,6 +26,7 @@ const (
 // the same state is one view. It is guarded by the lock of sharing.
 type marks struct {
 	salt  [markSalt]byte
+	most  int // views kept at once
 	views map[state]*list.Element // of *marked
 	order list.List               // the one marked last is at the back
 	now   time.Time               // of the last look at their age
@@ -35,7 +38,7 @@ type marked struct {
 }
 
 func (m *marks) open() error {
-	m.views = map[state]*list.Element{}
+	m.views, m.most = map[state]*list.Element{}, marksMost
 	_, err := rand.Read(m.salt[:])
 	return err
 }
@@ -54,7 +57,7 @@ func (s *sharing) mark(one *shared) []byte {
 		one.users++
 		m.views[one.state] = m.order.PushBack(&marked{one: one, at: m.now})
 	}
-	for m.order.Len() > marksMost {
+	for m.order.Len() > m.most {
 		_ = s.drop(m.order.Front()) // it fails for none that is open
 	}
 	b := append([]byte(nil), m.salt[:]...)

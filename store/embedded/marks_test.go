@@ -73,13 +73,12 @@ func TestMarks(t *testing.T) {
 
 // TestMarksAreBounded: the oldest are dropped first.
 func TestMarksAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("keeps as many views as a store does")
-	}
+	const most = 1000
 	db := openIn(t, filepath.Join(t.TempDir(), "store"), Options{})
+	db.sharing.marks.most = most
 	put(t, db, small("o1", "1"))
 	var marks [][]byte
-	for i := range marksMost + 2 {
+	for i := range most + 2 {
 		// Every state of a store has its view; epochs stand for writes here.
 		db.epochs.done(uint64(i) + 10) //nolint:gosec // small
 		s, err := db.Snapshot(t.Context())
@@ -91,7 +90,7 @@ func TestMarksAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i, want := range map[int]error{0: store.ErrBadCursor, 1: store.ErrBadCursor, 2: nil, marksMost + 1: nil} {
+	for i, want := range map[int]error{0: store.ErrBadCursor, 1: store.ErrBadCursor, 2: nil, most + 1: nil} {
 		s, err := db.At(t.Context(), marks[i])
 		if !errors.Is(err, want) {
 			t.Errorf("mark %s: got %v, want %v", strconv.Itoa(i), err, want)
