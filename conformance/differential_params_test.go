@@ -178,6 +178,9 @@ ValueSet context-type token useContext.code:Coding
 ValueSet context-type-quantity composite useContext token=code:Coding quantity=valueQuantity:Quantity+valueRange:Range
 ValueSet context-type-value composite useContext token=code:Coding token=valueCodeableConcept:CodeableConcept
 
+CodeSystem url uri url:uri
+CodeSystem status token status:code@http://hl7.org/fhir/publication-status
+
 Questionnaire url uri url:uri
 Questionnaire version token version:string
 Questionnaire title string title:string

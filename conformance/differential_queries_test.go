@@ -245,6 +245,9 @@ func (a *asker) modifier(p *parameter) string {
 		if strings.Contains("Coding CodeableConcept Identifier", p.places[0].typ) {
 			modifiers = append(modifiers, "text")
 		}
+		if coded(p) {
+			modifiers = append(modifiers, "in", "in", "not-in", "above", "below", "below")
+		}
 		if p.places[0].typ == "Identifier" {
 			modifiers = append(modifiers, "of-type")
 		}
@@ -255,7 +258,7 @@ func (a *asker) modifier(p *parameter) string {
 	case "reference":
 		modifiers := []string{"identifier", missing}
 		if p.places[0].typ == "canonical" {
-			modifiers = []string{missing}
+			modifiers = []string{missing, "below", "above", "below", "above"}
 		} else if len(p.places[0].targets) > 0 {
 			modifiers = append(modifiers, p.places[0].targets...)
 		}
@@ -359,6 +362,9 @@ func (a *asker) valueOf(kind, modifier string, node any, place *valuePlace) stri
 	case "reference":
 		return a.referenceValue(modifier, node, place)
 	case "uri":
+		if place.typ == "canonical" && a.chance(60) {
+			return a.canonicalValue(asText(node), "profile")
+		}
 		return a.uriValue(node)
 	case "date":
 		return a.prefix() + a.timeText(node)
@@ -410,6 +416,8 @@ func (a *asker) tokenValue(modifier string, node any, place *valuePlace) string 
 		return a.typedIdentifier(node)
 	case "text":
 		return a.shown(node, place)
+	case "in", "not-in", "above", "below":
+		return a.termsValue(modifier, node, place)
 	}
 	tokens := tokensOf(node, place)
 	if len(tokens) == 0 || a.chance(8) {
@@ -470,7 +478,7 @@ func (a *asker) typedIdentifier(node any) string {
 
 func (a *asker) referenceValue(modifier string, node any, place *valuePlace) string {
 	if place.typ == "canonical" {
-		return pick(a.specMaker, asText(node)+"", a.canonical("q"), a.url("q"))
+		return a.canonicalValue(asText(node), "q")
 	}
 	if modifier == "identifier" {
 		i := at(node, "identifier")
@@ -504,6 +512,24 @@ func (a *asker) referenceValue(modifier string, node any, place *valuePlace) str
 		}
 	}
 	return typ + "/" + id
+}
+
+// canonicalValue is a canonical of the world, or one near it by its version.
+func (a *asker) canonicalValue(s, kind string) string {
+	if s == "" || a.chance(20) {
+		s = a.canonical(kind)
+	}
+	switch url, _, versioned := strings.Cut(s, "|"); a.rand.IntN(5) {
+	case 0:
+		return url
+	case 1:
+		return url + pick(a.specMaker, "|1", "|1.2", "|1.2.0", "|1.20", "|1.2.0.1")
+	case 2:
+		if versioned {
+			return s + ".0"
+		}
+	}
+	return s
 }
 
 func (a *asker) uriValue(node any) string {

@@ -27,7 +27,7 @@ func (g *specMaker) world(size int) (all []object) {
 			all = append(all, o)
 		}
 	}
-	return all
+	return append(all, g.terms()...)
 }
 
 // common are the elements of every resource.

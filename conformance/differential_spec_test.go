@@ -11,6 +11,8 @@ import (
 type specResource struct {
 	typ, id string
 	body    object
+	// within is what contains it; nil for what stands by itself.
+	within *specResource
 }
 
 func (r *specResource) name() string { return r.typ + "/" + r.id }
@@ -25,15 +27,24 @@ type specWorld struct {
 	params map[string][]parameter
 	// filters are the expressions that were asked, by how they are written.
 	filters map[string]*filterNode
+	// inner are the resources contained in others, by those.
+	inner map[*specResource][]*specResource
+	// systems and sets are what is known of code systems, by URL, and of value sets,
+	// by canonical.
+	systems map[string]*specSystem
+	sets    map[string]specCodes
 	// led are the targets of references, once they were worked out.
 	led map[*specResource]map[*parameter][]*specResource
 }
 
 func newSpecWorld(t *testing.T, base string, resources []object) *specWorld {
 	t.Helper()
-	w := &specWorld{base: base, types: map[string]bool{}, byName: map[string]*specResource{}, byType: map[string][]*specResource{}, params: parameters(t), filters: map[string]*filterNode{}, led: map[*specResource]map[*parameter][]*specResource{}}
+	w := &specWorld{base: base, types: map[string]bool{}, byName: map[string]*specResource{}, byType: map[string][]*specResource{}, params: parameters(t), filters: map[string]*filterNode{}, inner: map[*specResource][]*specResource{}, led: map[*specResource]map[*parameter][]*specResource{}}
 	for _, o := range resources {
-		r := &specResource{text(o, "resourceType"), text(o, "id"), o}
+		r := &specResource{text(o, "resourceType"), text(o, "id"), o, nil}
+		for _, c := range list(o, "contained") {
+			w.inner[r] = append(w.inner[r], &specResource{text(c, "resourceType"), text(c, "id"), c.(object), r})
+		}
 		w.byName[r.name()] = r
 		w.byType[r.typ] = append(w.byType[r.typ], r)
 	}
@@ -47,6 +58,7 @@ func newSpecWorld(t *testing.T, base string, resources []object) *specWorld {
 		w.types[typ] = true
 		slices.SortFunc(w.byType[typ], func(a, b *specResource) int { return cmp.Compare(a.id, b.id) })
 	}
+	w.learnTerms()
 	return w
 }
 
@@ -145,6 +157,8 @@ func (w *specWorld) matches(kind string, place *valuePlace, modifier, v string, 
 			return slices.ContainsFunc(tokenTexts(node, place.typ), func(s string) bool { return textOfToken(s, unescaped(v)) })
 		case "of-type":
 			return ofType(v, node)
+		case "in", "above", "below":
+			return w.inTerms(v, modifier, tokensOf(node, place))
 		}
 		if place.path == "id" {
 			return asText(node) == unescaped(v)
@@ -153,6 +167,9 @@ func (w *specWorld) matches(kind string, place *valuePlace, modifier, v string, 
 	case "reference":
 		return w.referenceMatches(v, modifier, place, node)
 	case "uri":
+		if place.typ == "canonical" {
+			return w.canonicalMatches(unescaped(v), modifier, asText(node))
+		}
 		return uriMatches(v, modifier, asText(node), place.typ)
 	case "date":
 		return slices.ContainsFunc(timesOf(node, place.typ), soughtMoment(v).compares)
