@@ -71,6 +71,9 @@ func (w *specWorld) filtered(r *specResource, f *filterNode) bool {
 	test := *f
 	test.path, test.within = rest, nil
 	reached := slices.ContainsFunc(w.targets(r, p), func(to *specResource) bool {
+		if to.within != nil && f.within != nil && f.within.goesOn() {
+			return false
+		}
 		// pr false asks for what nothing leads to
 		if test.compare == "pr" {
 			return (f.within == nil || w.filtered(to, f.within)) && w.compares(to, w.param(to.typ, rest), "pr", "true")
@@ -82,8 +85,11 @@ func (w *specWorld) filtered(r *specResource, f *filterNode) bool {
 
 // compares is one test of the resource itself.
 func (w *specWorld) compares(r *specResource, p *parameter, compare, v string) bool {
-	if compare == "pr" {
+	switch compare {
+	case "pr":
 		return w.present(r, p) == (v == "true")
+	case "ni":
+		return !w.compares(r, p, "in", v)
 	}
 	for i := range p.places {
 		place := &p.places[i]
@@ -100,8 +106,15 @@ func (w *specWorld) comparesValue(kind string, place *valuePlace, compare, v str
 		return comparesText(node, place.typ, compare, v)
 	case "token":
 		tokens := tokensOf(node, place)
-		if compare == "ne" {
+		switch compare {
+		case "ne":
 			return len(tokens) > 0 && !tokenMatches(v, tokens)
+		case "in":
+			return w.inTerms(v, "in", tokens)
+		case "ss": // what the value subsumes
+			return w.inTerms(v, "below", tokens)
+		case "sb":
+			return w.inTerms(v, "above", tokens)
 		}
 		return tokenMatches(v, tokens)
 	case "reference":
@@ -174,6 +187,9 @@ func (a *asker) filterAlong(typ string, deep int) *filterNode {
 	}
 	to := p.places[0].targets[0]
 	n := a.filterTest(a.parameter(to, "string", "token", "date", "number"))
+	if n.compare == "ni" {
+		n.compare = "in"
+	}
 	n.path = p.name + "." + n.path
 	if a.chance(40) {
 		n.within = a.filter(to, deep-1)
@@ -204,6 +220,12 @@ func (a *asker) filterTest(p *parameter) *filterNode {
 			n.value = "a"
 		}
 	case "token":
+		if coded(p) && a.chance(40) {
+			n.compare = pick(a.specMaker, "in", "ni", "ss", "sb")
+			modifier := map[string]string{"in": "in", "ni": "in", "ss": "below", "sb": "above"}[n.compare]
+			n.value = unescaped(a.termsValue(modifier, node, place))
+			return n
+		}
 		n.compare = pick(a.specMaker, "eq", "ne")
 		if strings.ContainsAny(n.value, `,$\`) || strings.Count(n.value, "|") > 1 || place.typ == "Identifier" {
 			n.value = "c1"

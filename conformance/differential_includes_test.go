@@ -91,7 +91,7 @@ func (w *specWorld) referred(r *specResource, i include) (out []*specResource) {
 			continue
 		}
 		for _, to := range w.targets(r, p) {
-			if i.target != "" && i.target != to.typ {
+			if to.within != nil || i.target != "" && i.target != to.typ {
 				continue
 			}
 			if p.places[0].typ == "canonical" && !i.reverse {

@@ -19,6 +19,9 @@ func (w *specWorld) chained(r *specResource, name, value string) bool {
 		if only != "" && to.typ != only || !w.knows(to.typ, rest) {
 			continue
 		}
+		if to.within != nil && leadsOn(rest) {
+			continue // DIVERGENCES.md says so
+		}
 		if w.holds(to, rest, value) {
 			return true
 		}
@@ -55,6 +58,10 @@ func (w *specWorld) follow(r *specResource, p *parameter) (out []*specResource) 
 		for _, node := range walk(r.body, place.path) {
 			if place.typ == "canonical" {
 				out = append(out, w.named(asText(node), place.targets)...)
+				continue
+			}
+			if id, ok := strings.CutPrefix(text(node, "reference"), "#"); ok {
+				out = append(out, w.contained(r, place, id)...)
 				continue
 			}
 			typ, id, _, ok := w.local(text(node, "reference"))

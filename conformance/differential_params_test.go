@@ -151,6 +151,12 @@ MedicationRequest requester reference requester:Reference>Practitioner,Organizat
 MedicationRequest status token status:code@http://hl7.org/fhir/CodeSystem/medicationrequest-status
 MedicationRequest subject reference subject:Reference>Group,Patient
 
+Medication code token code:CodeableConcept
+Medication form token form:CodeableConcept
+Medication identifier token identifier:Identifier
+Medication manufacturer reference manufacturer:Reference>Organization
+Medication status token status:code@http://hl7.org/fhir/CodeSystem/medication-status
+
 List code token code:CodeableConcept
 List date date date:dateTime
 List empty-reason token emptyReason:CodeableConcept

@@ -18,6 +18,12 @@ type query struct {
 	sort  []string
 	// includes are what is to come with the matches.
 	includes []include
+	// contained and containedType ask for what others contain.
+	contained, containedType string
+	// owner is the resource in whose compartment is searched.
+	owner string
+	// posted says by POST.
+	posted bool
 }
 
 // path is the query as a request's.
@@ -29,13 +35,23 @@ func (q query) path(more ...given) string {
 	if q.typ == "" {
 		more = append(more, given{"_type", strings.Join(q.types, ",")})
 	}
+	if q.contained != "" {
+		more = append(more, given{"_contained", q.contained})
+	}
+	if q.containedType != "" {
+		more = append(more, given{"_containedType", q.containedType})
+	}
 	for _, g := range slices.Concat(q.all, more) {
 		parts = append(parts, url.QueryEscape(g.name)+"="+url.QueryEscape(g.value))
 	}
 	if len(q.sort) > 0 {
 		parts = append(parts, "_sort="+strings.Join(q.sort, ","))
 	}
-	return q.typ + "?" + strings.Join(parts, "&")
+	at := q.typ
+	if q.owner != "" {
+		at = q.owner + "/" + at
+	}
+	return at + "?" + strings.Join(parts, "&")
 }
 
 // searched are the types of the search.
@@ -56,12 +72,15 @@ type asker struct {
 // plainTypes are the types that are searched, the large ones more often.
 func (a *asker) typ() string {
 	return pick(a.specMaker, strings.Fields(`Patient Patient Observation Observation Observation Condition Condition Encounter Encounter Practitioner
-		Organization MedicationRequest Location List ValueSet Questionnaire QuestionnaireResponse RiskAssessment MolecularSequence ChargeItem`)...)
+		Organization MedicationRequest Location List ValueSet Questionnaire QuestionnaireResponse RiskAssessment MolecularSequence ChargeItem Medication`)...)
 }
 
 func (a *asker) query() query {
 	if a.chance(6) {
 		return a.wide()
+	}
+	if a.chance(4) {
+		return a.within()
 	}
 	q := query{typ: a.typ()}
 	for range pick(a.specMaker, 1, 1, 1, 2, 2, 3) {
@@ -150,7 +169,7 @@ func (a *asker) ids(typ string) string {
 
 // leads are the types of the world to which a reference leads.
 func (a *asker) leads(p *parameter) (types []string) {
-	for typ := range strings.FieldsSeq("Patient Practitioner Organization Location Encounter Observation Condition Questionnaire List RiskAssessment MedicationRequest ValueSet QuestionnaireResponse MolecularSequence ChargeItem") {
+	for typ := range strings.FieldsSeq("Patient Practitioner Organization Location Encounter Observation Condition Questionnaire List RiskAssessment MedicationRequest ValueSet QuestionnaireResponse MolecularSequence ChargeItem Medication") {
 		if p.places[0].targets == nil || slices.Contains(p.places[0].targets, typ) {
 			types = append(types, typ)
 		}
@@ -300,6 +319,9 @@ func (a *asker) wordsAsked(typ string) string {
 func (a *asker) found(typ string, places []valuePlace) (any, *valuePlace) {
 	for range 12 {
 		r := pick(a.specMaker, a.w.byType[typ]...)
+		if a.chance(15) {
+			r = pick(a.specMaker, append([]*specResource{r}, a.w.innerOf[typ]...)...)
+		}
 		place := &places[a.rand.IntN(len(places))]
 		if nodes := walk(r.body, place.path); len(nodes) > 0 {
 			return pick(a.specMaker, nodes...), place
@@ -490,7 +512,7 @@ func (a *asker) referenceValue(modifier string, node any, place *valuePlace) str
 	literal := text(node, "reference")
 	typ, id, version, ok := a.w.local(literal)
 	if !ok || modifier != "" && typ != modifier {
-		if literal != "" && modifier == "" {
+		if literal != "" && literal[0] != '#' && modifier == "" {
 			return literal
 		}
 		typ, id, version = modifier, a.id("Patient"), ""

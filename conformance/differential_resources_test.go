@@ -9,7 +9,7 @@ import (
 // sizes are how many resources of each type a world of size one has.
 const sizes = `Patient 60 Practitioner 24 Organization 20 Location 24 Encounter 60 Observation 160 Condition 80
 	MedicationRequest 50 List 24 ValueSet 24 Questionnaire 12 QuestionnaireResponse 24 RiskAssessment 40
-	MolecularSequence 30 ChargeItem 30`
+	MolecularSequence 30 ChargeItem 30 Medication 20`
 
 // world makes all resources, the ones first to which others refer.
 func (g *specMaker) world(size int) (all []object) {
@@ -24,6 +24,9 @@ func (g *specMaker) world(size int) (all []object) {
 			o := g.resource(f[i])
 			o["resourceType"], o["id"] = f[i], fmt.Sprintf("%s%d", strings.ToLower(f[i][:3]), n)
 			g.common(o)
+			if g.chance(20) {
+				g.contain(o)
+			}
 			all = append(all, o)
 		}
 	}
@@ -98,6 +101,8 @@ func (g *specMaker) resource(typ string) object {
 		return g.sequence()
 	case "ChargeItem":
 		return g.charge()
+	case "Medication":
+		return g.medication()
 	}
 	panic("type " + typ)
 }

@@ -112,7 +112,7 @@ func (w *specWorld) sortPlaces(kind string, place *valuePlace, node any) (out []
 		if place.typ == "canonical" {
 			return w.sortPlaces("uri", place, node)
 		}
-		if literal := text(node, "reference"); literal != "" && w.refers(place, node) {
+		if literal := text(node, "reference"); literal != "" && literal[0] != '#' && w.refers(place, node) {
 			literal = strings.TrimPrefix(literal, w.base+"/")
 			add(literal)
 			if bare, _, ok := strings.Cut(literal, "/_history/"); ok {

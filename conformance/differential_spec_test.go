@@ -29,21 +29,27 @@ type specWorld struct {
 	filters map[string]*filterNode
 	// inner are the resources contained in others, by those.
 	inner map[*specResource][]*specResource
+	// innerOf are the contained resources by type.
+	innerOf map[string][]*specResource
 	// systems and sets are what is known of code systems, by URL, and of value sets,
 	// by canonical.
 	systems map[string]*specSystem
 	sets    map[string]specCodes
+	// compartments are the parameters that put a type into one.
+	compartments map[string][]string
 	// led are the targets of references, once they were worked out.
 	led map[*specResource]map[*parameter][]*specResource
 }
 
 func newSpecWorld(t *testing.T, base string, resources []object) *specWorld {
 	t.Helper()
-	w := &specWorld{base: base, types: map[string]bool{}, byName: map[string]*specResource{}, byType: map[string][]*specResource{}, params: parameters(t), filters: map[string]*filterNode{}, inner: map[*specResource][]*specResource{}, led: map[*specResource]map[*parameter][]*specResource{}}
+	w := &specWorld{base: base, types: map[string]bool{}, byName: map[string]*specResource{}, byType: map[string][]*specResource{}, params: parameters(t), filters: map[string]*filterNode{}, inner: map[*specResource][]*specResource{}, innerOf: map[string][]*specResource{}, led: map[*specResource]map[*parameter][]*specResource{}}
 	for _, o := range resources {
 		r := &specResource{text(o, "resourceType"), text(o, "id"), o, nil}
 		for _, c := range list(o, "contained") {
-			w.inner[r] = append(w.inner[r], &specResource{text(c, "resourceType"), text(c, "id"), c.(object), r})
+			inner := &specResource{text(c, "resourceType"), text(c, "id"), c.(object), r}
+			w.inner[r] = append(w.inner[r], inner)
+			w.innerOf[inner.typ] = append(w.innerOf[inner.typ], inner)
 		}
 		w.byName[r.name()] = r
 		w.byType[r.typ] = append(w.byType[r.typ], r)
@@ -59,6 +65,7 @@ func newSpecWorld(t *testing.T, base string, resources []object) *specWorld {
 		slices.SortFunc(w.byType[typ], func(a, b *specResource) int { return cmp.Compare(a.id, b.id) })
 	}
 	w.learnTerms()
+	w.compartments = compartments()
 	return w
 }
 
@@ -223,7 +230,7 @@ func (w *specWorld) present(r *specResource, p *parameter) bool {
 	}
 	for i := range p.places {
 		place := &p.places[i]
-		if slices.ContainsFunc(walk(r.body, place.path), func(node any) bool { return w.there(p.kind, place, node) }) {
+		if slices.ContainsFunc(walk(r.body, place.path), func(node any) bool { return w.there(r, p.kind, place, node) }) {
 			return true
 		}
 	}
@@ -232,9 +239,12 @@ func (w *specWorld) present(r *specResource, p *parameter) bool {
 
 // there reports whether a value is the parameter's, though a query may find
 // nothing by it, as by a concept that is text alone.
-func (w *specWorld) there(kind string, place *valuePlace, node any) bool {
+func (w *specWorld) there(r *specResource, kind string, place *valuePlace, node any) bool {
 	if o, ok := node.(object); ok && len(o) == 0 {
 		return false
+	}
+	if id, ok := strings.CutPrefix(text(node, "reference"), "#"); ok && place.only != "" {
+		return len(w.contained(r, place, id)) > 0
 	}
 	if kind == "reference" && place.typ == "Reference" && place.only != "" {
 		return w.comparableReference(place, node)

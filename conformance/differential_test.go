@@ -41,7 +41,7 @@ func fromEnv(t *testing.T, name string, otherwise int) int {
 // specification's text: what is found, in which order, page by page.
 func TestDifferential(t *testing.T) {
 	seed := uint64(fromEnv(t, envQueriesSeed, 1))
-	n := fromEnv(t, envQueries, 2000)
+	n := fromEnv(t, envQueries, 1500)
 	s := start(t, t.TempDir()+"/data", "--base-url", worldBase)
 	g := newSpecMaker(t, seed, worldBase+"/fhir")
 	resources := g.world(max(1, min(8, n/1000)))
@@ -56,13 +56,17 @@ func TestDifferential(t *testing.T) {
 	a := &asker{specMaker: g, w: w, defs: defs}
 	for range n {
 		q := a.query()
-		if g.chance(20) {
+		if q.typ != "" && q.contained == "" && g.chance(8) {
+			a.confined(&q)
+		}
+		q.posted = g.chance(12)
+		if q.contained == "" && g.chance(20) {
 			q.includes = a.includesOf(q.typ)
 		}
 		d.ask(q, pick(g, 1, 2, 3, 5, 10, 20, 50, 1000))
 	}
-	t.Logf("%d queries over %d resources, %d of which found something: %d requests, %d matches, %d included, %d pages from the other side",
-		n, len(resources), d.hits, d.requests, d.found, d.came, d.back)
+	t.Logf("%d queries over %d resources, %d of which found something: %d requests, %d matches, %d included, %d pages from the other side; of those that found something %d were of what is contained, %d by POST, %d in compartments; %d asked for the count alone",
+		n, len(resources), d.hits, d.requests, d.found, d.came, d.back, d.within, d.posted, d.confined, d.counts)
 	if d.failures > 0 {
 		t.Errorf("%d queries differ", d.failures)
 	}
@@ -104,6 +108,10 @@ type differential struct {
 	hits     int
 	came     int
 	back     int
+	counts   int
+	within   int
+	posted   int
+	confined int
 	failures int
 }
 
@@ -128,8 +136,8 @@ type page struct {
 	next, previous string
 }
 
-func (d *differential) page(q query, path string) (page, bool) {
-	a := d.server.do(d.t, d.token, get(path))
+func (d *differential) page(q query, r request) (page, bool) {
+	a := d.server.do(d.t, d.token, r)
 	d.requests++
 	if a.status != http.StatusOK {
 		d.differ(q, "status %d: %.500s", a.status, a.body)
@@ -139,12 +147,12 @@ func (d *differential) page(q query, path string) (page, bool) {
 		Total *int
 		Link  []struct{ Relation, URL string }
 		Entry []struct {
-			Search   struct{ Mode string }
-			Resource struct{ ResourceType, ID string }
+			FullURL string
+			Search  struct{ Mode string }
 		}
 	}
 	if err := json.Unmarshal(a.body, &bundle); err != nil {
-		d.t.Fatalf("%s: %v", path, err)
+		d.t.Fatalf("%s: %v", r.path, err)
 	}
 	p := page{ids: []string{}, total: -1}
 	if bundle.Total != nil {
@@ -159,7 +167,7 @@ func (d *differential) page(q query, path string) (page, bool) {
 		}
 	}
 	for _, e := range bundle.Entry {
-		switch name := e.Resource.ResourceType + "/" + e.Resource.ID; e.Search.Mode {
+		switch name := strings.TrimPrefix(e.FullURL, d.w.base+"/"); e.Search.Mode {
 		case "match":
 			p.ids = append(p.ids, name)
 		case "include":
@@ -171,39 +179,31 @@ func (d *differential) page(q query, path string) (page, bool) {
 
 // ask compares one query, in pages of the size given.
 func (d *differential) ask(q query, count int) {
-	var want []*specResource
-	for _, typ := range q.searched() {
-		want = append(want, d.w.search(typ, q.all)...)
-	}
-	d.w.order(want, q.sort)
-	names := []string{}
-	for _, r := range want {
-		names = append(names, r.name())
-	}
-	d.found += len(want)
-	count = max(count, len(want)/mostPages+1)
-	if len(want) > 0 {
-		d.hits++
+	names := d.wanted(q)
+	d.noted(q, names)
+	count = max(count, len(names)/mostPages+1)
+	if q.contained != "" {
+		count = max(count, len(names)/4+1) // every page goes through all types
 	}
 	var pages []page
 	var got []string
-	for path := q.path(given{"_count", fmt.Sprint(count)}, given{"_total", "accurate"}); path != ""; {
-		p, ok := d.page(q, path)
+	for r := q.request(given{"_count", fmt.Sprint(count)}, given{"_total", "accurate"}); r.path != ""; {
+		p, ok := d.page(q, r)
 		if !ok {
 			return
 		}
-		if p.next != "" && len(p.ids) != count {
+		if p.next != "" && len(p.ids) != count && q.contained == "" {
 			d.differ(q, "a page of %d before the end, want %d", len(p.ids), count)
 			return
 		}
-		if len(pages) == 0 && p.total != len(want) {
+		if len(pages) == 0 && p.total != len(names) {
 			d.explain(q, names, p.total)
 		}
 		if !d.comesWith(q, p) {
 			return
 		}
 		pages, got = append(pages, p), append(got, p.ids...)
-		if path = p.next; len(pages) > mostPages+1 {
+		if r = get(p.next); len(pages) > mostPages+1 {
 			d.differ(q, "pages without end")
 			return
 		}
@@ -218,6 +218,43 @@ func (d *differential) ask(q query, count int) {
 		return
 	}
 	d.backwards(q, pages)
+	if d.requests%8 < 2 {
+		d.counted(q, len(names))
+	}
+}
+
+// wanted is what the evaluator finds, by name and in order.
+func (d *differential) wanted(q query) []string {
+	if q.contained != "" {
+		return d.w.searchWithin(q)
+	}
+	var want []*specResource
+	for _, typ := range q.searched() {
+		for _, r := range d.w.search(typ, q.all) {
+			if q.owner == "" || d.w.inCompartment(r, q.owner) {
+				want = append(want, r)
+			}
+		}
+	}
+	d.w.order(want, q.sort)
+	names := []string{}
+	for _, r := range want {
+		names = append(names, r.name())
+	}
+	return names
+}
+
+// noted counts the kinds of queries that found something.
+func (d *differential) noted(q query, names []string) {
+	if d.found += len(names); len(names) == 0 {
+		return
+	}
+	d.hits++
+	for n, is := range map[*int]bool{&d.within: q.contained != "", &d.posted: q.posted, &d.confined: q.owner != ""} {
+		if is {
+			*n++
+		}
+	}
 }
 
 // comesWith compares what a page includes, each of it once.
@@ -245,7 +282,8 @@ func (d *differential) evidence(want, got []string) string {
 	for _, lists := range [][2][]string{{want, got}, {got, want}} {
 		for _, name := range lists[0] {
 			if !slices.Contains(lists[1], name) {
-				return fmt.Sprintf("%s is %s", name, mustJSON(d.w.byName[name].body))
+				container, _, _ := strings.Cut(name, "#")
+				return fmt.Sprintf("%s is %s", name, mustJSON(d.w.byName[container].body))
 			}
 		}
 	}
@@ -259,7 +297,7 @@ func (d *differential) backwards(q query, pages []page) {
 		if pages[i].previous == "" {
 			return
 		}
-		p, ok := d.page(q, pages[i].previous)
+		p, ok := d.page(q, get(pages[i].previous))
 		if !ok {
 			return
 		}
