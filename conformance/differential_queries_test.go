@@ -71,7 +71,7 @@ type asker struct {
 
 // plainTypes are the types that are searched, the large ones more often.
 func (a *asker) typ() string {
-	return pick(a.specMaker, strings.Fields(`Patient Patient Observation Observation Observation Condition Condition Encounter Encounter Practitioner
+	return pick(a.specMaker, strings.Fields(`Patient Patient QuestionnaireResponse Observation Observation Observation Condition Condition Encounter Encounter Practitioner
 		Organization MedicationRequest Location List ValueSet Questionnaire QuestionnaireResponse RiskAssessment MolecularSequence ChargeItem Medication`)...)
 }
 
@@ -238,7 +238,11 @@ func (a *asker) reverse(typ string, deep int) (given, bool) {
 func (a *asker) own(p *parameter) given {
 	name := p.name
 	modifier := ""
-	if a.chance(30) {
+	often := 30
+	if p.kind != "composite" && (coded(p) || p.places[0].typ == "canonical") {
+		often = 55 // they have most to ask with
+	}
+	if a.chance(often) {
 		modifier = a.modifier(p)
 	}
 	if modifier != "" {
