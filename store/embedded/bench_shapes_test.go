@@ -30,10 +30,11 @@ type shape struct {
 // of somebody for whom every patient is decided, and of who cares for one
 // patient. The metric ratio, of the medians, is what should stay below 1.5. It is
 // 0.7 to 1.4, and 1.3 to 1.7 for _has, the more, the busier the machine: there the
-// rows of the answer lie far apart in the larger store. Only what sorts in a universe in which every patient is decided grows: it
-// gathers all matches as long as the budget lasts, since the order of postings
-// would lead past what is hidden. Totals count two to five million rows a second
-// for the custodian, and one million or more where patients are decided.
+// rows of the answer lie far apart in the larger store. Only what sorts in a
+// universe in which every patient is decided grows: it gathers all matches as long
+// as the budget lasts, since the order of postings would lead past what is hidden.
+// Totals count two to five million rows a second for the custodian, and one
+// million or more where patients are decided.
 func BenchmarkShapes(b *testing.B) {
 	if testing.Short() {
 		b.Skip("fills a store of 10^6 resources")
