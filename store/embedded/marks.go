@@ -26,7 +26,7 @@ const (
 // the same state is one view. It is guarded by the lock of sharing.
 type marks struct {
 	salt  [markSalt]byte
-	most  int // views kept at once
+	most  int                     // views kept at once
 	views map[state]*list.Element // of *marked
 	order list.List               // the one marked last is at the back
 	now   time.Time               // of the last look at their age
