@@ -49,7 +49,7 @@ func TestEditionsOfRealRecordsAreValid(t *testing.T) {
 		if err := out.Parse(edition, fhir.Limits{}); err != nil {
 			t.Fatalf("%v: %s", err, edition)
 		}
-		if issues := v.Validate(&out); len(issues) > 0 {
+		if issues := v.Check(&out, validate.How{}); len(issues) > 0 {
 			t.Errorf("%+v: %s", issues, edition)
 		}
 		made[out.Text(out.Field(out.Root(), "resourceType"))]++

@@ -10,6 +10,7 @@ import (
 	"vitrine/fhir"
 	"vitrine/fhir/compartment"
 	"vitrine/fhir/search"
+	"vitrine/fhir/validate"
 	"vitrine/store"
 )
 
@@ -49,7 +50,7 @@ func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
 		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid,
 			"resourceType must be the type in the URL, "+string(t), "resourceType")
 	}
-	if issues := v.g.tools.Validator.Validate(c.Tape); len(issues) > 0 && severe(issues) {
+	if issues := v.g.tools.Validator.Check(c.Tape, validate.How{Now: v.now}); len(issues) > 0 && severe(issues) {
 		return nil, &Invalid{Status: http.StatusBadRequest, Issues: issues}
 	}
 	d := v.g.understand(t, c.Tape)

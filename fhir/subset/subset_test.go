@@ -196,8 +196,8 @@ func TestSubsetsOfExamples(t *testing.T) {
 		}
 		got := drawForm(rt, s, typ).Append(nil, tape)
 		part := parse(t, got)
-		if lacking := required(v.Validate(tape)); len(lacking) == 0 {
-			if diff := cmp.Diff([]string(nil), required(v.Validate(part))); diff != "" {
+		if lacking := required(v.Check(tape, validate.How{})); len(lacking) == 0 {
+			if diff := cmp.Diff([]string(nil), required(v.Check(part, validate.How{}))); diff != "" {
 				rt.Fatalf("lacking (-want +got):\n%s\nin %s", diff, got)
 			}
 		}

@@ -43,7 +43,7 @@ func BenchmarkValidate(b *testing.B) {
 	b.SetBytes(int64(len(observation)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if issues := v.Validate(tape); issues != nil {
+		if issues := v.Check(tape, validate.How{}); issues != nil {
 			b.Fatal(issues)
 		}
 	}

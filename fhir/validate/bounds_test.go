@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"vitrine/fhir"
+	"vitrine/fhir/validate"
 )
 
 func TestReportsAreBounded(t *testing.T) {
@@ -14,7 +15,7 @@ func TestReportsAreBounded(t *testing.T) {
 		"empty names":      `{"resourceType":"Patient","name":[` + strings.Repeat(`{"given":[null]},`, 50000) + `{"given":[null]}]}`,
 		"nothing required": `{"resourceType":"Patient","link":[` + strings.Repeat(`{"id":"x"},`, 50000) + `{"id":"x"}]}`,
 	} {
-		issues := v.Validate(parse(t, src))
+		issues := v.Check(parse(t, src), validate.How{})
 		if len(issues) < 80 || len(issues) > 100 {
 			t.Errorf("%s: got %d issues", name, len(issues))
 		}
@@ -24,7 +25,7 @@ func TestReportsAreBounded(t *testing.T) {
 func TestWarningsDoNotCrowdOutAnError(t *testing.T) {
 	src := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"performer":[` +
 		strings.Repeat(`{"reference":"Encounter/e"},`, 500) + `{"reference":"Encounter/e","nome":"x"}]}`
-	issues := newValidator(t).Validate(parse(t, src))
+	issues := newValidator(t).Check(parse(t, src), validate.How{})
 	errors := 0
 	for _, i := range issues {
 		if i.Severity == fhir.SeverityError {
@@ -42,14 +43,14 @@ func TestDeepNestingEnds(t *testing.T) {
 			`"valueBoolean":true` + strings.Repeat(`}]`, n) + `}`
 	}
 	v := newValidator(t)
-	if issues := v.Validate(parse(t, deep(40))); issues != nil {
+	if issues := v.Check(parse(t, deep(40)), validate.How{}); issues != nil {
 		t.Errorf("40 levels are refused: %v", issues)
 	}
 	var tape fhir.Tape
 	if err := tape.Parse([]byte(deep(10000)), fhir.Limits{Depth: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	issues := v.Validate(&tape)
+	issues := v.Check(&tape, validate.How{})
 	if len(issues) == 0 || issues[0].Code != fhir.CodeTooLong {
 		t.Errorf("10000 levels: got %v", issues)
 	}
@@ -62,7 +63,7 @@ func TestNoValueIsRepeated(t *testing.T) {
 		"active":"` + secret + `","generalPractitioner":[{"reference":"Organization/` + secret + `/"}],"maritalStatus":"` + secret + `"}`
 	v := newValidator(t)
 	for _, s := range []string{src, more} {
-		issues := v.Validate(parse(t, s))
+		issues := v.Check(parse(t, s), validate.How{})
 		if len(issues) == 0 {
 			t.Errorf("accepted: %s", s)
 		}
@@ -77,7 +78,7 @@ func TestNoValueIsRepeated(t *testing.T) {
 func TestAGoodResourceAllocatesNothing(t *testing.T) {
 	v, tape := newValidator(t), parse(t, observation)
 	if got := testing.AllocsPerRun(100, func() {
-		if issues := v.Validate(tape); issues != nil {
+		if issues := v.Check(tape, validate.How{}); issues != nil {
 			t.Fatal(issues)
 		}
 	}); got != 0 {
@@ -97,7 +98,7 @@ func FuzzValidate(f *testing.F) {
 		if tape.Parse(src, fhir.Limits{}) != nil {
 			return
 		}
-		for _, i := range v.Validate(&tape) {
+		for _, i := range v.Check(&tape, validate.How{}) {
 			if i.Line < 1 || i.Column < 1 || i.Expression == "" || i.Text == "" || i.Severity == "" || i.Code == "" {
 				t.Errorf("%+v\n%s", i, src)
 			}

@@ -26,9 +26,8 @@ func (w *walker) literal(n fhir.Node, e *r4.Element) {
 	default:
 		r := fhir.ParseReference(string(text), "")
 		if r.Form == fhir.RefInvalid || r.Form == fhir.RefLocal { // a local one of no known type
-			start, _ := w.t.Span(ref)
-			w.add(severity(e.Path), fhir.CodeValue,
-				"reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…", w.expression("reference"), start)
+			w.add(severity(e.Path), ref, "", fhir.CodeValue,
+				"reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…")
 		}
 		return
 	}

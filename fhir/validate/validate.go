@@ -1,24 +1,42 @@
-// Package validate owns the structural rules of R4 that a resource must keep to
-// be stored: elements, JSON kinds, cardinalities, choices, primitive formats and
-// required codes. It does not parse, which is fhir's; it does not know the shape
-// of R4, which is r4's; and it never repeats a value in what it reports, only
-// names of elements.
+// Package validate owns the rules of R4 that a resource must keep to be stored:
+// elements, JSON kinds, cardinalities, choices, primitive formats and required
+// codes. It does not parse, which is fhir's; it does not know the shape of R4,
+// which is r4's; and it never repeats a value in what it reports, only names of
+// elements.
 package validate
 
 import (
+	"time"
+
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
 
-// The bounds of one report. Warnings have their own, so that they cannot crowd
-// out an error.
+// maxDepth is how deep elements may nest; the tape's own limit is reached first
+// unless it has been raised.
+const maxDepth = 104
+
+// Level is how much is checked. The zero value is everything.
+type Level uint8
+
+// The levels of validation.
 const (
-	maxErrors   = 80
-	maxWarnings = 20
-	// maxDepth is how deep elements may nest; the tape's own limit is reached
-	// first unless it has been raised.
-	maxDepth = 104
+	LevelFull      Level = iota
+	LevelStructure       // elements, kinds, cardinalities, formats and codes
+	LevelOff             // that it is a resource of R4
 )
+
+// How is what Check is told beyond the resource. The zero value asks for
+// everything that needs nothing from outside.
+type How struct {
+	Level Level
+	// Now is the moment of the request, for rules that ask for it.
+	Now time.Time
+	// Profiles finds a compiled profile by its canonical; nil when none are known.
+	Profiles func(canonical string) (*Profile, bool)
+	// Claimed are profiles to check against beyond those of meta.profile.
+	Claimed []string
+}
 
 // Validator checks resources against the definitions. It is safe for concurrent
 // use.
@@ -44,11 +62,18 @@ func New(d *r4.Definitions) *Validator {
 	return v
 }
 
-// Validate reports all that is wrong with the resource, a hundred issues at
-// most; nil when nothing is. A resource with an issue of SeverityError must not
-// be stored. It allocates nothing for a resource without issues.
-func (v *Validator) Validate(t *fhir.Tape) []fhir.Issue {
-	w := walker{v: v, t: t}
+// Check reports all that is wrong with the resource, a hundred issues at most;
+// nil when nothing is. A resource with an issue of SeverityError must not be
+// stored. It allocates nothing for a resource without issues.
+func (v *Validator) Check(t *fhir.Tape, how How) []fhir.Issue {
+	w := walker{v: v, reporter: reporter{defs: v.defs, t: t}}
+	if how.Level == LevelOff {
+		w.typed(t.Root())
+		return w.report()
+	}
 	w.resource(t.Root())
+	if how.Level == LevelFull {
+		w.profiles(&how)
+	}
 	return w.report()
 }

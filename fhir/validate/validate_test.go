@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vitrine/fhir"
+	"vitrine/fhir/validate"
 )
 
 // line is an issue on one line: severity, code, where, what.
@@ -136,14 +137,14 @@ func TestWhatIsRefused(t *testing.T) {
 			"error value Observation.subject.reference: reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…",
 		}},
 		{"a reference to another type", obs + `,"subject":{"reference":"Organization/o1"}}`, []string{
-			"warning value Observation.subject: subject should not refer to Organization",
+			"warning value Observation.subject.reference: subject should not refer to Organization",
 		}},
 	}
 	v := newValidator(t)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, i := range v.Validate(parse(t, tt.src)) {
+			for _, i := range v.Check(parse(t, tt.src), validate.How{}) {
 				got = append(got, line(i))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -170,7 +171,7 @@ func TestIssuesSayWhere(t *testing.T) {
 			Text: "other is required",
 		},
 	}
-	got := newValidator(t).Validate(parse(t, src))
+	got := newValidator(t).Check(parse(t, src), validate.How{})
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("issues (-want +got):\n%s", diff)
 	}
@@ -221,12 +222,12 @@ func TestFormats(t *testing.T) {
 			return `{"resourceType":"Basic","code":{"text":"x"},"extension":[{"url":"http://x.example","` + tt.element + `":` + value + `}]}`
 		}
 		for _, value := range tt.good {
-			if issues := v.Validate(parse(t, src(value))); issues != nil {
+			if issues := v.Check(parse(t, src(value)), validate.How{}); issues != nil {
 				t.Errorf("%s %s is refused: %v", tt.element, value, issues)
 			}
 		}
 		for _, value := range tt.bad {
-			issues := v.Validate(parse(t, src(value)))
+			issues := v.Check(parse(t, src(value)), validate.How{})
 			if len(issues) != 1 || issues[0].Severity != fhir.SeverityError || issues[0].Expression != "Basic.extension[0].value" {
 				t.Errorf("%s %s: got %v, want one error", tt.element, value, issues)
 			}
@@ -240,12 +241,12 @@ func TestNarratives(t *testing.T) {
 		return `{"resourceType":"Basic","code":{"text":"x"},"text":{"status":"generated","div":"` + div + `"}}`
 	}
 	for _, div := range []string{`<div>x</div>`, `<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>`, `\u003cdiv\u003ex</div>`} {
-		if issues := v.Validate(parse(t, src(div))); issues != nil {
+		if issues := v.Check(parse(t, src(div)), validate.How{}); issues != nil {
 			t.Errorf("%s is refused: %v", div, issues)
 		}
 	}
 	for _, div := range []string{`x`, `<p>x</p>`, `<`, `\n<div>`, `\u003c`} {
-		if issues := v.Validate(parse(t, src(div))); len(issues) != 1 {
+		if issues := v.Check(parse(t, src(div)), validate.How{}); len(issues) != 1 {
 			t.Errorf("%s: got %v, want one error", div, issues)
 		}
 	}

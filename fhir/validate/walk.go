@@ -1,55 +1,48 @@
 package validate
 
 import (
+	"strconv"
+
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
 
-// walker is one validation.
+// walker is the first pass: the tape beside the definitions.
 type walker struct {
-	v *Validator
-	t *fhir.Tape
-	// root is the type of the outermost resource, for expressions.
-	root string
-	// steps is a fixed array so that a walker can live on the stack.
-	steps [maxDepth]step
+	reporter
+	v     *Validator
 	depth int
 	// contained says that the walk is inside a contained resource.
 	contained bool
-	findings  []finding
-	errors    int
-}
-
-// step is one element on the way from the root to where the walk is.
-type step struct {
-	element *r4.Element
-	index   int // in an array; -1 elsewhere
 }
 
 // resource checks an object that is a resource.
 func (w *walker) resource(n fhir.Node) {
+	if typ := w.typed(n); typ != nil {
+		w.object(n, typ)
+	}
+}
+
+// typed is the type of a resource; what is none is reported.
+func (w *walker) typed(n fhir.Node) *r4.Type {
 	if w.t.Kind(n) != fhir.Object {
 		w.fail(n, fhir.CodeStructure, "a resource must be "+kindName(fhir.Object)+", not "+kindName(w.t.Kind(n)))
-		return
+		return nil
 	}
 	name := w.t.Field(n, "resourceType")
 	if name == fhir.None {
 		w.fail(n, fhir.CodeRequired, "a resource must say its resourceType")
-		return
+		return nil
 	}
 	if w.t.Kind(name) != fhir.String {
-		w.fail(name, fhir.CodeStructure, "resourceType must be a string")
-		return
+		w.failKey(n, name, "", fhir.CodeStructure, "resourceType must be a string")
+		return nil
 	}
 	typ := w.v.defs.ResourceBytes(w.t.Bytes(name, nil))
 	if typ == nil {
-		w.fail(name, fhir.CodeValue, "resourceType is not a resource type of R4"+w.suggestType(w.t.Bytes(name, nil)))
-		return
+		w.failKey(n, name, "", fhir.CodeValue, "resourceType is not a resource type of R4"+w.suggestType(w.t.Bytes(name, nil)))
 	}
-	if w.root == "" {
-		w.root = typ.Name
-	}
-	w.object(n, typ)
+	return typ
 }
 
 // object checks the members of an object of the type.
@@ -60,7 +53,7 @@ func (w *walker) object(n fhir.Node, typ *r4.Type) {
 	}
 	var values, siblings uint64
 	for m := w.t.First(n); m != fhir.None; m = w.t.Next(m) {
-		if w.errors >= maxErrors {
+		if w.full() {
 			return
 		}
 		key := w.t.Key(m)
@@ -71,13 +64,13 @@ func (w *walker) object(n fhir.Node, typ *r4.Type) {
 		e := typ.Element(key)
 		if e == nil || (sibling && e.Type.Kind != r4.KindPrimitive) {
 			if typ.Kind != r4.KindResource || sibling || string(key) != "resourceType" {
-				w.unknown(m, typ)
+				w.unknown(n, m, typ)
 			}
 			continue
 		}
 		bit := uint64(1) << e.Slot
 		if e.Choice != "" && (values|siblings)&bit != 0 && w.conflicts(n, m, e) {
-			w.failAt(m, fhir.CodeStructure, e.Choice+"[x] may have one type only; "+e.Name+" is a second", e.Choice)
+			w.failKey(n, m, e.Choice, fhir.CodeStructure, e.Choice+"[x] may have one type only; "+e.Name+" is a second")
 		}
 		if sibling {
 			siblings |= bit
@@ -111,10 +104,9 @@ func (w *walker) conflicts(n, m fhir.Node, e *r4.Element) bool {
 // json.html#primitive).
 func (w *walker) member(parent, m fhir.Node, e *r4.Element, sibling bool) {
 	if w.depth == maxDepth {
-		w.failAt(m, fhir.CodeTooLong, "elements are nested too deeply", e.Name)
+		w.failKey(parent, m, e.Name, fhir.CodeTooLong, "elements are nested too deeply")
 		return
 	}
-	w.steps[w.depth] = step{e, -1}
 	w.depth++
 	switch kind := w.t.Kind(m); {
 	case e.Repeats() && kind != fhir.Array:
@@ -135,10 +127,9 @@ func (w *walker) member(parent, m fhir.Node, e *r4.Element, sibling bool) {
 func (w *walker) array(parent, m fhir.Node, e *r4.Element, sibling bool) {
 	at, nulls := 0, false
 	for item := w.t.First(m); item != fhir.None; item = w.t.Next(item) {
-		if w.errors >= maxErrors {
+		if w.full() {
 			return
 		}
-		w.steps[w.depth-1].index = at
 		at++
 		if w.t.Kind(item) != fhir.Null {
 			w.value(item, e, sibling)
@@ -150,12 +141,11 @@ func (w *walker) array(parent, m fhir.Node, e *r4.Element, sibling bool) {
 			w.fail(item, fhir.CodeStructure, "null is no value; leave the item out")
 		}
 	}
-	w.steps[w.depth-1].index = -1
 	switch {
 	case at == 0:
 		w.fail(m, fhir.CodeStructure, "an array must not be empty; leave "+e.Name+" out")
 	case e.Max > 0 && at > e.Max:
-		w.failCount(m, e)
+		w.fail(m, fhir.CodeStructure, e.Name+" may be there "+strconv.Itoa(e.Max)+" times at most")
 	case nulls:
 		w.nulls(parent, m, e, sibling)
 	}
@@ -178,16 +168,12 @@ func (w *walker) nulls(parent, m fhir.Node, e *r4.Element, sibling bool) {
 		}
 	}
 	other := w.t.First(partner)
-	at := 0
-	for item := w.t.First(m); item != fhir.None && w.errors < maxErrors; item = w.t.Next(item) {
+	for item := w.t.First(m); item != fhir.None && !w.full(); item = w.t.Next(item) {
 		if w.t.Kind(item) == fhir.Null && (w.t.Kind(other) == fhir.Null || w.t.Kind(other) == fhir.Invalid) {
-			w.steps[w.depth-1].index = at
 			w.fail(item, fhir.CodeStructure, "null stands for nothing here: neither a value nor extensions")
 		}
 		other = w.t.Next(other)
-		at++
 	}
-	w.steps[w.depth-1].index = -1
 }
 
 // value checks one value of an element.
@@ -231,4 +217,54 @@ func (w *walker) inner(n fhir.Node, e *r4.Element) {
 	w.contained = true
 	w.resource(n)
 	w.contained = false
+}
+
+// missing reports the required elements that an object lacks.
+func (w *walker) missing(n fhir.Node, typ *r4.Type, slots uint64) {
+	last := -1
+	for i := range typ.Elements {
+		e := &typ.Elements[i]
+		if slots&(1<<e.Slot) == 0 || e.Slot == last {
+			continue
+		}
+		last = e.Slot
+		name, text := e.Name, e.Name+" is required"
+		if e.Choice != "" {
+			name, text = e.Choice, e.Choice+"[x] is required, for instance as "+e.Name
+		}
+		w.add(severity(e.Path), n, name, fhir.CodeRequired, text)
+	}
+}
+
+// unknown reports a member that the type does not have.
+func (w *walker) unknown(object, m fhir.Node, typ *r4.Type) {
+	key := w.t.Key(m)
+	text, name := typ.Name+" has no such element", ""
+	if presentable(key) {
+		name = string(key)
+		text = typ.Name + " has no element \"" + name + "\"" + suggestElement(name, typ)
+	}
+	w.failKey(object, m, name, fhir.CodeStructure, text)
+}
+
+// kindName names a JSON kind in a sentence.
+func kindName(k fhir.Kind) string {
+	switch k {
+	case fhir.Object:
+		return "an object"
+	case fhir.Array:
+		return "an array"
+	case fhir.String:
+		return "a string"
+	case fhir.Number:
+		return "a number"
+	case fhir.True, fhir.False:
+		return "true or false"
+	case fhir.Null:
+		return "null"
+	case fhir.Invalid:
+		return "nothing"
+	default:
+		return "nothing"
+	}
 }
