@@ -11,8 +11,9 @@ import (
 // machine evaluates over one tape. It favours being plainly right over speed:
 // search compiles what it can to a walk, and is tested against this.
 type machine struct {
-	tape *fhir.Tape
-	defs *r4.Definitions
+	tape     *fhir.Tape
+	defs     *r4.Definitions
+	resource fhir.Node
 }
 
 // eval evaluates e with the collection focus; start says that names may be the
@@ -22,14 +23,17 @@ func (m *machine) eval(e *Expr, focus []Value, start bool) []Value {
 	case KindEmpty, KindTime, KindUnary:
 		return nil
 	case KindString, KindNumber:
-		return []Value{{Node: fhir.None, Text: e.Name}}
+		return []Value{String(e.Name)}
 	case KindBoolean:
 		return truth(e.Name == "true")
 	case KindVariable:
 		if e.Name == "context" {
 			return focus
 		}
-		root := m.tape.Root()
+		root := m.resource
+		if e.Name == "rootResource" {
+			root = m.tape.Root()
+		}
 		return []Value{{Node: root, Type: typeOfResource(m.defs, m.tape, root)}}
 	case KindSpecial:
 		return focus
@@ -63,7 +67,7 @@ func (m *machine) target(e *Expr, focus []Value, start bool) []Value {
 }
 
 func truth(b bool) []Value {
-	return []Value{{Node: fhir.None, Text: strconv.FormatBool(b), IsBool: true}}
+	return []Value{Boolean(b)}
 }
 
 // members are the elements of that name, all alternatives of a choice included.
@@ -119,10 +123,6 @@ func (m *machine) isType(in []Value, name string) []Value {
 func (m *machine) ofType(in []Value, name string, abstract bool) (out []Value) {
 	for _, v := range in {
 		switch {
-		case v.resolved:
-			if v.Text == name {
-				out = append(out, v)
-			}
 		case v.Type == nil:
 		case SameType(v.Type.Name, name),
 			abstract && v.Type.Kind == r4.KindResource && (name == "Resource" || name == "DomainResource"):
@@ -190,8 +190,8 @@ func (m *machine) extensions(in []Value, url string) (out []Value) {
 // told without reading anything: that is all the search parameters ask.
 func (m *machine) resolve(in []Value) (out []Value) {
 	for _, v := range in {
-		if typ := TargetType(m.tape, v.Node); typ != "" {
-			out = append(out, Value{Node: v.Node, Text: typ, resolved: true})
+		if typ := m.defs.Resource(TargetType(m.tape, v.Node)); typ != nil {
+			out = append(out, Value{Node: fhir.None, Type: typ})
 		}
 	}
 	return out
@@ -204,8 +204,8 @@ func (m *machine) single(in []Value) (value, ok bool) {
 		return false, false
 	}
 	v := in[0]
-	if v.IsBool {
-		return v.Text == "true", true
+	if b, ok := v.Bool(); ok {
+		return b, true
 	}
 	return m.tape.Kind(v.Node) != fhir.False, true
 }
@@ -214,7 +214,7 @@ func (m *machine) binary(e *Expr, l, r []Value) []Value {
 	switch e.Name {
 	case "|":
 		for _, v := range r {
-			if !contains(l, v) {
+			if !m.contains(l, v) {
 				l = append(l[:len(l):len(l)], v)
 			}
 		}
@@ -234,9 +234,9 @@ func (m *machine) binary(e *Expr, l, r []Value) []Value {
 	return nil
 }
 
-func contains(all []Value, v Value) bool {
+func (m *machine) contains(all []Value, v Value) bool {
 	for _, other := range all {
-		if other == v {
+		if m.text(other) == m.text(v) {
 			return true
 		}
 	}
@@ -261,7 +261,7 @@ func logic(decisive bool, m *machine, l, r []Value) []Value {
 func (m *machine) text(v Value) string {
 	switch m.tape.Kind(v.Node) {
 	case fhir.Invalid:
-		return v.Text
+		return v.Text()
 	case fhir.String:
 		return m.tape.Text(v.Node)
 	case fhir.Object, fhir.Array, fhir.Number, fhir.True, fhir.False, fhir.Null:

@@ -97,7 +97,11 @@ func TestEval(t *testing.T) {
 		}
 		m := machine{tape: &tape, defs: d}
 		var got []string
-		for _, v := range p.Eval(&tape) {
+		out, err := p.Run(&Scope{Tape: &tape})
+		if err != nil {
+			t.Fatal(expr, err)
+		}
+		for _, v := range out {
 			got = append(got, m.text(v))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -2,6 +2,7 @@ package search
 
 import (
 	"vitrine/fhir"
+	"vitrine/fhir/fhirpath"
 	"vitrine/fhir/r4"
 )
 
@@ -222,10 +223,19 @@ func (w *walker) token(a *action, n fhir.Node) {
 	case extractContact:
 		w.out.addToken(a.param, nil, nil, w.field(n, "value", 1), false)
 	case extractComputed:
-		for _, v := range a.computed.Eval(w.tape) {
-			if v.IsBool {
-				w.out.addToken(a.param, nil, nil, []byte(v.Text), false)
-			}
+		w.computed(a)
+	}
+}
+
+// computed adds the booleans that an expression computes.
+func (w *walker) computed(a *action) {
+	out, err := a.computed.Run(&fhirpath.Scope{Tape: w.tape})
+	if err != nil {
+		return // there is no value to find it by
+	}
+	for _, v := range out {
+		if _, ok := v.Bool(); ok {
+			w.out.addToken(a.param, nil, nil, []byte(v.Text()), false)
 		}
 	}
 }
