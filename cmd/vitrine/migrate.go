@@ -29,7 +29,8 @@ func (migrateCommand) Help() string {
 	return `Copies every version of every resource and the whole record of accesses; ids, versions and times stay what they are.
 No server may run on either store. The copy goes on where it was interrupted when the same command is given again, and
 no server opens it before it is complete. At the end both stores are read through and compared, by count and by a hash
-of everything; the exit status is 0 only if they are equal. Then delete or keep the source as you see fit.
+of everything; the exit status is 0 only if they are equal. A copy that was complete already is compared once more.
+Then delete or keep the source as you see fit.
 
   vitrine migrate --from ./vitrine-data --to 'mongodb://db1,db2,db3/?replicaSet=rs0' --store-username vitrine --store-password-file FILE
   vitrine migrate --from 'mongodb://db1,db2,db3/?replicaSet=rs0' --to ./elsewhere
@@ -67,11 +68,7 @@ func migrate(ctx context.Context, from, to copyable, s streams) error {
 	}
 	m := newMeter(s.err)
 	stop := m.watch()
-	err := store.Copy(ctx, from, to, m.tell)
-	var one store.Digest
-	if err == nil {
-		one, _, err = store.Compare(ctx, from, to, m.tell)
-	}
+	one, err := copied(ctx, from, to, m.tell)
 	stop()
 	m.clear()
 	switch {
@@ -93,6 +90,28 @@ func migrate(ctx context.Context, from, to copyable, s streams) error {
 	_, err = fmt.Fprintf(s.out, "%d resources in %d versions and %d records of accesses copied, in %s\nboth stores have the hash %s\n",
 		one.Chronicles, one.Versions, one.Records, m.passed().Round(time.Millisecond), one)
 	return err
+}
+
+// copied makes the copy and compares. What was copied whole before is compared
+// alone: whoever was interrupted after the last step cannot know that it was.
+func copied(ctx context.Context, from, to copyable, tell func(store.Progress)) (store.Digest, error) {
+	err := store.Copy(ctx, from, to, tell)
+	before := errors.Is(err, store.ErrNotEmpty)
+	if before {
+		if a, e := from.Extent(ctx); e == nil {
+			if b, e := to.Extent(ctx); e == nil && a == b {
+				err = nil
+			}
+		}
+	}
+	if err != nil {
+		return store.Digest{}, err
+	}
+	one, _, err := store.Compare(ctx, from, to, tell)
+	if before && errors.Is(err, store.ErrDiffers) {
+		err = store.ErrNotEmpty
+	}
+	return one, err
 }
 
 // storePlace is a data directory or a URI. It is printed without secrets.

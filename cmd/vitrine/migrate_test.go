@@ -33,6 +33,10 @@ func TestMigrate(t *testing.T) {
 	if err != nil || counts == nil || counts[1] != "1" || counts[3] == "0" {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	once, err := printed(t, "migrate", "--from", from, "--to", to)
+	if err != nil || !strings.HasSuffix(once, out[strings.Index(out, "both stores"):]) {
+		t.Errorf("once more: %v\n%s", err, once)
+	}
 	again := serve(t, to)
 	if status, after := again.ask(t, "GET", "Patient/p/_history/1", ""); status != http.StatusOK || after != before {
 		t.Errorf("got %d %s, want %s", status, after, before)

@@ -33,7 +33,13 @@ func TestMigrateToMongoDBAndBack(t *testing.T) {
 		t.Errorf("there: %s\nback: %s", there, back)
 	}
 	t.Log(back)
-	if _, err := printed(t, "migrate", "--from", dir+"/back", "--to", uri, "--store-database", name); err == nil || !strings.Contains(err.Error(), "has records already") {
+	if again, err := printed(t, "migrate", "--from", dir+"/back", "--to", uri, "--store-database", name); err != nil || hash.FindString(again) != hash.FindString(back) {
+		t.Errorf("once more: %v\n%s", err, again)
+	}
+	if _, err := printed(t, "import", "--data", dir+"/other", "../../testdata/synthea/Lemuel_Hodkiewicz.json.gz"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := printed(t, "migrate", "--from", dir+"/other", "--to", uri, "--store-database", name); err == nil || !strings.Contains(err.Error(), "has records already") {
 		t.Errorf("into what is there: %v", err)
 	}
 	inMongo := serveWith(t, dir+"/keys", func(c *settings) { c.Store, c.StoreDatabase = storeName(uri), name })
