@@ -24,7 +24,7 @@ type importCommand struct {
 func (importCommand) Help() string {
 	return `A transaction or batch Bundle is carried out as it is. A document or message Bundle is kept whole. Of other Bundles, of
 single resources and of NDJSON lines, resources with an id are put under it, the others get one; they are sent in
-transactions of up to 100, and where one of those is refused, one by one.
+transactions of up to 100; what is refused of one is reported, and the rest sent again without it.
 
 Without --server the store is opened here, as the custodian, and everything goes through the same gate as a request:
 no server may be running on the data directory then. One in MongoDB may be in use.

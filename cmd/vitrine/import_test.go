@@ -38,8 +38,11 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		return respond(http.StatusServiceUnavailable, `{}`), nil
 	}
 	r.requests = append(r.requests, req.Method+" "+req.URL.Path+" "+string(body))
+	if bytes.Contains(body, []byte("conflict")) {
+		return respond(http.StatusPreconditionFailed, `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict","expression":["Bundle.entry[0]"]}]}`), nil
+	}
 	if bytes.Contains(body, []byte("bad")) {
-		return respond(http.StatusUnprocessableEntity, `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"structure","details":{"text":"wrong"},"expression":["Bundle.entry[1].resource"]}]}`), nil
+		return respond(http.StatusUnprocessableEntity, `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"structure","details":{"text":"wrong"},"expression":["Bundle.entry[1].resource.name[0]"]}]}`), nil
 	}
 	if bytes.Contains(body, []byte(`"batch"`)) {
 		return respond(http.StatusOK, `{"entry":[{"response":{"status":"201 Created"}},{"response":{"status":"422","outcome":{"issue":[{"severity":"error","code":"invalid","diagnostics":"no"}]}}}]}`), nil
@@ -120,14 +123,16 @@ func TestImportSaysWhatWasRefused(t *testing.T) {
 		"a.ndjson": "{\"resourceType\":\"Patient\",\"id\":\"good\"}\n{\"resourceType\":\"Patient\",\"id\":\"bad\"}\n{\"resourceType\":\"Patient\",\n{\"id\":\"x\"}\n",
 		"b.json":   `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Device"}},{"resource":{"resourceType":"Device","id":"bad"}}]}`,
 	})
-	if len(requests) != 4 || !slices.ContainsFunc(requests, func(r string) bool { return strings.HasPrefix(r, "PUT /fhir/Patient/good ") }) {
-		t.Errorf("got %d requests, want the transaction, each of its two alone, and the Bundle:\n%s", len(requests), strings.Join(requests, "\n"))
+	if len(requests) != 3 || !slices.ContainsFunc(requests, func(r string) bool {
+		return strings.HasPrefix(r, "POST /fhir ") && strings.Contains(r, "good") && !strings.Contains(r, "bad")
+	}) {
+		t.Errorf("got %d requests, want the transaction, again without the bad one, and the Bundle:\n%s", len(requests), strings.Join(requests, "\n"))
 	}
 	slices.Sort(lines)
 	want := []string{
-		"refused a.ndjson entry 2 Patient at Bundle.entry[1].resource: wrong (422)",
+		"refused a.ndjson entry 2 Patient at Patient.name[0]: wrong (422)",
 		"refused a.ndjson entry 4: not a resource with a resourceType and a valid id",
-		"refused b.json entry 2 Device at Bundle.entry[1].resource: wrong (422)",
+		"refused b.json entry 2 Device at Bundle.entry[1].resource.name[0]: wrong (422)",
 	}
 	broken := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "refused a.ndjson entry 3: line 1, ") })
 	if broken < 0 {
@@ -138,6 +143,19 @@ func TestImportSaysWhatWasRefused(t *testing.T) {
 	}
 	if !strings.Contains(summary, "       1 imported") || strings.HasSuffix(summary, ", 0 refused\n") {
 		t.Errorf("summary:\n%s", summary)
+	}
+}
+
+// TestImportSendsOneByOne: where what is refused may not lie in the entry named.
+func TestImportSendsOneByOne(t *testing.T) {
+	requests, lines, _ := imported(t, map[string]string{
+		"a.ndjson": "{\"resourceType\":\"Flag\",\"id\":\"conflict\"}\n{\"resourceType\":\"Flag\",\"id\":\"good\"}\n",
+	})
+	if len(requests) != 3 || !strings.HasPrefix(requests[2], "PUT /fhir/Flag/good ") {
+		t.Errorf("got %q", requests)
+	}
+	if diff := cmp.Diff([]string{"refused a.ndjson entry 1 Flag at Bundle.entry[0]: conflict (412)"}, lines); diff != "" {
+		t.Errorf("report, -want +got:\n%s", diff)
 	}
 }
 

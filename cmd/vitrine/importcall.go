@@ -136,6 +136,25 @@ func (o outcome) refusals(status string) []refusal {
 	return list
 }
 
+// entryRefusals are the reasons by the index of the entry they concern, their
+// expressions cut to what follows the resource; nil when one of them concerns
+// none of the n entries, or no resource's content.
+func (a *answer) entryRefusals(n int) map[int][]refusal {
+	if a.status != http.StatusBadRequest && a.status != http.StatusUnprocessableEntity {
+		return nil // the resources may be right, and what is on file against them
+	}
+	why := map[int][]refusal{}
+	for _, r := range a.refusals() {
+		i, ok := entryOf(r.expression)
+		if !ok || i >= n {
+			return nil
+		}
+		_, r.expression, _ = strings.Cut(r.expression, ".resource")
+		why[i] = append(why[i], r)
+	}
+	return why
+}
+
 // entryOf is the index in an expression such as Bundle.entry[3].resource.
 func entryOf(expression string) (int, bool) {
 	rest, ok := strings.CutPrefix(expression, "Bundle.entry[")

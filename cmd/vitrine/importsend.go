@@ -117,28 +117,64 @@ func (s *sender) finish() error {
 	return err
 }
 
-// do makes one request, or several where a transaction was refused for one of
-// its resources. An error is one of the connection and ends the import.
+// rounds is how often a transaction is sent again without what was refused of
+// it, before its resources are sent one by one.
+const rounds = 4
+
+// do makes one request, or several where a transaction was refused for some of
+// its resources: the rest goes again without those that the server names. An
+// error is one of the connection and ends the import.
 func (s *sender) do(j job) error {
 	if j.bundle != nil {
 		return s.doBundle(j.bundle)
 	}
-	a, err := s.target.call(s.ctx, http.MethodPost, "", transactionOf(j.loose))
-	if err != nil {
-		return err
-	}
-	if a.ok() {
-		for _, l := range j.loose {
-			s.report.accept(l.typ)
+	rest := j.loose
+	for range rounds {
+		a, err := s.target.call(s.ctx, http.MethodPost, "", transactionOf(rest))
+		if err != nil {
+			return err
 		}
-		return nil
+		if a.ok() {
+			for _, l := range rest {
+				s.report.accept(l.typ)
+			}
+			return nil
+		}
+		why := a.entryRefusals(len(rest))
+		if why == nil {
+			break // it is not said which
+		}
+		if rest = s.without(rest, why); len(rest) == 0 {
+			return nil
+		}
 	}
-	for _, l := range j.loose {
+	for _, l := range rest {
 		if err := s.doOne(l); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// without reports the resources that were refused, by their place, and returns
+// the others.
+func (s *sender) without(list []loose, why map[int][]refusal) []loose {
+	var rest []loose
+	for i, l := range list {
+		if why[i] == nil {
+			rest = append(rest, l)
+			continue
+		}
+		for _, r := range why[i] {
+			r.origin, r.typ = l.origin, l.typ
+			if r.expression != "" {
+				r.expression = l.typ + r.expression
+			}
+			s.report.refuse(r)
+		}
+		s.report.lost(1)
+	}
+	return rest
 }
 
 func (s *sender) doOne(l loose) error {
