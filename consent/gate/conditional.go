@@ -21,24 +21,11 @@ func (v *visit) partition() *consent.Universe {
 	return consent.OfContributor(v.contributor())
 }
 
-// only is the one resource of the caller's own that the condition matches;
-// ErrMultiple when there are more.
-func (w *writing) only(ctx context.Context, cond *search.Query) (f store.Found, ok bool, err error) {
-	found, err := w.matching(ctx, w.partition(), cond)
-	switch {
-	case err != nil:
-		return f, false, err
-	case len(found) > 1:
-		return f, false, ErrMultiple
-	case len(found) == 0:
-		return f, false, nil
-	}
-	return found[0], true, nil
-}
-
 // matching are the resources of a universe that the condition matches; of many,
 // two or more.
 func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.Query) (found []store.Found, err error) {
+	// What its codes mean is worked out anew each time: the value sets may be others.
+	cond = &search.Query{Type: cond.Type, Clauses: search.CloneClauses(cond.Clauses), Count: unspecifiedCount}
 	if err := v.resolve(ctx, cond); err != nil {
 		return nil, err
 	}

@@ -75,6 +75,9 @@ func (e *EntryError) Unwrap() error { return e.Err }
 
 // failed turns a failure into what the porch may know of it.
 func (g *Gate) failed(ctx context.Context, err error) error {
+	if several := (EntryErrors)(nil); errors.As(err, &several) {
+		return several
+	}
 	var entry *EntryError
 	if errors.As(err, &entry) {
 		return &EntryError{Index: entry.Index, Err: g.failed(ctx, entry.Err)}

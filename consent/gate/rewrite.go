@@ -3,42 +3,95 @@ package gate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
-	"regexp"
+	"strconv"
 	"strings"
 
-	"vitrine/consent"
 	"vitrine/fhir"
-	"vitrine/fhir/search"
 )
 
-// name makes the entry's fullUrl stand for the resource, in every form in which
-// other entries may refer to it (R4 bundle.html#references).
-func (p *plan) name(s *step, ref string) {
+// names are the addresses by which the entries of a transaction name each other
+// (R4 bundle.html#references).
+type names struct {
+	// whole has the fullUrls, tails the Type/id at the end of those that are
+	// RESTful, each with the number of its step.
+	whole, tails map[string]int
+}
+
+// What is no number of a step.
+const (
+	nobody  = -1
+	several = -2
+)
+
+// add makes the entry's fullUrl stand for what it writes.
+func (n *names) add(s *step) {
 	full := s.entry.FullURL
-	if full == "" || full == ref {
+	if full == "" || s.entry.Interaction.Code == "delete" || !s.entry.Interaction.Write {
 		return
 	}
-	p.targets[full] = ref
-	if strings.HasPrefix(full, "urn:") {
-		return
-	}
-	parts := strings.Split(full, "/")
-	if n := len(parts); n >= 2 && parts[n-2] == string(s.entry.Type) {
-		p.targets[parts[n-2]+"/"+parts[n-1]] = ref
+	n.whole[full] = s.index
+	if _, local, ok := rootOf(full); ok {
+		if _, taken := n.tails[local]; taken {
+			n.tails[local] = several
+			return
+		}
+		n.tails[local] = s.index
 	}
 }
 
-// rewritten is the content with its references to other entries, and its
-// conditional references, replaced by those of the resources they mean.
-func (v *visit) rewritten(ctx context.Context, p *plan, c Content) (Content, error) {
+// lookup is the step that a link of another leads to. What is relative is so to
+// the fullUrl of the entry in which it stands; where that has no root of its own,
+// Type/id is good enough if it is the end of one fullUrl.
+func (n *names) lookup(from *step, link string) int {
+	if to, ok := n.whole[link]; ok {
+		return to
+	}
+	if strings.Contains(link, ":") || fhir.ParseReference(link, "").Form != fhir.RefLocal {
+		return nobody
+	}
+	if root, _, ok := rootOf(from.entry.FullURL); ok {
+		if to, ok := n.whole[root+link]; ok {
+			return to
+		}
+		return nobody
+	}
+	if to, ok := n.tails[link]; ok {
+		return to
+	}
+	return nobody
+}
+
+// rewriter puts into the content of one entry what its links mean.
+type rewriter struct {
+	*visit
+	plan  *plan
+	step  *step
+	tape  *fhir.Tape
+	edits []fhir.Edit
+	// within are the fullUrls of a Bundle that is the content: what it says of its
+	// own entries stays.
+	within map[string]bool
+}
+
+// rewritten is the content of the entry with the links to other entries, and the
+// conditional references that are resolved, replaced by those of the resources
+// they mean. Which these are is noted with the step.
+func (v *visit) rewritten(ctx context.Context, p *plan, s *step) (Content, error) {
+	c := s.entry.Content
+	s.links, s.asks, s.open = nil, nil, false
 	if c.Tape == nil || c.Tape.Root() == fhir.None {
 		return c, nil
 	}
-	r := rewriter{visit: v, plan: p, tape: c.Tape}
-	if err := r.walk(ctx, c.Tape.Root()); err != nil || len(r.edits) == 0 {
+	if len(p.names.whole) == 0 && bytes.IndexByte(c.Tape.Source(), '?') < 0 && bytes.IndexByte(c.Tape.Source(), '\\') < 0 {
+		return c, nil
+	}
+	r := rewriter{visit: v, plan: p, step: s, tape: c.Tape, within: fullURLs(c.Tape)}
+	l := links{defs: v.g.tools.Definitions, tape: c.Tape}
+	l.found = func(n fhir.Node, said []byte, kind linkKind) error { return r.link(ctx, n, said, kind) }
+	if err := l.resource(c.Tape.Root()); err != nil || len(r.edits) == 0 {
 		return c, err
 	}
 	t := new(fhir.Tape)
@@ -48,147 +101,121 @@ func (v *visit) rewritten(ctx context.Context, p *plan, c Content) (Content, err
 	return Content{Tape: t}, nil
 }
 
-// rewriter collects the edits of one resource.
-type rewriter struct {
-	*visit
-	plan  *plan
-	tape  *fhir.Tape
-	edits []fhir.Edit
+// fullURLs are those of the entries of a Bundle; nil for every other resource.
+func fullURLs(t *fhir.Tape) map[string]bool {
+	var all map[string]bool
+	if t.Text(t.Field(t.Root(), "resourceType")) == "Bundle" {
+		all = map[string]bool{}
+		elements(t, t.Root(), "entry", func(n fhir.Node) { all[t.Text(t.Field(n, "fullUrl"))] = true })
+	}
+	return all
 }
 
-// referenceMost is how long a string may be that is taken for a reference.
-const referenceMost = 2048
-
-func (r *rewriter) walk(ctx context.Context, n fhir.Node) error {
-	switch r.tape.Kind(n) {
-	case fhir.Object, fhir.Array:
-		for c := r.tape.First(n); c != fhir.None; c = r.tape.Next(c) {
-			if err := r.walk(ctx, c); err != nil {
-				return err
-			}
-		}
-	case fhir.String:
-		return r.text(ctx, n)
-	case fhir.Invalid, fhir.Number, fhir.True, fhir.False, fhir.Null:
-	}
-	return nil
-}
-
-// text rewrites one string, when it is one that may hold a link: not the text
-// of people, and not the value of an identifier.
-func (r *rewriter) text(ctx context.Context, n fhir.Node) error {
-	key := r.tape.Key(n)
-	switch string(key) {
-	case "value", "display", "text", "id", "valueString":
-		return nil
-	case "div":
-		r.narrative(n)
-		return nil
-	}
+// link rewrites one link, or those of one narrative.
+func (r *rewriter) link(ctx context.Context, n fhir.Node, said []byte, kind linkKind) (err error) {
 	start, end := r.tape.Span(n)
-	if end-start > referenceMost {
-		return nil
-	}
-	s := r.tape.Bytes(n, nil)
-	target, ok := r.plan.targets[string(s)]
-	if !ok && string(key) == "reference" && bytes.IndexByte(s, '?') > 0 {
-		var err error
-		if target, err = r.conditional(ctx, string(s)); err != nil {
-			return err
+	if kind == linkNarrative {
+		if len(r.plan.names.whole) > 0 {
+			r.edits, err = narrativeEdits(r.edits, r.tape.Raw(n), start, func(link string) (string, error) { return r.other(n, link) })
 		}
-		ok = target != ""
+		return err
 	}
-	if ok {
-		r.edits = append(r.edits, fhir.Edit{Start: start, End: end, Text: fhir.AppendString(nil, target)})
+	text := string(said)
+	other, err := r.other(n, text)
+	if err == nil && other == "" && kind == linkReference && strings.IndexByte(text, '?') > 0 {
+		other, err = r.asked(ctx, n, text)
 	}
-	return nil
+	if err == nil && other != "" && other != text {
+		r.edits = append(r.edits, fhir.Edit{Start: start, End: end, Text: fhir.AppendString(nil, other)})
+	}
+	return err
 }
 
-// narrativeLink finds the links of a narrative, as they stand in JSON: of <a> and
-// <img> elements (R4 http.html#trules).
-var narrativeLink = regexp.MustCompile(`(?:href|src)=(?:\\"([^"\\]*)\\"|'([^'\\]*)')`)
-
-// narrative rewrites the links of a narrative, and nothing else of it.
-func (r *rewriter) narrative(n fhir.Node) {
-	start, _ := r.tape.Span(n)
-	raw := r.tape.Raw(n)
-	for _, at := range narrativeLink.FindAllSubmatchIndex(raw, -1) {
-		from, to := max(at[2], at[4]), max(at[3], at[5])
-		if target, ok := r.plan.targets[string(raw[from:to])]; ok {
-			text := fhir.AppendString(nil, target)
-			r.edits = append(r.edits, fhir.Edit{Start: start + from, End: start + to, Text: text[1 : len(text)-1]})
-		}
+// other is what stands for a link to another entry; empty when it is none. One to
+// a version stays one, of the version that comes of this (R4 http.html#trules).
+func (r *rewriter) other(n fhir.Node, link string) (string, error) {
+	base, fragment := link, ""
+	if i := strings.IndexByte(link, '#'); i >= 0 {
+		base, fragment = link[:i], link[i:]
 	}
-}
-
-// conditional is the one resource a conditional reference means (R4
-// http.html#trules). None and several are the same refusal.
-func (r *rewriter) conditional(ctx context.Context, s string) (string, error) {
-	ref := fhir.ParseReference(s, r.g.cfg.BaseURL)
-	if ref.Form != fhir.RefConditional {
+	if base == "" || r.within[base] {
 		return "", nil
 	}
-	if target, ok := r.plan.conditional[s]; ok {
-		return target, nil
+	to, version := r.plan.names.lookup(r.step, base), ""
+	if to == nobody {
+		head, _, versioned := strings.Cut(base, "/_history/")
+		if !versioned || r.within[head] {
+			return "", nil
+		}
+		if to = r.plan.names.lookup(r.step, head); to >= 0 {
+			r.plan.versioned[to] = true
+			version = "/_history/" + r.plan.steps[to].version
+		}
 	}
-	unresolved := invalid(http.StatusPreconditionFailed, fhir.CodeNotFound,
-		"a conditional reference does not match exactly one resource", "")
-	q, err := r.condition(ref.Type, ref.Query)
-	if err != nil {
-		return "", unresolved
+	switch to {
+	case nobody:
+		return "", nil
+	case several:
+		return "", r.at(n, http.StatusBadRequest, fhir.CodeMultiple, "the reference could mean several entries; the address in full tells which")
 	}
-	ids := map[string]bool{}
-	for _, u := range r.referable() {
-		found, err := r.matching(ctx, u, q)
-		if err != nil {
+	r.step.links = append(r.step.links, to)
+	return r.plan.steps[to].reference() + version + fragment, nil
+}
+
+// asked is what a conditional reference is known to mean; empty when it is none,
+// or when that is not known yet: what it means may be made by another entry.
+func (r *rewriter) asked(ctx context.Context, n fhir.Node, text string) (string, error) {
+	if fhir.ParseReference(text, r.g.cfg.BaseURL).Form != fhir.RefConditional {
+		return "", nil
+	}
+	meant, known := r.plan.meant[text]
+	if !known {
+		var err error
+		if meant, err = r.meaning(ctx, text); err != nil {
+			if errors.Is(err, errQuestion) {
+				err = r.at(n, http.StatusPreconditionFailed, fhir.CodeInvalid, "the query of the conditional reference is not understood")
+			}
 			return "", err
 		}
-		for i := range found {
-			ids[found[i].ID] = true
-		}
+		r.plan.meant[text] = meant
 	}
-	if len(ids) != 1 {
-		return "", unresolved
+	if r.step.asks == nil {
+		r.step.asks = map[string]string{}
 	}
-	for id := range ids {
-		r.plan.conditional[s] = string(ref.Type) + "/" + id
-	}
-	return r.plan.conditional[s], nil
+	r.step.asks[text] = meant
+	r.step.open = r.step.open || meant == ""
+	return meant, nil
 }
 
-// referable are the universes in which conditional references are looked up:
-// the caller's own contributions, and the directory.
-func (v *visit) referable() []*consent.Universe {
-	if v.caller.Kind == consent.Custodian {
-		return []*consent.Universe{consent.Everything()}
-	}
-	return []*consent.Universe{v.partition(), consent.OfPatients(nil, anyShared, nil)}
+// at is a refusal of what stands at a node of the content.
+func (r *rewriter) at(n fhir.Node, status int, code fhir.IssueCode, text string) error {
+	refusal := invalid(status, code, text, expressionOf(r.tape, n))
+	start, _ := r.tape.Span(n)
+	refusal.Issues[0].Line, refusal.Issues[0].Column = r.tape.Line(start)
+	return refusal
 }
 
-// condition understands the query of a conditional reference.
-func (v *visit) condition(t fhir.ResourceType, query string) (*search.Query, error) {
-	if v.g.tools.Definitions.Resource(string(t)) == nil {
-		return nil, ErrNotFound
-	}
-	var pairs []search.Pair
-	for part := range strings.SplitSeq(query, "&") {
-		name, value, _ := strings.Cut(part, "=")
-		n, err := url.QueryUnescape(name)
-		if err != nil {
-			return nil, err
+// expressionOf is the FHIRPath of a node of a resource.
+func expressionOf(t *fhir.Tape, n fhir.Node) string {
+	out := t.Text(t.Field(t.Root(), "resourceType"))
+	for at := t.Root(); at != n; {
+		index, child := 0, t.First(at)
+		for ; child != fhir.None; index++ {
+			next := t.Next(child)
+			if next == fhir.None || next > n {
+				break
+			}
+			child = next
 		}
-		val, err := url.QueryUnescape(value)
-		if err != nil {
-			return nil, err
+		switch {
+		case child == fhir.None:
+			return out
+		case t.Kind(at) == fhir.Array:
+			out += "[" + strconv.Itoa(index) + "]"
+		default:
+			out += "." + string(t.Key(child))
 		}
-		pairs = append(pairs, search.Pair{Name: n, Value: val})
+		at = child
 	}
-	q, refusal := v.params.parser.Parse(t, pairs, false)
-	if refusal != nil {
-		return nil, refusal
-	}
-	if len(q.Clauses) == 0 {
-		return nil, ErrMultiple
-	}
-	return q, nil
+	return out
 }

@@ -3,8 +3,8 @@ package gate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"vitrine/consent"
@@ -12,31 +12,6 @@ import (
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
-
-// step is one entry of a transaction on its way.
-type step struct {
-	index int
-	entry *Entry
-	// id is that of the resource the entry is about.
-	id string
-	// draft is the content, its references rewritten.
-	draft    *draft
-	confined bool
-	// types are those that a search looks through, and question is what its
-	// cursors are bound to.
-	types    []admitted
-	question []byte
-}
-
-// plan is a transaction, understood at one assumption of what the conditions
-// will match.
-type plan struct {
-	steps []step
-	// targets are the references by which the entries name each other.
-	targets map[string]string
-	// conditional are the conditional references met, resolved.
-	conditional map[string]string
-}
 
 // Transaction answers R4 http.html#transaction: all entries or none. Items are
 // in the order of the entries.
@@ -49,14 +24,14 @@ func (g *Gate) Transaction(ctx context.Context, req *Request, entries []Entry) (
 	if !g.Transactions() {
 		return Released{}, ErrNoTransactions
 	}
-	p := &plan{steps: make([]step, len(entries)), conditional: map[string]string{}}
+	p := &plan{steps: make([]step, len(entries))}
 	if err := v.admitEntries(ctx, p, entries); err != nil {
 		return Released{}, err
 	}
-	if err := v.prepare(ctx, p, nil); err != nil {
-		return Released{}, g.failed(ctx, err)
+	if err := v.foresee(ctx, p); err != nil {
+		return Released{}, v.undone(ctx, err)
 	}
-	out, err := v.commit(ctx, func(w *writing) (Released, error) { return w.transact(ctx, p) })
+	out, err := v.commit(ctx, func(w *writing) (Released, error) { return w.transact(ctx, p.again()) })
 	if err != nil {
 		return Released{}, err
 	}
@@ -108,171 +83,131 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 	return nil
 }
 
-// prepare gives every entry its id, the one it will have if no condition
-// matches or else the one in found, and makes the drafts.
-func (v *visit) prepare(ctx context.Context, p *plan, found map[int]string) error {
-	p.targets = make(map[string]string, len(p.steps))
-	taken := make(map[string]bool, len(p.steps))
+// transact does the entries in the order R4 gives: deletions, creations and
+// updates, reads (http.html#trules).
+func (w *writing) transact(ctx context.Context, p *plan) (Released, error) {
+	out := Released{items: make([]Item, len(p.steps)), total: -1}
+	for _, phase := range []func(context.Context, *plan, []Item) error{
+		w.deleteAll, w.settle, w.writeAll, w.holdAll, w.answerAll,
+	} {
+		if err := phase(ctx, p, out.items); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// deleteAll does the deletions. What the conditional ones and the conditional
+// updates match is found out first: it may not be what another entry is about.
+func (w *writing) deleteAll(ctx context.Context, p *plan, items []Item) error {
+	matched, deletes := map[int]string{}, slices.ContainsFunc(p.steps, func(s step) bool { return s.is("delete") })
 	for i := range p.steps {
 		s := &p.steps[i]
-		if !s.entry.Interaction.Write {
+		if !deletes || s.is("create") || s.condition() == nil {
 			continue
 		}
-		if s.id == "" && s.entry.Interaction.Code != "delete" {
-			s.id = newID()
+		f, ok, err := w.only(ctx, s.condition())
+		if err != nil && !errors.Is(err, ErrMultiple) { // it is asked again
+			return &EntryError{Index: i, Err: err}
 		}
-		if id, ok := found[i]; ok {
-			s.id = id
+		if ok {
+			matched[i] = f.ID
 		}
-		ref := string(s.entry.Type) + "/" + s.id
-		if s.id != "" && taken[ref] {
-			return &EntryError{Index: i, Err: invalid(http.StatusBadRequest, fhir.CodeInvalid,
-				"a transaction names a resource once only", "Bundle.entry")}
-		}
-		taken[ref] = true
-		p.name(s, ref)
+	}
+	if err := p.distinct(matched, false); err != nil {
+		return err
 	}
 	for i := range p.steps {
-		if err := v.prepareStep(ctx, p, &p.steps[i]); err != nil {
+		s := &p.steps[i]
+		if !s.is("delete") {
+			continue
+		}
+		w.caller.Confined = s.confined
+		var err error
+		if s.condition() != nil {
+			items[i], err = w.removeWhere(ctx, s.entry.Query)
+		} else {
+			items[i], err = w.remove(ctx, s.entry.Type, s.entry.ID, s.entry.IfMatch)
+		}
+		if err != nil {
 			return &EntryError{Index: i, Err: err}
 		}
 	}
 	return nil
 }
 
-// prepareStep makes the draft of one entry.
-func (v *visit) prepareStep(ctx context.Context, p *plan, s *step) error {
-	if s.entry.Interaction.Code != "create" && s.entry.Interaction.Code != "update" {
-		return nil
-	}
-	content, err := v.rewritten(ctx, p, s.entry.Content)
-	if err != nil {
-		return err
-	}
-	if s.draft, err = v.acceptable(ctx, s.entry.Type, content); err != nil {
-		return err
-	}
-	if s.entry.ID != "" {
-		return v.addressing(s.draft, s.entry.ID)
-	}
-	return v.ready(s.draft, s.id)
-}
-
-// transact does the entries in the order R4 gives: deletions, creations,
-// updates, reads (http.html#trules).
-func (w *writing) transact(ctx context.Context, p *plan) (Released, error) {
-	out := Released{items: make([]Item, len(p.steps)), total: -1}
-	if err := w.eachStep(p, "delete", func(s *step) (err error) {
-		w.caller.Confined = s.confined
-		if s.entry.Query != nil {
-			out.items[s.index], err = w.removeWhere(ctx, s.entry.Query)
-		} else {
-			out.items[s.index], err = w.remove(ctx, s.entry.Type, s.entry.ID, s.entry.IfMatch)
-		}
-		return err
-	}); err != nil {
-		return out, err
-	}
-	p, done, err := w.conditions(ctx, p, out.items)
-	if err != nil {
-		return out, err
-	}
-	for pass := range passes {
-		for _, code := range []string{"create", "update"} {
-			if err := w.eachStep(p, code, func(s *step) (err error) {
-				if done[s.index] || passOf(s.draft) != pass {
-					return nil
-				}
-				out.items[s.index], err = w.write(ctx, s)
-				return err
-			}); err != nil {
-				return out, err
+// settle holds the plan against the state that the commit builds on. Where a
+// condition matches something else than was foreseen, the entry and those that
+// refer to it are made again, for then another id stands in them.
+func (w *writing) settle(ctx context.Context, p *plan, items []Item) error {
+	changed := map[int]bool{}
+	for i := range p.steps {
+		s := &p.steps[i]
+		if !s.is("delete") && s.condition() != nil {
+			f, ok, err := w.only(ctx, s.condition())
+			if err != nil {
+				return &EntryError{Index: i, Err: err}
+			}
+			s.found = nil
+			if ok {
+				s.found = &f
 			}
 		}
-	}
-	for i := range p.steps {
-		if s := &p.steps[i]; !s.entry.Interaction.Write {
-			if out.items[i], err = w.answer(ctx, s); err != nil {
-				return out, &EntryError{Index: i, Err: err}
-			}
+		was := s.done
+		changed[i] = s.identify() || was != s.done
+		if s.done {
+			items[i] = w.already(*s.found)
 		}
 	}
-	return out, nil
-}
-
-// eachStep calls with for the entries of one interaction, in their order.
-func (w *writing) eachStep(p *plan, code string, with func(*step) error) error {
+	for i := range p.versioned {
+		if err := w.foreseeVersion(ctx, &p.steps[i], changed); err != nil {
+			return &EntryError{Index: i, Err: err}
+		}
+	}
+	if err := p.distinct(nil, true); err != nil {
+		return err
+	}
 	for i := range p.steps {
-		if p.steps[i].entry.Interaction.Code != code {
+		s := &p.steps[i]
+		if !changed[i] && !slices.ContainsFunc(s.links, func(to int) bool { return changed[to] }) {
 			continue
 		}
-		if err := with(&p.steps[i]); err != nil {
-			return &EntryError{Index: i, Err: fmt.Errorf("entry: %w", err)}
+		if err := w.prepare(ctx, p, s); err != nil {
+			return &EntryError{Index: i, Err: err}
 		}
 	}
 	return nil
 }
 
-// passes are the rounds of writing: Patients first, so that logical references
-// find them; last what inherits its owners from others.
-const passes = 3
-
-func passOf(d *draft) int {
-	switch {
-	case d.typ == "Patient":
-		return 0
-	case len(d.owners.Inherits) > 0:
-		return 2
-	default:
-		return 1
+// foreseeVersion finds out what version an update will make, for the links that
+// name it.
+func (w *writing) foreseeVersion(ctx context.Context, s *step, changed map[int]bool) error {
+	if !s.is("update") || s.id == s.fresh {
+		return nil
 	}
+	prior, err := w.addressed(ctx, s.entry.Type, s.id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // it is new, or will be refused
+	}
+	if err != nil {
+		return err
+	}
+	if v := next(prior.Version); v != s.version {
+		s.version, changed[s.index] = v, true
+	}
+	return nil
 }
 
-func (w *writing) write(ctx context.Context, s *step) (Item, error) {
-	w.caller.Confined = s.confined
-	if s.entry.Interaction.Code == "create" {
-		item, _, err := w.create(ctx, s.draft, nil)
-		return item, err
-	}
-	item, _, err := w.update(ctx, s.draft, s.entry.IfMatch)
-	if errors.Is(err, store.ErrNotFound) && s.entry.Query != nil && s.entry.IfMatch == "" && s.draft.id == s.id {
-		item, _, err = w.create(ctx, s.draft, nil)
-	}
-	return item, err
-}
-
-// conditions looks up what conditional entries match. Where something does, the
-// plan is made again, for then other ids stand in the references; done are the
-// conditional creates with nothing left to do.
-func (w *writing) conditions(ctx context.Context, p *plan, items []Item) (now *plan, done map[int]bool, err error) {
-	found := map[int]string{}
-	done = map[int]bool{}
+// answerAll does the reads: they see what was written.
+func (w *writing) answerAll(ctx context.Context, p *plan, items []Item) (err error) {
 	for i := range p.steps {
-		s := &p.steps[i]
-		cond := s.entry.IfNoneExist
-		if s.entry.Interaction.Code == "update" {
-			cond = s.entry.Query
-		}
-		if cond == nil || s.entry.Interaction.Code == "delete" || !s.entry.Interaction.Write {
-			continue
-		}
-		f, ok, err := w.only(ctx, cond)
-		if err != nil {
-			return nil, nil, &EntryError{Index: i, Err: err}
-		}
-		if ok {
-			found[i] = f.ID
-		}
-		if ok && s.entry.IfNoneExist != nil {
-			done[i] = true
-			items[i] = w.already(f)
+		if s := &p.steps[i]; !s.entry.Interaction.Write {
+			if items[i], err = w.answer(ctx, s); err != nil {
+				return &EntryError{Index: i, Err: err}
+			}
 		}
 	}
-	if len(found) == 0 {
-		return p, done, nil
-	}
-	again := &plan{steps: append([]step(nil), p.steps...), conditional: p.conditional}
-	return again, done, w.prepare(ctx, again, found)
+	return nil
 }
 
 // answer is what a reading entry gets: it goes through the same universe as a

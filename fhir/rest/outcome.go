@@ -156,6 +156,9 @@ type outcome struct {
 // explain is the one table from errors to HTTP. What it does not know is a
 // silent 500.
 func explain(err error) outcome {
+	if several := (gate.EntryErrors)(nil); errors.As(err, &several) && len(several) > 0 {
+		return explainEntries(several)
+	}
 	o := explainContent(err)
 	if o.status == 0 {
 		p := problemOf(err)
@@ -171,6 +174,22 @@ func explain(err error) outcome {
 		o.issues = within(place(at.Index), o.issues)
 	}
 	return o
+}
+
+// issuesMost is how many issues an outcome has about several entries.
+const issuesMost = 100
+
+// explainEntries puts what is wrong with several entries into one outcome, with
+// the status of the first.
+func explainEntries(several gate.EntryErrors) outcome {
+	all := explain(several[0])
+	for _, one := range several[1:] {
+		if room := issuesMost - len(all.issues); room > 0 {
+			issues := explain(one).issues
+			all.issues = append(all.issues, issues[:min(room, len(issues))]...)
+		}
+	}
+	return all
 }
 
 // explainContent handles the errors that carry issues of their own: content and

@@ -1,6 +1,10 @@
 package search
 
-import "vitrine/fhir"
+import (
+	"slices"
+
+	"vitrine/fhir"
+)
 
 // Param is the number of a search parameter in the R4 tables, stable for the
 // life of an index.
@@ -65,6 +69,23 @@ type Clause struct {
 	// All are alternatives of which every clause must hold.
 	All [][]Clause
 	Not bool
+}
+
+// CloneClauses are clauses that say the same and share nothing that Resolve
+// changes.
+func CloneClauses(all []Clause) []Clause {
+	out := slices.Clone(all)
+	for i := range out {
+		c := &out[i]
+		c.Any, c.Via, c.All = slices.Clone(c.Any), slices.Clone(c.Via), slices.Clone(c.All)
+		for j := range c.Via {
+			c.Via[j].Clauses = CloneClauses(c.Via[j].Clauses)
+		}
+		for j := range c.All {
+			c.All[j] = CloneClauses(c.All[j])
+		}
+	}
+	return out
 }
 
 // Join leads from a resource to others by a reference: along it, as a chain
