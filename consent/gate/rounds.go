@@ -43,7 +43,6 @@ type round struct {
 	rank   int
 	asking bool
 	meant  map[string]string
-	wrote  bool
 }
 
 // writeAll does the creations and updates. What a conditional reference means may
