@@ -36,8 +36,9 @@ func rooms() map[string]room {
 		"fhir/r4":               {[]string{"fhir"}, true},
 		"fhir/r4/generate":      {[]string{"fhir", "fhir/r4"}, false}, // a development tool: reads the definitions, writes the tables
 		"fhir/smart":            {[]string{"fhir"}, true},
-		"fhir/fhirpath":         {[]string{"fhir", "fhir/r4"}, true},
-		"fhir/search":           {[]string{"fhir", "fhir/r4", "fhir/fhirpath"}, true},
+		"fhir/fhirpath":         {[]string{"fhir", "fhir/r4", "fhir/units"}, true},
+		"fhir/search":           {[]string{"fhir", "fhir/r4", "fhir/fhirpath", "fhir/units"}, true},
+		"fhir/units":            {nil, true},
 		"fhir/compartment":      {[]string{"fhir", "fhir/r4", "fhir/fhirpath", "fhir/search"}, true},
 		"fhir/validate":         {[]string{"fhir", "fhir/r4", "fhir/fhirpath"}, true},
 		"fhir/subset":           {[]string{"fhir", "fhir/r4"}, true},

@@ -186,6 +186,39 @@ func (t *Tape) Field(obj Node, name string) Node {
 	return None
 }
 
+// Primitive is the member of obj with that name and the one beside it that holds
+// its id and extensions, whose name has an underscore in front (R4
+// json.html#primitive); None for what is not there.
+func (t *Tape) Primitive(obj Node, name string) (value, beside Node) {
+	value, beside = None, None
+	if t.Kind(obj) != Object {
+		return value, beside
+	}
+	for n := t.First(obj); n != None; n = t.Next(n) {
+		v := &t.nodes[n]
+		if v.marks&nameEscaped != 0 {
+			switch {
+			case t.spelt(v, name):
+				value = n
+			case t.spelt(v, "_"+name):
+				beside = n
+			}
+			continue
+		}
+		switch int(v.nameEnd-v.name) - 2 - len(name) {
+		case 0:
+			if string(t.src[v.name+1:v.nameEnd-1]) == name {
+				value = n
+			}
+		case 1:
+			if t.src[v.name+1] == '_' && string(t.src[v.name+2:v.nameEnd-1]) == name {
+				beside = n
+			}
+		}
+	}
+	return value, beside
+}
+
 func (t *Tape) spelt(v *node, name string) bool {
 	var room [64]byte
 	return string(t.decodedName(v, room[:])) == name

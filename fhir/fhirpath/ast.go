@@ -18,6 +18,7 @@ const (
 	KindUnary                    // Name is + or -, of Args[0]
 	KindBinary                   // Name is the operator, between Args[0] and Args[1]
 	KindType                     // Args[0] is/as a type: Name is the operator, Type the type
+	KindQuantity                 // Name is the number, Type the unit: a word, or UCUM's in quotes
 )
 
 // Expr is an expression as it was written. It does not change once parsed.

@@ -66,18 +66,43 @@ func TestParseRefusesWhatIsNoExpression(t *testing.T) {
 	}
 }
 
-func TestEval(t *testing.T) {
+func load(tb testing.TB) *r4.Definitions {
+	tb.Helper()
 	d, err := r4.Load()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	var tape fhir.Tape
-	src := []byte(`{"resourceType":"Patient","deceasedBoolean":true,"contained":[{"resourceType":"Organization","id":"o"}],
+	return d
+}
+
+func parse(tb testing.TB, src string) *fhir.Tape {
+	tb.Helper()
+	tape := new(fhir.Tape)
+	if err := tape.Parse([]byte(src), fhir.Limits{}); err != nil {
+		tb.Fatal(err)
+	}
+	return tape
+}
+
+// show is a value as it is written: computed ones by toString(), elements by what
+// stands on the tape.
+func show(t *fhir.Tape, v Value) string {
+	switch {
+	case !v.IsElement():
+		return v.Text()
+	case t.Kind(v.Node) == fhir.String:
+		return t.Text(v.Node)
+	case v.Node == fhir.None:
+		return string(t.Raw(v.Extra))
+	}
+	return string(t.Raw(v.Node))
+}
+
+func TestRun(t *testing.T) {
+	d := load(t)
+	tape := parse(t, `{"resourceType":"Patient","deceasedBoolean":true,"contained":[{"resourceType":"Organization","id":"o"}],
 		"telecom":[{"system":"phone","value":"1"},{"system":"email","value":"2"}],
 		"managingOrganization":{"reference":"#o"},"extension":[{"url":"u","valueString":"x"}]}`)
-	if err := tape.Parse(src, fhir.Limits{}); err != nil {
-		t.Fatal(err)
-	}
 	for expr, want := range map[string][]string{
 		"Patient.deceased.exists() and Patient.deceased != false":                 {"true"},
 		"Patient.telecom.where(system='email').value":                             {"2"},
@@ -95,14 +120,13 @@ func TestEval(t *testing.T) {
 			t.Errorf("%s: %v", expr, err)
 			continue
 		}
-		m := machine{tape: &tape, defs: d}
-		var got []string
-		out, err := p.Run(&Scope{Tape: &tape})
+		out, err := p.Run(&Scope{Tape: tape})
 		if err != nil {
 			t.Fatal(expr, err)
 		}
+		var got []string
 		for _, v := range out {
-			got = append(got, m.text(v))
+			got = append(got, show(tape, v))
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: %s", expr, diff)
@@ -110,14 +134,11 @@ func TestEval(t *testing.T) {
 	}
 }
 
-func TestCompileRefusesWhatIsNotImplemented(t *testing.T) {
-	for _, src := range []string{"a.descendants()", "a + b", "-a", "%other", "$index", "a.where()", "a.exists(b)"} {
-		if _, err := Compile(src, nil); err == nil {
+func TestCompileRefusesWhatIsNotOfTheLanguage(t *testing.T) {
+	for _, src := range []string{"a.nonsense()", "$other", "a.$index", "a.where()", "a.first(b)", "a is nonsense", "'a'.matches('[')", "1 'mg' 'g'"} {
+		if _, err := Compile(src, load(t)); err == nil {
 			t.Errorf("%s: compiled", src)
 		}
-	}
-	if _, err := Compile("a.where(b = 'c')", nil); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -128,7 +149,6 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src string) {
 		if e, err := Parse(src); err == nil {
 			e.Paths()
-			_ = check(e)
 		}
 	})
 }

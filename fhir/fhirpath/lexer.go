@@ -54,7 +54,7 @@ func (l *lexer) next() (token, error) {
 		return token{tokenQuoted, text, start}, err
 	case c == '@':
 		l.pos++
-		return token{tokenTime, l.while(isTime), start}, nil
+		return l.time()
 	case c == '%':
 		l.pos++
 		return l.variable(start)
@@ -96,6 +96,80 @@ func (l *lexer) number() (token, error) {
 		l.while(isDigit)
 	}
 	return token{tokenNumber, l.src[start:l.pos], start}, nil
+}
+
+// time reads a date, dateTime or time as far as it goes; whether it is one is not
+// looked at here.
+func (l *lexer) time() (token, error) {
+	start := l.pos
+	if l.digits(4) {
+		for range 2 {
+			l.group('-')
+		}
+	}
+	if l.pos < len(l.src) && l.src[l.pos] == 'T' {
+		l.pos++
+		day := l.pos > start+1
+		if l.digits(2) {
+			for range 2 {
+				l.group(':')
+			}
+			if l.pos+1 < len(l.src) && l.src[l.pos] == '.' && isDigit(l.src[l.pos+1]) {
+				l.pos++
+				l.while(isDigit)
+			}
+			if day {
+				l.zone()
+			}
+		}
+	}
+	if l.pos == start {
+		return token{}, l.fail(start, "a date or time should be here")
+	}
+	return token{tokenTime, l.src[start:l.pos], start - 1}, nil
+}
+
+// digits passes over so many digits.
+func (l *lexer) digits(n int) bool {
+	if l.pos+n > len(l.src) {
+		return false
+	}
+	for _, c := range []byte(l.src[l.pos : l.pos+n]) {
+		if !isDigit(c) {
+			return false
+		}
+	}
+	l.pos += n
+	return true
+}
+
+// group passes over two digits with a mark in front.
+func (l *lexer) group(mark byte) bool {
+	if l.pos >= len(l.src) || l.src[l.pos] != mark {
+		return false
+	}
+	l.pos++
+	if !l.digits(2) {
+		l.pos--
+		return false
+	}
+	return true
+}
+
+func (l *lexer) zone() {
+	start := l.pos
+	if start >= len(l.src) {
+		return
+	}
+	switch l.src[start] {
+	case 'Z':
+		l.pos++
+	case '+', '-':
+		l.pos++
+		if !l.digits(2) || !l.group(':') {
+			l.pos = start
+		}
+	}
 }
 
 // skip passes over white space and comments.
@@ -186,6 +260,3 @@ func (l *lexer) escape() (rune, bool) {
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 func isLetter(c byte) bool { return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 func isWord(c byte) bool   { return isLetter(c) || isDigit(c) }
-func isTime(c byte) bool {
-	return isDigit(c) || strings.IndexByte("-:.+TZ", c) >= 0
-}

@@ -182,7 +182,7 @@ func (p *parser) term() (*Expr, error) {
 	case tokenString:
 		return p.literal(KindString)
 	case tokenNumber:
-		return p.literal(KindNumber)
+		return p.number()
 	case tokenTime:
 		return p.literal(KindTime)
 	case tokenVariable:
@@ -203,6 +203,23 @@ func (p *parser) term() (*Expr, error) {
 
 func (p *parser) literal(k Kind) (*Expr, error) {
 	e := &Expr{Kind: k, Name: p.tok.text, Offset: p.tok.offset}
+	return e, p.advance()
+}
+
+// number reads a number and, where there is one, its unit.
+func (p *parser) number() (*Expr, error) {
+	e, err := p.literal(KindNumber)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p.tok.kind == tokenString:
+		e.Kind, e.Type = KindQuantity, "'"+p.tok.text+"'"
+	case p.tok.kind == tokenName && calendarUnit(p.tok.text) != "":
+		e.Kind, e.Type = KindQuantity, p.tok.text
+	default:
+		return e, nil
+	}
 	return e, p.advance()
 }
 

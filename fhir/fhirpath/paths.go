@@ -152,6 +152,14 @@ func (e *Expr) typeName() (string, bool) {
 	return e.Name, true
 }
 
+// typeSpace is the namespace before it, with its dot.
+func (e *Expr) typeSpace() string {
+	if e.Target == nil {
+		return ""
+	}
+	return e.Target.Name + "."
+}
+
 // plainType is a type specifier without its namespace.
 func plainType(s string) string {
 	for i := len(s) - 1; i >= 0; i-- {

@@ -18,14 +18,17 @@ var (
 )
 
 // Scope is what an expression is evaluated in. The zero value of each field but
-// Tape is a sensible default.
+// Tape is a sensible default. A Scope may be used again, by other programs too, and
+// keeps memory between evaluations; it is not for concurrent use.
 type Scope struct {
 	Tape *fhir.Tape
 	// Focus is what it starts at; the zero Value is the resource of the tape.
 	Focus Value
-	// Resource is %resource: the resource around the focus. %rootResource is
-	// always the resource of the tape.
+	// Resource is %resource: the resource around the focus.
 	Resource fhir.Node
+	// Container is %rootResource: the resource that Resource is contained in, or
+	// Resource itself. Neither is the Bundle that it is an entry of.
+	Container fhir.Node
 	// Now is for now(), today() and timeOfDay(); without it they are errors.
 	Now time.Time
 	// Vars are further %variables.
@@ -37,61 +40,69 @@ type Scope struct {
 	HTML func(xhtml []byte) bool
 	// Steps is the budget of the evaluation; 0 is DefaultSteps.
 	Steps int
+
+	machine machine
 }
 
 // DefaultSteps is the budget of an evaluation that names none.
 const DefaultSteps = 1 << 20
 
-// Program is an expression that was checked to use only what is implemented.
-// It is safe for concurrent use.
+// Program is an expression that is ready to be evaluated. It is safe for
+// concurrent use.
 type Program struct {
-	expr *Expr
-	defs *r4.Definitions
+	root   *node
+	defs   *r4.Definitions
+	known  known
+	strict bool
 }
 
-// Compile reads an expression and refuses with a *SyntaxError what is none, and
-// what is not known of the language, so that nothing is silently empty.
-func Compile(src string, d *r4.Definitions) (*Program, error) {
-	e, err := Parse(src)
-	if err != nil {
-		return nil, err
-	}
-	if err := check(e); err != nil {
-		return nil, err
-	}
-	return &Program{e, d}, nil
-}
-
-// CompileFor is Compile for an expression that will only be evaluated at values
-// of the type; it refuses what can never have a value there.
-func CompileFor(src string, d *r4.Definitions, _ *r4.Type) (*Program, error) {
-	return Compile(src, d)
-}
-
-// Run evaluates the program.
-func (p *Program) Run(s *Scope) ([]Value, error) {
-	if s.Tape == nil || s.Tape.Root() == fhir.None {
-		return nil, ErrEvaluation
-	}
-	focus := s.Focus
-	if focus.sys == SystemNone && focus.Type == nil && focus.Node == s.Tape.Root() {
-		focus.Type = typeOfResource(p.defs, s.Tape, focus.Node)
-	}
-	m := machine{tape: s.Tape, defs: p.defs, resource: s.Resource}
-	return m.eval(p.expr, []Value{focus}, true), nil
+// Run evaluates the program. An error wraps ErrEvaluation or ErrTooCostly.
+func (p *Program) Run(s *Scope) (out []Value, err error) {
+	err = p.with(s, func(m *machine) error {
+		if err := m.eval(p.root); err != nil || len(m.vals) == 0 {
+			return err
+		}
+		out = make([]Value, len(m.vals))
+		copy(out, m.vals)
+		return nil
+	})
+	return out, err
 }
 
 // Holds evaluates an invariant. It holds when the result is one value that is
 // true, or that is no boolean, which stands for true (FHIRPath 2.0 §4.5). An
 // empty result is no assurance, so the invariant does not hold.
-func (p *Program) Holds(s *Scope) (bool, error) {
-	out, err := p.Run(s)
-	if err != nil {
-		return false, err
+func (p *Program) Holds(s *Scope) (holds bool, err error) {
+	err = p.with(s, func(m *machine) error {
+		t, err := m.truth(p.root)
+		holds = t == yes
+		return err
+	})
+	return holds, err
+}
+
+// maxKept is how many values' memory a Scope keeps for the next evaluation.
+const maxKept = 1 << 12
+
+// with runs do in the machine of the scope.
+func (p *Program) with(s *Scope, do func(m *machine) error) error {
+	if s.Tape == nil || s.Tape.Root() == fhir.None {
+		return fail("there is no resource")
 	}
-	m := machine{tape: s.Tape, defs: p.defs}
-	value, ok := m.single(out)
-	return ok && value, nil
+	m := &s.machine
+	m.prog, m.scope, m.tape, m.focus, m.left = p, s, s.Tape, s.Focus, s.Steps
+	if m.left == 0 {
+		m.left = DefaultSteps
+	}
+	if m.focus.sys == SystemNone && m.focus.Type == nil && m.focus.Node != fhir.None {
+		m.focus.Type = typeOfResource(p.defs, s.Tape, m.focus.Node)
+	}
+	m.env = env{this: m.focus}
+	err := do(m)
+	if m.vals = m.vals[:0]; cap(m.vals) > maxKept {
+		m.vals = nil
+	}
+	return err
 }
 
 func typeOfResource(d *r4.Definitions, t *fhir.Tape, n fhir.Node) *r4.Type {

@@ -66,3 +66,11 @@ func asType(s string) string {
 	}
 	return s
 }
+
+// SameType compares a type with the name an expression gives it. R4 itself
+// writes DateTime for dateTime, so the first letter counts for nothing where
+// the names are otherwise equal.
+func SameType(name, written string) bool {
+	return name == written || len(name) == len(written) && name != "" && name[1:] == written[1:] &&
+		strings.EqualFold(name[:1], written[:1])
+}

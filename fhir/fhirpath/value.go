@@ -24,8 +24,17 @@ const (
 	SystemDateTime
 	SystemTime
 	SystemQuantity
-	systemTypeInfo // what type() answers
+	systemInfo // what type() answers
 )
+
+// String is the name of the type.
+func (s System) String() string {
+	names := [...]string{"", "Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity", "TypeInfo"}
+	if int(s) < len(names) {
+		return names[s]
+	}
+	return ""
+}
 
 // Value is one item of a collection: an element of the tape, or what was
 // computed. The zero Value is the resource of the tape.
@@ -43,19 +52,15 @@ type Value struct {
 	prec  precision // of a date, dateTime or time
 	zone  int16     // minutes east of UTC; noZone when it is not told
 	nanos uint32    // of the second
-	// num is an integer, a boolean, or seconds of the wall clock since 1970.
+	// num is an integer, a boolean, seconds of the wall clock since 1970, or 1 for
+	// a quantity whose unit is of the calendar and for a TypeInfo of System.
 	num int64
-	// text is a string, or the unit of a quantity.
+	// text is a string, how a date or time is written, the unit of a quantity, or
+	// the name of a type.
 	text []byte
 	// dec is a decimal, or the number of a quantity.
 	dec *apd.Decimal
 }
-
-// precision is how far a date or time is told.
-type precision uint8
-
-// noZone stands for the zone of a time that has none.
-const noZone int16 = 1 << 14
 
 // Boolean is a computed boolean.
 func Boolean(b bool) Value {
@@ -67,10 +72,24 @@ func Boolean(b bool) Value {
 }
 
 // String is a computed string.
-func String(s string) Value { return Value{Node: fhir.None, sys: SystemString, text: []byte(s)} }
+func String(s string) Value { return stringOf([]byte(s)) }
+
+func stringOf(s []byte) Value { return Value{Node: fhir.None, sys: SystemString, text: s} }
 
 // Integer is a computed integer.
-func Integer(n int32) Value { return Value{Node: fhir.None, sys: SystemInteger, num: int64(n)} }
+func Integer(n int32) Value { return integerOf(int64(n)) }
+
+func integerOf(n int64) Value { return Value{Node: fhir.None, sys: SystemInteger, num: n} }
+
+func decimalOf(d *apd.Decimal) Value { return Value{Node: fhir.None, sys: SystemDecimal, dec: d} }
+
+func quantityOf(d *apd.Decimal, unit []byte, calendar bool) Value {
+	v := Value{Node: fhir.None, sys: SystemQuantity, dec: d, text: unit}
+	if calendar {
+		v.num = 1
+	}
+	return v
+}
 
 // System is the type of a computed value; SystemNone for an element.
 func (v Value) System() System { return v.sys }
@@ -84,12 +103,26 @@ func (v Value) Bool() (value, ok bool) { return v.num != 0, v.sys == SystemBoole
 
 // Text is a computed value as toString() writes it; "" for an element.
 func (v Value) Text() string {
-	switch v.sys { //nolint:exhaustive // the others are not computed yet
+	switch v.sys {
+	case SystemNone:
+		return ""
 	case SystemBoolean:
 		return strconv.FormatBool(v.num != 0)
 	case SystemInteger:
 		return strconv.FormatInt(v.num, 10)
-	default:
-		return string(v.text)
+	case SystemDecimal:
+		return v.dec.Text('f')
+	case SystemQuantity:
+		if v.num != 0 {
+			return v.dec.Text('f') + " " + string(v.text)
+		}
+		return v.dec.Text('f') + " '" + string(v.text) + "'"
+	case systemInfo:
+		if v.num != 0 {
+			return "System." + string(v.text)
+		}
+		return "FHIR." + string(v.text)
+	case SystemString, SystemDate, SystemDateTime, SystemTime:
 	}
+	return string(v.text)
 }

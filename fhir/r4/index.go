@@ -23,20 +23,64 @@ func (t *Type) Element(jsonName []byte) *Element {
 	}
 }
 
-// makeIndex builds the table of Element: open addressing, at most half full.
+// Alternatives are the elements of the choice of that name, such as valueString
+// and the others of "value"; nil when the type has no such choice. It allocates
+// nothing.
+func (t *Type) Alternatives(choice []byte) []Element {
+	if len(t.index) == 0 {
+		return nil
+	}
+	mask := uint32(len(t.index) - 1)
+	for h := hash(choice) & mask; ; h = (h + 1) & mask {
+		i := int(t.index[h])
+		if i == 0 {
+			return nil
+		}
+		if t.Elements[i-1].Choice != string(choice) {
+			continue
+		}
+		if i > 1 && t.Elements[i-2].Choice == string(choice) {
+			continue // it stands here by its own name
+		}
+		end := i
+		for end < len(t.Elements) && t.Elements[end].Choice == string(choice) {
+			end++
+		}
+		return t.Elements[i-1 : end]
+	}
+}
+
+// makeIndex builds the table of Element and Alternatives: open addressing, at
+// most half full.
 func (t *Type) makeIndex() {
 	if len(t.Elements) == 0 {
 		return
 	}
-	size := 1 << bits.Len(uint(2*len(t.Elements)-1))
+	first := func(i int) bool {
+		c := t.Elements[i].Choice
+		return c != "" && (i == 0 || t.Elements[i-1].Choice != c)
+	}
+	count := len(t.Elements)
+	for i := range t.Elements {
+		if first(i) {
+			count++
+		}
+	}
+	size := 1 << bits.Len(uint(2*count-1))
 	t.index = make([]uint16, size)
 	mask := uint32(size - 1)
-	for i := range t.Elements {
-		h := hash([]byte(t.Elements[i].Name)) & mask
+	add := func(name string, i int) {
+		h := hash([]byte(name)) & mask
 		for t.index[h] != 0 {
 			h = (h + 1) & mask
 		}
 		t.index[h] = uint16(i + 1)
+	}
+	for i := range t.Elements {
+		add(t.Elements[i].Name, i)
+		if first(i) {
+			add(t.Elements[i].Choice, i)
+		}
 	}
 }
 

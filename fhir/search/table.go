@@ -15,7 +15,7 @@ type table struct {
 	defs  *r4.Definitions
 	base  string // with a slash at its end
 	types map[fhir.ResourceType]*plan
-	units *units
+	units *unitTable
 	added map[Param]Added     // beyond R4's
 	every []fhir.ResourceType // those types, sorted
 }
@@ -48,7 +48,7 @@ type paramPlan struct {
 }
 
 func newTable(d *r4.Definitions, base string) (*table, error) {
-	t := &table{defs: d, base: base + "/", types: make(map[fhir.ResourceType]*plan), units: &units{}}
+	t := &table{defs: d, base: base + "/", types: make(map[fhir.ResourceType]*plan), units: &unitTable{}}
 	for _, typ := range d.Resources() {
 		p := &plan{root: &trie{}, params: make(map[string]*paramPlan)}
 		for _, sp := range typ.Params() {

@@ -6,16 +6,13 @@ import (
 	"math/bits"
 	"sync"
 
-	"github.com/iimos/ucum"
+	"vitrine/fhir/units"
 )
 
-// ucumSystem is the system of UCUM's units.
-const ucumSystem = "http://unitsofmeasure.org"
-
-// units knows the units of UCUM by what they are in base units, so that 5 mg and
+// unitTable knows the units of UCUM by what they are in base units, so that 5 mg and
 // 5000 ug are filed as the same. It remembers as many as it may; which ones are
 // asked for is in the hands of clients. It is safe for concurrent use.
-type units struct {
+type unitTable struct {
 	mu    sync.RWMutex
 	known map[string]*unit
 }
@@ -38,7 +35,7 @@ type unit struct {
 
 // unitOf is what a code of a system means; nil when it stands for itself.
 func (t *table) unitOf(system, code []byte) *unit {
-	if string(system) != ucumSystem {
+	if string(system) != units.System {
 		return nil
 	}
 	return t.units.of(code)
@@ -46,7 +43,7 @@ func (t *table) unitOf(system, code []byte) *unit {
 
 // of is what a code means; nil when it is no unit of UCUM with a scale that can be
 // converted: its code then stands for itself.
-func (u *units) of(code []byte) *unit {
+func (u *unitTable) of(code []byte) *unit {
 	u.mu.RLock()
 	known, ok := u.known[string(code)]
 	u.mu.RUnlock()
@@ -59,42 +56,19 @@ func (u *units) of(code []byte) *unit {
 	if len(u.known) >= maxUnits || u.known == nil {
 		u.known = make(map[string]*unit)
 	}
-	if len(code) <= maxUnitCode {
+	if len(code) <= units.MaxCode {
 		u.known[string(code)] = known
 	}
 	return known
 }
 
-// newUnit works out a unit from its parts: what each is in base units, and how
-// many. What has a zero of its own, as degrees have, must stand alone.
+// newUnit is a unit in a form that is quick to reckon with.
 func newUnit(code []byte) *unit {
-	parts, ok := unitParts(code)
+	u, ok := units.Parse(code)
 	if !ok {
 		return nil
 	}
-	if _, err := ucum.Parse([]byte(plainUnit(code))); err != nil {
-		return nil
-	}
-	n := &unit{times: big.NewRat(1, 1), plus: new(big.Rat)}
-	var sum dimensions
-	for _, p := range parts {
-		a, ok := newAtom(p.atom)
-		if !ok || a.plus.Sign() != 0 && (len(parts) > 1 || p.exponent != 1) {
-			return nil
-		}
-		for _, b := range a.base {
-			sum.add(b, p.exponent)
-		}
-		n.plus = a.plus
-		for range max(p.exponent, -p.exponent) {
-			if p.exponent > 0 {
-				n.times.Mul(n.times, a.times)
-			} else {
-				n.times.Quo(n.times, a.times)
-			}
-		}
-	}
-	n.base = sum.appendTo(nil)
+	n := &unit{base: u.Base, times: u.Times, plus: u.Plus}
 	n.simplify()
 	return n
 }

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"vitrine/fhir/r4"
+	"vitrine/fhir/units"
 )
 
 // commonUnits are the units that R4 lists as common ones of UCUM.
@@ -90,7 +91,7 @@ func TestUnitsAgreeWithTheLibrary(t *testing.T) {
 			have = ask
 			from = to
 		}
-		a, b := ucum.MustParse([]byte(from)), ucum.MustParse([]byte(plainUnit([]byte(to))))
+		a, b := ucum.MustParse([]byte(from)), ucum.MustParse([]byte(units.Plain([]byte(to))))
 		convert, err := ucum.NewPairConverter(a, b)
 		if err != nil {
 			t.Skip("the library does not convert") // what cancels out in it does not compare
@@ -146,7 +147,7 @@ func count(e Encoded) (n int) {
 
 // TestUnitsAreForgotten bounds what clients can make the server remember.
 func TestUnitsAreForgotten(t *testing.T) {
-	u := &units{}
+	u := &unitTable{}
 	for i := range 3 * maxUnits {
 		u.of(fmt.Appendf(nil, "x%d", i))
 		if len(u.known) > maxUnits {
@@ -182,7 +183,7 @@ func FuzzUnit(f *testing.F) {
 }
 
 func BenchmarkUnit(b *testing.B) {
-	u := &units{}
+	u := &unitTable{}
 	for _, code := range []string{"mg/dL", "/min", "Cel"} {
 		b.Run(code, func(b *testing.B) {
 			b.ReportAllocs()

@@ -1,4 +1,4 @@
-package search
+package units
 
 import (
 	"bytes"
@@ -10,22 +10,24 @@ import (
 	"github.com/iimos/ucum"
 )
 
-// The bounds of a unit that is looked at: what is beyond them stands for itself.
+// MaxCode is how long a code is at most that is looked at. What is beyond this and
+// the other bounds stands for itself.
+const MaxCode = 64
+
 const (
-	maxUnitCode     = 64
-	maxUnitParts    = 12
-	maxUnitExponent = 30
+	maxParts    = 12
+	maxExponent = 30
 )
 
-// unitPart is one part of a unit, such as dL in mg/dL.
-type unitPart struct {
+// part is one part of a unit, such as dL in mg/dL.
+type part struct {
 	atom     string
 	exponent int
 }
 
-// plainUnit is a unit without what is annotated in it, which measures nothing
+// Plain is a unit without what is annotated in it, which measures nothing
 // (UCUM §6): mg{creatinine} is mg, and {cells} is 1.
-func plainUnit(code []byte) string {
+func Plain(code []byte) string {
 	var b strings.Builder
 	for i := 0; i < len(code); i++ {
 		end := bytes.IndexByte(code[i:], '}')
@@ -41,15 +43,15 @@ func plainUnit(code []byte) string {
 	return b.String()
 }
 
-// unitParts takes a unit apart (UCUM §7). ok is false for what is none, or more
+// readParts takes a unit apart (UCUM §7). ok is false for what is none, or more
 // than is looked at.
-func unitParts(code []byte) (parts []unitPart, ok bool) {
-	if len(code) == 0 || len(code) > maxUnitCode {
+func readParts(code []byte) (parts []part, ok bool) {
+	if len(code) == 0 || len(code) > MaxCode {
 		return nil, false
 	}
 	sign := []int{1} // of each open parenthesis
 	divide := 1
-	s := plainUnit(code)
+	s := Plain(code)
 	for _, c := range []byte(s) {
 		if c <= ' ' || c > '~' {
 			return nil, false
@@ -75,7 +77,7 @@ func unitParts(code []byte) (parts []unitPart, ok bool) {
 			i++
 		default:
 			part, end, ok := readPart(s, i)
-			if !ok || len(parts) == maxUnitParts {
+			if !ok || len(parts) == maxParts {
 				return nil, false
 			}
 			part.exponent *= sign[len(sign)-1] * divide
@@ -86,13 +88,13 @@ func unitParts(code []byte) (parts []unitPart, ok bool) {
 }
 
 // readPart reads an atom and its exponent; a whole number has no atom.
-func readPart(s string, at int) (p unitPart, end int, ok bool) {
+func readPart(s string, at int) (p part, end int, ok bool) {
 	i := at
 	for i < len(s) && isDigit(s[i]) {
 		i++
 	}
 	if i == len(s) || strings.IndexByte("./()", s[i]) >= 0 {
-		return unitPart{s[at:i], 1}, i, i-at <= 9
+		return part{s[at:i], 1}, i, i-at <= 9
 	}
 	for i < len(s) && strings.IndexByte("./()+-0123456789", s[i]) < 0 {
 		if s[i] == '[' {
@@ -115,7 +117,7 @@ func readPart(s string, at int) (p unitPart, end int, ok bool) {
 	p.exponent = 1
 	if end > i {
 		n, err := strconv.Atoi(s[i:end])
-		if err != nil || n == 0 || n > maxUnitExponent || n < -maxUnitExponent {
+		if err != nil || n == 0 || n > maxExponent || n < -maxExponent {
 			return p, end, false
 		}
 		p.exponent = n
@@ -124,12 +126,12 @@ func readPart(s string, at int) (p unitPart, end int, ok bool) {
 }
 
 // dimensions are the exponents of base units, sorted by their names.
-type dimensions []unitPart
+type dimensions []part
 
-func (d *dimensions) add(p unitPart, times int) {
-	i, found := slices.BinarySearchFunc(*d, p.atom, func(e unitPart, name string) int { return strings.Compare(e.atom, name) })
+func (d *dimensions) add(p part, times int) {
+	i, found := slices.BinarySearchFunc(*d, p.atom, func(e part, name string) int { return strings.Compare(e.atom, name) })
 	if !found {
-		*d = slices.Insert(*d, i, unitPart{p.atom, 0})
+		*d = slices.Insert(*d, i, part{p.atom, 0})
 	}
 	(*d)[i].exponent += p.exponent * times
 }
@@ -157,7 +159,7 @@ func (d dimensions) appendTo(dst []byte) []byte {
 
 // atom is a unit of one name in base units.
 type atom struct {
-	base        []unitPart
+	base        []part
 	times, plus *big.Rat
 }
 
@@ -178,7 +180,7 @@ func newAtom(name string) (a atom, ok bool) {
 	for _, measured := range measures() {
 		if c, ok := converter(name, measured); ok {
 			if measured != "1" {
-				a.base, _ = unitParts([]byte(measured))
+				a.base, _ = readParts([]byte(measured))
 			}
 			return a, a.scale(c)
 		}
@@ -195,7 +197,7 @@ func (a atom) alone(name, base string) (atom, bool) {
 	if base == "[IU]" {
 		base = "[iU]"
 	}
-	a.base = []unitPart{{base, 1}}
+	a.base = []part{{base, 1}}
 	return a, ok && a.scale(c)
 }
 
@@ -259,3 +261,5 @@ func measures() []string {
 		"m2.g.C-2.s.s-1", "C.s-1.m.m-1",
 	}
 }
+
+func isDigit(b byte) bool { return b >= '0' && b <= '9' }
