@@ -231,11 +231,16 @@ func (s *server) do(t *testing.T, token string, r request) answer {
 var errNoAnswer = errors.New("no answer")
 
 func (s *server) try(token string, r request) (answer, error) {
+	return s.within(context.Background(), token, r)
+}
+
+// within makes the call, which ends with ctx.
+func (s *server) within(ctx context.Context, token string, r request) (answer, error) {
 	url := r.path
 	if !strings.HasPrefix(url, "http") {
 		url = s.base + "/" + strings.TrimPrefix(r.path, "/")
 	}
-	req, err := http.NewRequest(r.method, url, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, url, bytes.NewReader(r.body))
 	if err != nil {
 		return answer{}, err
 	}
