@@ -265,6 +265,11 @@ func (c *tester) createOnce() bool {
 	one.condition = condition
 	_, register, _ := strings.Cut(condition, "|")
 	r := send(http.MethodPost, "Observation", content("key", "", register, one.mark, 0)).with("If-None-Exist", "identifier="+condition)
+	return c.enterOnce(one, token, r)
+}
+
+// enterOnce sends a conditional create.
+func (c *tester) enterOnce(one *call, token string, r request) (answered bool) {
 	a, ok := c.ask(one, token, r)
 	if !ok {
 		return false
@@ -339,10 +344,16 @@ type part struct {
 	Response struct{ Status, Location, Etag string }
 }
 
-// transact sends the entries of a call.
+// transact sends the entries of a call, as the custodian.
 func (c *tester) transact(one *call, entries ...json.RawMessage) (parts []part, answered bool) {
+	return c.transactAs(one, c.token, entries...)
+}
+
+// transactAs sends the entries of a call. It returns no parts when the
+// transaction was not done, and has noted that.
+func (c *tester) transactAs(one *call, token string, entries ...json.RawMessage) (parts []part, answered bool) {
 	all, _ := json.Marshal(entries)
-	a, ok := c.ask(one, c.token, send(http.MethodPost, "", fmt.Appendf(nil, `{"resourceType":"Bundle","type":"transaction","entry":%s}`, all)))
+	a, ok := c.ask(one, token, send(http.MethodPost, "", fmt.Appendf(nil, `{"resourceType":"Bundle","type":"transaction","entry":%s}`, all)))
 	if !ok {
 		return nil, false
 	}

@@ -12,8 +12,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"vitrine/store/mongo/mongotest"
 )
 
 // number is a count that the environment may change.
@@ -64,30 +62,6 @@ func TestHistories(t *testing.T) {
 		total.crashes += livesOfOne
 		b.judge(t, c.server, c.auditor, &total)
 		c.kill()
-	}
-	t.Log(total.String())
-}
-
-// TestHistoriesOfTwoServers is the same of two servers on one database: each is
-// killed in turn, while the other goes on. The clients go from one to the other.
-func TestHistoriesOfTwoServers(t *testing.T) {
-	total := figures{}
-	for n := range number(t, "VITRINE_HISTORIES", 1) {
-		flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
-		c := newCast(t, flags...)
-		servers := []*server{c.server, start(t, c.data, flags...)}
-		b := newBench(t, c, n)
-		lives := min(livesOfOne, 2+number(t, "VITRINE_HISTORIES", 0))
-		for life := range lives {
-			dead := servers[life%2]
-			work(b, servers, b.seed(life), 60, dead.kill)
-			dead.serve(t, flags...)
-		}
-		total.crashes += lives
-		b.judge(t, c.server, c.auditor, &total)
-		for _, s := range servers {
-			s.kill()
-		}
 	}
 	t.Log(total.String())
 }
