@@ -462,6 +462,8 @@ func (g *worldMaker) readRequests(id string) []request {
 		r,
 		{method: http.MethodHead, path: id},
 		get(id + "/_history"), get(id + "/_history/1"), get(id + "/_history/b1"), get(id + "/_history/2"),
+		get(id + "/_history?_at=2100"), get(id + "/_history?_at=2020-01-01T00:00:00Z"), get(id + "/_history?_since=2020-01-01T00:00:00Z&_count=1"),
+		get(id + "/_history?_list=" + g.anyID("List")), get(strings.Split(id, "/")[0] + "/_history"), get("_history?_at=2100"),
 		r.with("If-None-Match", `W/"1"`), r.with("If-None-Match", `W/"2"`), r.with("If-None-Match", `W/"b1"`),
 		r.with("If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"), r.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"),
 	}
@@ -597,7 +599,8 @@ func (g *worldMaker) writeRequests() []request {
 			send(http.MethodPost, "Observation", body).with("If-None-Exist", condition),
 			send(http.MethodPut, "Observation/"+id, body),
 			send(http.MethodPut, "Observation?"+condition, body),
-			send(http.MethodPut, foreign, mine), send(http.MethodPut, foreign, mine).with("If-Match", `W/"9"`),
+			send(http.MethodPut, foreign, mine), send(http.MethodPut, foreign, mine).with("If-Match", `W/"9"`), send(http.MethodPut, foreign, mine).with("If-None-Match", "*"),
+			get(kind+"/_history"),
 			request{method: http.MethodDelete, path: foreign},
 			request{method: http.MethodDelete, path: "Observation?" + condition},
 			send(http.MethodPost, "Consent", mustJSON(object{"resourceType": "Consent", "status": "active", "patient": ref("Patient/" + p.id)})),

@@ -92,6 +92,9 @@ func (u *Universe) Keeps(t fhir.ResourceType, h Home) bool {
 // IsEverything reports whether rows are admitted without a decision.
 func (u *Universe) IsEverything() bool { return u != nil && u.reach == reachEverything }
 
+// IsWhole reports whether every row is admitted, whatever it is.
+func (u *Universe) IsWhole() bool { return u.IsEverything() && u.where == nil }
+
 // Contributor is the organisation whose contributions make up the universe; ok
 // is false for every other universe.
 func (u *Universe) Contributor() (organization string, ok bool) {

@@ -112,6 +112,12 @@ type Reader interface {
 	// position (empty: from the newest), and the position for the rest, empty
 	// at the end. total counts all of them.
 	History(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, limit int, after []byte) (versions []Found, next []byte, total int, err error)
+	// Changes returns one page of the versions of all resources of some types,
+	// deletions included, in the order of Change. A version is there when the
+	// resource and what it was then are both admitted in full. AuditEvents, which
+	// never change, are not among them. It fails with ErrTooCostly when too many
+	// are passed over.
+	Changes(ctx context.Context, u *consent.Universe, q ChangesRequest) (ChangesPage, error)
 	// Search returns one page of what matches within the universe.
 	Search(ctx context.Context, u *consent.Universe, q *search.Query, p PageRequest) (Page, error)
 }

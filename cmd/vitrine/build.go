@@ -122,9 +122,12 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		GrantMax:    h.cfg.GrantMax,
 		PageDefault: h.cfg.PageDefault,
 		PageMax:     h.cfg.PageMax,
+		DeleteMost:  h.cfg.DeleteMost,
 		CursorKey:   key,
 		Site:        h.cfg.Site,
 		Log:         h.log,
+
+		RefuseDangling: h.cfg.References == "refuse",
 	}, tools, h.store), nil
 }
 

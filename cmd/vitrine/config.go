@@ -49,6 +49,8 @@ type settings struct {
 	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`
 	PageMax     int           `name:"page-max" help:"Most resources on a page." default:"1000"`
 	ScanBudget  int           `name:"scan-budget" help:"Most rows one query may look at before it is too costly." default:"250000"`
+	DeleteMost  int           `name:"conditional-delete-max" help:"Most resources one conditional delete may delete; with 1, a condition that several match is refused." default:"1"`
+	References  string        `name:"references" help:"References of the custodian's writes to resources that do not exist here: ${enum}." enum:"accept,refuse" default:"accept"`
 	CacheSize   byteSize      `name:"cache-size" help:"Block cache of the store; 0 is an eighth of the memory." default:"0"`
 	MaxBody     byteSize      `name:"max-body" help:"Largest body with one resource." default:"16MiB"`
 	MaxBundle   byteSize      `name:"max-bundle" help:"Largest batch or transaction." default:"64MiB"`
@@ -80,6 +82,9 @@ func (c *settings) check() error {
 	}
 	if c.PageDefault < 1 || c.PageMax < c.PageDefault {
 		return errors.New("--page-default must be at least 1 and at most --page-max")
+	}
+	if c.DeleteMost < 1 || c.DeleteMost > 10_000 {
+		return errors.New("--conditional-delete-max must be at least 1 and at most 10000")
 	}
 	if _, err := normalBase(c.BaseURL); err != nil {
 		return err

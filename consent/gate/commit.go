@@ -26,6 +26,8 @@ type writing struct {
 	refs     map[string][]string
 	// views are at what levels patients were seen, in a transaction that reads.
 	views map[string]consent.Decision
+	// referring are the drafts whose references are yet to be looked up.
+	referring []*draft
 	// parametersChanged says that a search parameter was registered or retired.
 	parametersChanged bool
 	// extra are events beside those of the request; onlyThem says that they are all
@@ -48,6 +50,9 @@ func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error))
 			return err
 		}
 		if out, err = do(w); err != nil {
+			return err
+		}
+		if err := w.resolved(ctx); err != nil {
 			return err
 		}
 		records, _ := v.g.encode(w.events())

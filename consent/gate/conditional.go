@@ -24,6 +24,11 @@ func (v *visit) partition() *consent.Universe {
 // matching are the resources of a universe that the condition matches; of many,
 // two or more.
 func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.Query) (found []store.Found, err error) {
+	return v.matchingMost(ctx, u, cond, 2)
+}
+
+// matchingMost is matching, of which so many are enough.
+func (v *visit) matchingMost(ctx context.Context, u *consent.Universe, cond *search.Query, enough int) (found []store.Found, err error) {
 	// What its codes mean is worked out anew each time: the value sets may be others.
 	cond = &search.Query{Type: cond.Type, Clauses: search.CloneClauses(cond.Clauses), Count: unspecifiedCount}
 	if err := v.resolve(ctx, cond); err != nil {
@@ -46,7 +51,7 @@ func (v *visit) matching(ctx context.Context, u *consent.Universe, cond *search.
 				found = append(found, f)
 			}
 		}
-		if len(found) > 1 || len(page.Next) == 0 {
+		if len(found) >= enough || len(page.Next) == 0 {
 			return found, nil
 		}
 		after = page.Next
@@ -80,7 +85,7 @@ func (g *Gate) UpdateWhere(ctx context.Context, req *Request, q *search.Query, c
 			return Released{}, err
 		}
 		item, created, err := w.update(ctx, d, ifMatch)
-		if !ok && errors.Is(err, store.ErrNotFound) && ifMatch == "" {
+		if !ok && errors.Is(err, store.ErrNotFound) && (ifMatch == "" || ifMatch == Absent) {
 			item, created, err = w.create(ctx, d, nil)
 		}
 		return Released{items: []Item{item}, total: -1, created: created}, err
@@ -113,7 +118,8 @@ func (g *Gate) Delete(ctx context.Context, req *Request, t fhir.ResourceType, id
 	return g.remove(ctx, req, t, func(w *writing) (Item, error) { return w.remove(ctx, t, id, ifMatch) })
 }
 
-// DeleteWhere answers R4 http.html#cdelete: nothing, or the one match.
+// DeleteWhere answers R4 http.html#cdelete: nothing, the one match, or several
+// where the deployment lets it.
 func (g *Gate) DeleteWhere(ctx context.Context, req *Request, q *search.Query) (Released, error) {
 	return g.remove(ctx, req, q.Type, func(w *writing) (Item, error) { return w.removeWhere(ctx, q) })
 }
@@ -134,6 +140,9 @@ func (g *Gate) remove(ctx context.Context, req *Request, t fhir.ResourceType, do
 }
 
 func (w *writing) removeWhere(ctx context.Context, q *search.Query) (Item, error) {
+	if w.g.DeletesMany() {
+		return w.removeAll(ctx, q)
+	}
 	f, ok, err := w.only(ctx, q)
 	if err != nil || !ok {
 		return Item{Status: http.StatusNoContent}, err

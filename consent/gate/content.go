@@ -27,6 +27,11 @@ type draft struct {
 	basic []byte
 	// partition is what it falls into when it is new, contributor what it is in.
 	partition, contributor string
+	// entry is the entry of a transaction that holds it, counted from one, and
+	// always says that it makes a version even if it changes nothing: another entry
+	// names it.
+	entry  int
+	always bool
 	// byServer says that the server wrote it, refiled that it is on file already
 	// and only its place changes.
 	byServer, refiled bool

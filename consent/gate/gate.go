@@ -45,6 +45,13 @@ type Config struct {
 	GrantTTL, GrantMax time.Duration
 	// PageDefault and PageMax bound a page of a search or a history.
 	PageDefault, PageMax int
+	// DeleteMost is how many resources one conditional delete may delete; 1 where
+	// nothing is said. More than that and nothing is deleted.
+	DeleteMost int
+	// RefuseDangling refuses what the custodian writes if it refers to a resource of
+	// this server that is not there. For others the answer never depends on what
+	// there is.
+	RefuseDangling bool
 	// CursorKey seals cursors. It must stay the same across restarts and be
 	// kept secret.
 	CursorKey [cursorKeySize]byte
@@ -164,6 +171,9 @@ func sealer(key [cursorKeySize]byte) cipher.AEAD {
 	}
 	return aead
 }
+
+// DeletesMany reports whether a conditional delete may delete several resources.
+func (g *Gate) DeletesMany() bool { return g.cfg.DeleteMost > 1 }
 
 // Transactions reports whether several resources can be kept as one.
 func (g *Gate) Transactions() bool {

@@ -28,6 +28,12 @@ type Item struct {
 	Within string
 	// Status is the HTTP status of the entry in a transaction; zero elsewhere.
 	Status int
+	// Several says that the item is the answer to a delete that may concern several
+	// resources, and Count how many it did.
+	Several bool
+	Count   int
+	// deleted are those, "Type/id".
+	deleted []string
 	// Answer is the answer to a read or search entry of a transaction; nil for
 	// other entries.
 	Answer *Released

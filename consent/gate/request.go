@@ -64,8 +64,10 @@ type Entry struct {
 	Query *search.Query
 	// IfNoneExist is the condition of a conditional create.
 	IfNoneExist *search.Query
-	// IfMatch is the version the entry requires; empty for any.
+	// IfMatch is the version the entry requires; empty for any, Absent for none.
 	IfMatch string
+	// History is what a history entry asks for.
+	History HistoryPage
 	// Content is the resource of a create or update.
 	Content Content
 }
@@ -78,6 +80,14 @@ type HistoryPage struct {
 	Cursor string
 	// Since leaves out what is older; the zero time leaves out nothing.
 	Since time.Time
+	// From and Until, when they are set, leave out what was current at no moment
+	// from the one on and before the other.
+	From, Until time.Time
+	// List is the id of a List; what it does not refer to is left out. Empty for
+	// none.
+	List string
+	// Self is the query as it was understood, for the addresses of the pages.
+	Self string
 }
 
 // EverythingPage says which part of a record is wanted.

@@ -96,6 +96,7 @@ func (w *writing) writeRound(ctx context.Context, r *round) (wrote bool, err err
 			if !s.is(code) {
 				continue
 			}
+			s.draft.entry, s.draft.always = i+1, r.versioned[i]
 			if r.items[i], err = w.write(ctx, s); err != nil {
 				return false, &EntryError{Index: i, Err: err}
 			}
@@ -132,7 +133,7 @@ func (w *writing) write(ctx context.Context, s *step) (Item, error) {
 		return item, err
 	}
 	item, _, err := w.update(ctx, s.draft, s.entry.IfMatch)
-	if errors.Is(err, store.ErrNotFound) && s.entry.Query != nil && s.entry.IfMatch == "" && s.id == s.fresh {
+	if errors.Is(err, store.ErrNotFound) && s.entry.Query != nil && (s.entry.IfMatch == "" || s.entry.IfMatch == Absent) && s.id == s.fresh {
 		item, _, err = w.create(ctx, s.draft, nil)
 	}
 	return item, err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"time"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -133,7 +132,7 @@ func (w *writing) deleteAll(ctx context.Context, p *plan, items []Item) error {
 			return &EntryError{Index: i, Err: err}
 		}
 	}
-	return nil
+	return p.apart(matched, items)
 }
 
 // settle holds the plan against the state that the commit builds on. Where a
@@ -260,24 +259,17 @@ func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []adm
 	return Item{Status: http.StatusOK, Answer: &out}, w.saw(ctx, u, patients)
 }
 
-// answerHistory is the newest page of a history.
+// answerHistory is a page of a history.
 func (w *writing) answerHistory(ctx context.Context, u *consent.Universe, e *Entry) (Item, error) {
-	versions, next, total, err := w.reader.History(ctx, u, e.Type, e.ID, w.g.page(unspecifiedCount), nil)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) || (err == nil && total == 0) {
+	out, patients, err := w.versions(ctx, u, e.Type, e.ID, &e.History)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
 		err = w.missed(ctx, u, e)
 	}
 	if err != nil {
 		return Item{}, err
 	}
-	out := &Released{items: make([]Item, len(versions)), total: total}
-	out.next = w.sealed(next, w.historyQuestion(e.Type, e.ID, time.Time{}))
-	var patients []string
-	for i := range versions {
-		out.items[i] = Item{Resource: versions[i].Resource}
-		patients = merge(patients, versions[i].Patients)
-	}
 	w.note(patients, string(e.Type)+"/"+e.ID)
-	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, patients)
+	return Item{Status: http.StatusOK, Answer: &out}, w.saw(ctx, u, patients)
 }
 
 // missed is why a reading entry finds nothing, for the record.

@@ -61,8 +61,12 @@ func (w *writing) already(f store.Found) Item {
 	return Item{Resource: f.Resource, Status: http.StatusOK}
 }
 
+// Absent, as the version that an update requires, requires that there be none
+// (If-None-Match: *, RFC 9110 §13.1.2). It is no version.
+const Absent = "*"
+
 // Update answers R4 http.html#update. ifMatch is the version required; empty
-// for any.
+// for any, and for none as well.
 func (g *Gate) Update(ctx context.Context, req *Request, t fhir.ResourceType, id string, c Content, ifMatch string) (Released, error) {
 	v, err := g.enter(ctx, req)
 	if err != nil {
@@ -103,8 +107,17 @@ func (w *writing) update(ctx context.Context, d *draft, ifMatch string) (item It
 	case err != nil:
 		return item, false, err
 	}
-	if ifMatch != "" && (prior == nil || prior.Deleted || prior.Version != ifMatch) {
+	there := prior != nil && !prior.Deleted
+	switch {
+	case ifMatch == "":
+	case ifMatch == Absent && there, ifMatch != Absent && (!there || prior.Version != ifMatch):
 		return item, false, ErrPrecondition
+	}
+	if there {
+		if same, err := w.same(d, prior); err != nil || same {
+			w.note(prior.Patients, versioned(prior.Resource))
+			return Item{Resource: prior.Resource, Status: http.StatusOK}, false, err
+		}
 	}
 	r, err := w.put(ctx, d, prior)
 	created = prior == nil || prior.Deleted
@@ -113,6 +126,20 @@ func (w *writing) update(ctx context.Context, d *draft, ifMatch string) (item It
 		item.Status = http.StatusCreated
 	}
 	return item, created, err
+}
+
+// same reports whether an update would change nothing: then there is no new
+// version of it, and the request is on record all the same. What registers a
+// patient on one practitioner's word is written again by whoever vouches for it.
+func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
+	if d.always || slices.Contains(prior.Labels, consent.LabelHearsay) && !w.hearsay(d, prior.Row) {
+		return false, nil
+	}
+	err = w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
+		same = fhir.Same(d.tape, t)
+		return nil
+	})
+	return same, err
 }
 
 // addressed is the newest version, perhaps a deletion, of what the caller may
@@ -203,6 +230,7 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 	}
 	r := fhir.Resource{Type: d.typ, ID: d.id, Version: e.full.Version, Updated: w.now, JSON: e.full.JSON}
 	w.wrote(d, h, r, prior)
+	w.refers(d)
 	if prior != nil && (prior.Home != h.home || !slices.Equal(prior.Patients, h.patients) || !slices.Equal(prior.Labels, h.labels)) {
 		if err := w.follow(ctx, d.typ, d.id); err != nil {
 			return r, err

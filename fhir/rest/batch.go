@@ -192,7 +192,7 @@ func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
 	if r != nil {
 		dst = append(s.appendFullURL(dst[:len(dst)-1], r), ',')
 	}
-	if !a.form.bare() && a.form != formDone {
+	if !a.form.bare() && a.form != formDone && a.form != formDeleted {
 		dst = append(dst, `"resource":`...)
 		dst = append(s.appendBody(dst, a), ',')
 	}
@@ -204,8 +204,8 @@ func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
 		}
 		dst = appendVersionHeaders(dst, r)
 	}
-	if a.form == formDone {
-		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), done())
+	if a.form == formDone || a.form == formDeleted {
+		dst = s.appendBody(append(dst, `,"outcome":`...), a)
 	}
 	return append(dst, `}}`...)
 }

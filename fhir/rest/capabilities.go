@@ -40,7 +40,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 	if s.gate.Transactions() {
 		w = w.raw(`{"code":"transaction"},`)
 	}
-	w = w.raw(`{"code":"batch"},{"code":"search-system"}]`)
+	w = w.raw(`{"code":"batch"},{"code":"search-system"},{"code":"history-system"` + overseers + `}]`)
 	w = s.searchAll(w, p).raw(`,"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
@@ -66,11 +66,20 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 	}
 	w = w.raw(`{"type":`).quote(t.Name).raw(`,"profile":`).quote("http://hl7.org/fhir/StructureDefinition/" + t.Name).raw(`,"interaction":[`)
 	for i, code := range interactions {
-		w = w.comma(i).raw(`{"code":`).quote(code).raw("}")
+		w = w.comma(i).raw(`{"code":`).quote(code)
+		if code == "history-type" {
+			w = w.raw(overseers)
+		}
+		w = w.raw("}")
 	}
 	w = w.raw(`],"versioning":"versioned","readHistory":true,"updateCreate":false`)
 	if contains(interactions, "create") {
-		w = w.raw(`,"conditionalCreate":true,"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"single"`)
+		w = w.raw(`,"conditionalCreate":true,"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":`)
+		if s.gate.DeletesMany() {
+			w = w.raw(`"multiple"`)
+		} else {
+			w = w.raw(`"single"`)
+		}
 	} else {
 		w = w.raw(`,"conditionalCreate":false,"conditionalRead":"full-support","conditionalUpdate":false,"conditionalDelete":"not-supported"`)
 	}
@@ -87,6 +96,9 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 	}
 	return w.raw("}")
 }
+
+// overseers says for whom an interaction is there.
+const overseers = `,"documentation":"For the repository's custodian; of AuditEvent, for the regulator too."`
 
 // definition is the canonical URL of an operation.
 func definition(name string) string {

@@ -26,12 +26,12 @@ func TestAWriteComesBackUnlessTheClientSaysOtherwise(t *testing.T) {
 	if r.ResourceType != "Condition" || r.Meta.VersionID != "1" || created.Header().Get("Location") != version || created.Header().Get("Content-Location") != version {
 		t.Errorf("%v %s", created.Header(), created.Body)
 	}
-	edited := strings.Replace(condition, `{`, `{"id":"`+r.ID+`",`, 1)
+	edited := strings.Replace(strings.Replace(condition, `{`, `{"id":"`+r.ID+`",`, 1), "cough", "dry cough", 1)
 	if w := h.want("clinic", "PUT", "Condition/"+r.ID, edited, 200, "Prefer", "return=minimal"); w.Body.Len() != 0 ||
 		w.Header().Get("Content-Location") != base+"/Condition/"+r.ID+"/_history/2" || w.Header().Get("Location") != "" {
 		t.Errorf("minimal: %v %s", w.Header(), w.Body)
 	}
-	if w := h.want("clinic", "PUT", "Condition/"+r.ID, edited, 200); !strings.Contains(w.Body.String(), `"versionId":"3"`) {
+	if w := h.want("clinic", "PUT", "Condition/"+r.ID, strings.Replace(edited, "dry", "wet", 1), 200); !strings.Contains(w.Body.String(), `"versionId":"3"`) {
 		t.Errorf("update: %s", w.Body)
 	}
 	batch := h.want("clinic", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Condition"},"resource":`+condition+`}]}`, 200)

@@ -3,8 +3,10 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"vitrine/consent/gate"
+	"vitrine/fhir"
 )
 
 // remove is R4 http.html#delete.
@@ -20,7 +22,7 @@ func (s *Server) remove(ctx context.Context, x *exchange) (answer, error) {
 	return removed(released, x), nil
 }
 
-// removeWhere is R4 http.html#cdelete, of one resource.
+// removeWhere is R4 http.html#cdelete.
 func (s *Server) removeWhere(ctx context.Context, x *exchange) (answer, error) {
 	q, err := s.condition(ctx, x.request.Type, x.query)
 	if err != nil {
@@ -34,10 +36,22 @@ func (s *Server) removeWhere(ctx context.Context, x *exchange) (answer, error) {
 }
 
 // removed is the answer to a deletion: nothing, or the outcome the client
-// prefers.
+// prefers; of several resources, how many they were.
 func removed(r gate.Released, x *exchange) answer {
+	if items := r.Items(); len(items) == 1 && items[0].Several && x.prefer.returns != returnMinimal {
+		return answer{released: r, form: formDeleted, status: http.StatusOK}
+	}
 	if x.prefer.returns == returnOutcome {
 		return answer{released: r, form: formDone, status: http.StatusOK}
 	}
 	return answer{released: r, form: formEmpty, status: http.StatusNoContent}
+}
+
+// deleted is the outcome of a deletion of several resources.
+func deleted(n int) fhir.Issue {
+	text := "Deleted " + strconv.Itoa(n) + " resources."
+	if n == 1 {
+		text = "Deleted 1 resource."
+	}
+	return fhir.Issue{Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Text: text}
 }

@@ -62,6 +62,13 @@ type house struct {
 // build wires it.
 func build(tb testing.TB) *house {
 	tb.Helper()
+	return buildWith(tb, gate.Config{})
+}
+
+// buildWith wires it with other settings of the gate.
+func buildWith(tb testing.TB, cfg gate.Config) *house {
+	tb.Helper()
+	cfg.BaseURL = base
 	definitions, err := r4.Load()
 	if err != nil {
 		tb.Fatal(err)
@@ -83,7 +90,7 @@ func build(tb testing.TB) *house {
 			tb.Error(err)
 		}
 	})
-	door := gate.New(gate.Config{BaseURL: base}, gate.Tools{
+	door := gate.New(cfg, gate.Tools{
 		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(),
 		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set, Terms: terms(tb),
 	}, db)
@@ -149,6 +156,7 @@ type bundle struct {
 		Resource struct {
 			ResourceType, ID, Type string
 			Meta                   struct{ VersionID string }
+			Link                   []struct{ Relation, URL string }
 			Entry                  []struct{ FullURL string }
 			Issue                  []struct{ Code string }
 		}

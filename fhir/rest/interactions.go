@@ -32,8 +32,10 @@ type interaction struct {
 	beside bool
 	body   bodyKind
 	// only is the one type an operation is for.
-	only   fhir.ResourceType
-	handle func(*Server, context.Context, *exchange) (answer, error)
+	only fhir.ResourceType
+	// overseen rows are there for those alone who oversee the type (gate.Oversees).
+	overseen bool
+	handle   func(*Server, context.Context, *exchange) (answer, error)
 	// log has what the row's events begin with; nil for rows that take any
 	// method.
 	log slog.Handler
@@ -86,10 +88,9 @@ func interactions() []interaction {
 		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
 		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},
 
-		// R4 defines these; they would answer about others' writes, so nobody has
-		// them (DOSSIER §7.9).
-		{name: "history-type", pattern: onType + "/_history"},
-		{name: "history-system", pattern: "/_history"},
+		// They answer about the writes of others (DOSSIER §7.9).
+		{name: "history-type", method: http.MethodGet, pattern: onType + "/_history", letter: 's', audit: "history-type", overseen: true, handle: (*Server).changes},
+		{name: "history-system", method: http.MethodGet, pattern: "/_history", letter: 's', audit: "history-system", overseen: true, handle: (*Server).changes},
 
 		{name: "healthz", method: http.MethodGet, pattern: "/healthz", open: true, beside: true, handle: (*Server).healthz},
 		{name: "readyz", method: http.MethodGet, pattern: "/readyz", open: true, beside: true, handle: (*Server).readyz},

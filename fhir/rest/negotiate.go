@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"vitrine/consent/gate"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 )
@@ -61,7 +62,7 @@ func (x *exchange) negotiate(r *http.Request) error {
 	x.prefer = preferenceOf(h["Prefer"])
 	x.conditions = conditions{
 		ifMatch:         first(h["If-Match"]),
-		ifNoneMatch:     first(h["If-None-Match"]),
+		ifNoneMatch:     strings.Join(h["If-None-Match"], ","),
 		ifModifiedSince: first(h["If-Modified-Since"]),
 		ifNoneExist:     first(h["If-None-Exist"]),
 	}
@@ -274,6 +275,22 @@ func versionOf(tag string) (version string, err error) {
 		return "", refuse(problemHeader)
 	}
 	return inner, nil
+}
+
+// unlessThere reports whether If-None-Match says that there must be nothing.
+func (c *conditions) unlessThere() bool { return strings.TrimSpace(c.ifNoneMatch) == "*" }
+
+// required is the version that an update requires to be there, or that there be
+// none.
+func (x *exchange) required() (version string, err error) {
+	c := &x.conditions
+	if x.row.name != "update" || !c.unlessThere() {
+		return versionOf(c.ifMatch)
+	}
+	if c.ifMatch != "" {
+		return "", refuse(problemHeader)
+	}
+	return gate.Absent, nil
 }
 
 // unchanged answers a conditional read (R4 http.html#cread). It is asked only

@@ -184,14 +184,17 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 // interaction.
 func (s *Server) address(x *exchange) error {
 	if !strings.HasPrefix(x.row.pattern, onType) {
-		return nil
+		return x.there()
 	}
 	t := s.tools.Definitions.Resource(x.target.kind)
 	if t == nil || x.target.reserved() {
 		return s.unmatchedError(x)
 	}
 	x.request.Type = t.Resource()
-	if x.row.write && x.conditions.ifNoneMatch != "" {
+	if err := x.there(); err != nil {
+		return err
+	}
+	if x.row.write && x.conditions.ifNoneMatch != "" && (x.row.name != "update" || !x.conditions.unlessThere()) {
 		return refuse(problemIfNoneMatch) // to overlook it might overwrite what the client meant to spare
 	}
 	if x.row.only != "" && x.row.only != x.request.Type {
@@ -201,6 +204,19 @@ func (s *Server) address(x *exchange) error {
 		return &fault{problem: problemMethod, allow: s.allow(x.row.pattern, x.request.Type)}
 	}
 	return nil
+}
+
+// there refuses a row that is there for those alone who oversee what it is about,
+// as one is refused that nobody has.
+func (x *exchange) there() error {
+	switch {
+	case !x.row.overseen || gate.Oversees(x.request.Caller.Kind, x.request.Type):
+		return nil
+	case strings.Contains(x.row.pattern, "$"):
+		return refuse(problemUnknownOperation)
+	default:
+		return refuse(problemMethod)
+	}
 }
 
 // spelled asks the gate for what cannot exist, because its id is none: the
@@ -248,6 +264,13 @@ func (s *Server) unmatchedError(x *exchange) error {
 	case row != nil: // an id where a word of the interface stands
 		return refuse(problemUnknownOperation)
 	default:
+		if row, _, _, _ := s.resolve(http.MethodGet, x.path); row != nil {
+			again := exchange{row: row, request: x.request}
+			again.request.Type = fhir.ResourceType(t.kind)
+			if err := again.there(); err != nil {
+				return err
+			}
+		}
 		return &fault{problem: problemMethod, allow: allow}
 	}
 }

@@ -117,6 +117,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /fhir/:type/_search", "HEAD /fhir/:type/_search", "POST /fhir", "POST /fhir/", "POST /fhir/:type", "POST /fhir/:type/:id/$break-glass", "POST /fhir/:type/:id/$break-glass-stop", "POST /fhir/:type/:id/$everything",
 		"POST /fhir/:type/:id/:of/_search", "POST /fhir/:type/_search",
 		"PUT /fhir/:type", "PUT /fhir/:type/:id",
+		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -197,9 +198,8 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"PUT", "/fhir/Patient/_search", 405, "GET, POST, HEAD"},
 		{"PUT", "/fhir/_search", 405, "GET, POST, HEAD"},
 		{"POST", "/fhir/$validate", 404, ""},
-		{"GET", "/fhir/Patient/_history", 405, ""},
-		{"GET", "/fhir/_history", 405, ""},
-		{"POST", "/fhir/_history", 405, ""},
+		{"POST", "/fhir/Patient/_history", 405, "GET, HEAD"},
+		{"POST", "/fhir/_history", 405, "GET, HEAD"},
 		{"POST", "/fhir/metadata", 405, "GET, HEAD"},
 		{"POST", "/fhir/AuditEvent", 405, "GET, HEAD"},
 		{"PUT", "/fhir/AuditEvent/a", 405, "GET, HEAD"},
@@ -423,11 +423,11 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s has no search parameters", r.Type)
 		}
 	}
-	all := []string{"read", "vread", "history-instance", "create", "update", "delete", "search-type"}
+	all := []string{"read", "vread", "history-instance", "create", "update", "delete", "search-type", "history-type"}
 	if d := cmp.Diff(all, interactions["Patient"]); d != "" {
 		t.Errorf("Patient (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff([]string{"read", "vread", "history-instance", "search-type"}, interactions["AuditEvent"]); d != "" {
+	if d := cmp.Diff([]string{"read", "vread", "history-instance", "search-type", "history-type"}, interactions["AuditEvent"]); d != "" {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff(map[string][]string{"Patient": {"everything", "break-glass", "break-glass-stop", "access"}}, operations); d != "" {

@@ -20,6 +20,7 @@ const (
 	formResource                // the one resource released, its exact bytes
 	formUnchanged               // 304
 	formDone                    // an OperationOutcome that says all is well
+	formDeleted                 // an OperationOutcome that says how much was deleted
 	formSearchset               // a Bundle of matches
 	formHistory                 // a Bundle of versions
 	formTransaction             // a transaction-response
@@ -198,6 +199,8 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return appendAccess(dst, a.released.Access())
 	case formDone:
 		return fhir.AppendOutcome(dst, done())
+	case formDeleted:
+		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
 	case formBatch, formStatic:
 		return append(dst, a.text...)
 	case formEmpty, formUnchanged, formNothing:

@@ -109,7 +109,7 @@ func (s *Server) entryConditions(ctx context.Context, out *gate.Entry, x *exchan
 			return err
 		}
 	}
-	if out.IfMatch, err = versionOf(x.conditions.ifMatch); err != nil {
+	if out.IfMatch, err = x.required(); err != nil {
 		return err
 	}
 	if cond := x.unlessExists(); cond != "" && x.row.name == "create" {
@@ -122,6 +122,10 @@ func (s *Server) entryConditions(ctx context.Context, out *gate.Entry, x *exchan
 		if out.Query, _, err = s.parseSearch(ctx, x, out.Type); err == nil {
 			_, err = s.shape(out.Query)
 		}
+	case x.row.name == "history-instance":
+		var p paged
+		p, err = s.paging(x, historyParameters()...)
+		out.History = p.history()
 	case (x.row.name == "update" || x.row.name == "delete") && out.ID == "":
 		out.Query, err = s.condition(ctx, out.Type, x.query)
 	}
@@ -180,7 +184,8 @@ func (s *Server) answered(item *gate.Item, e *gate.Entry, c *conditions) *answer
 		out.form, out.at, out.self = formSearchset, string(e.Type), e.Query.Self
 		out.whole = wholly(e.Query, "")
 	case "history-instance":
-		out.form, out.at = formHistory, string(e.Type)+"/"+e.ID+"/_history"
+		out.form, out.at, out.self = formHistory, string(e.Type)+"/"+e.ID+"/_history", e.History.Self
+		out.whole = e.History.Cursor == ""
 	case "read":
 		if items := out.released.Items(); len(items) == 1 && c.unchanged(&items[0].Resource) {
 			out.form, out.status = formUnchanged, http.StatusNotModified

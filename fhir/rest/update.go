@@ -15,7 +15,7 @@ func (s *Server) update(ctx context.Context, x *exchange) (answer, error) {
 	if err := sameID(x.tape, x.target.id); err != nil {
 		return answer{}, err
 	}
-	version, err := versionOf(x.conditions.ifMatch)
+	version, err := x.required()
 	if err != nil {
 		return answer{}, err
 	}
@@ -34,7 +34,7 @@ func (s *Server) updateWhere(ctx context.Context, x *exchange) (answer, error) {
 	if id := x.tape.Field(x.tape.Root(), "id"); id != fhir.None && x.tape.Kind(id) != fhir.String {
 		return answer{}, misplaced(x.tape, id, fhir.CodeInvalid, "Resource.id", "The id must be a string.")
 	}
-	version, err := versionOf(x.conditions.ifMatch)
+	version, err := x.required()
 	if err != nil {
 		return answer{}, err
 	}

@@ -57,6 +57,16 @@ func parseMoment(s []byte, zone *time.Location) (m moment, ok bool) {
 	return moment{momentKey(start), momentKey(end - 1)}, true
 }
 
+// Span is the stretch of time that a date or time stands for: from is in it, until
+// is not. ok is false for what is no such time.
+func (p *Parser) Span(s string) (from, until time.Time, ok bool) {
+	m, ok := parseMoment([]byte(s), p.zone)
+	if !ok {
+		return time.Time{}, time.Time{}, false
+	}
+	return MomentOf(m.low).UTC(), MomentOf(m.high).Add(time.Microsecond).UTC(), true
+}
+
 type precision uint8
 
 const (

@@ -349,6 +349,11 @@ func (x *tx) copiedEdition(c *change, e consent.Edition, all []store.Chapter, cu
 			if err := x.batch.Set(keyVersion(x.scratch.key[:0], c.sequence, e, h.count), append(h.append(nil), v.JSON...), nil); err != nil {
 				return err
 			}
+			if e == consent.EditionFull {
+				if err := x.change(c, &h, all[i+1].Updated); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if !slices.Equal(h.numbers(c.sequence), c.are) {

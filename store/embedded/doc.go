@@ -14,7 +14,14 @@
 // without their rows, marks.go the views kept for later pages, and tidy.go how a
 // store at rest comes to have each patient's rows in one place.
 //
-// The layout is "vitrine embedded 5": since 5, postings carry a mark of rows that
+// Every version leaves a key among the changes of its type, by time: the history
+// of a type is a walk along them, and that of all types one along each, merged, so
+// that a page costs as much as it holds, whatever the store does. Who is asked what
+// was current at a moment passes over what was replaced by then, of which the key
+// tells; changes.go has the walk.
+//
+// The layout is "vitrine embedded 6": since 5, postings carry a mark of rows that
 // cannot be counted without a look at them, and every row has one by which all are
-// counted. A store of another layout is refused.
+// counted; since 6, there are changes by time. A store of another layout is
+// refused.
 package embedded

@@ -21,6 +21,7 @@ import (
 //	D edition, type, primary number         → header, JSON: the current version
 //	V sequence, edition, ^version count     → header, JSON: a former version
 //	X edition, parameter, type, value, number → a mark: a posting; of events, see blocks
+//	C type, ^time, id, ^version count       → when a version was replaced; nothing of the current one
 //	S edition, parameter, type              → nothing: some row has several ranges
 //	A number of the first record            → a round of audit records
 //	E primary number                        → rows of events of one patient, see chunk.go
@@ -40,6 +41,7 @@ const (
 	spaceCurrent  = 'D'
 	spaceVersion  = 'V'
 	spacePosting  = 'X'
+	spaceChange   = 'C'
 	spaceSeveral  = 'S'
 	spaceAuditLog = 'A'
 	spaceEvent    = 'E'
@@ -57,7 +59,7 @@ const (
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 5"
+const schema = "vitrine embedded 6"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64
@@ -138,6 +140,23 @@ func prefixVersions(dst []byte, sequence uint64, e consent.Edition) []byte {
 
 func keyVersion(dst []byte, sequence uint64, e consent.Edition, count uint64) []byte {
 	return binary.BigEndian.AppendUint64(prefixVersions(dst, sequence, e), ^count)
+}
+
+// prefixChanges starts the changes of a type, newest first.
+func prefixChanges(dst []byte, t typeNumber) []byte {
+	return binary.BigEndian.AppendUint16(append(dst, spaceChange), uint16(t))
+}
+
+// keyChangesAt starts the changes of a type in a millisecond.
+func keyChangesAt(dst []byte, t typeNumber, ms int64) []byte {
+	return binary.BigEndian.AppendUint64(prefixChanges(dst, t), ^uint64(ms)) //nolint:gosec // after 1970
+}
+
+// keyChange has a zero behind the id, so that ids compare as they do by
+// themselves.
+func keyChange(dst []byte, t typeNumber, ms int64, id string, count uint64) []byte {
+	dst = append(append(keyChangesAt(dst, t, ms), id...), 0)
+	return binary.BigEndian.AppendUint64(dst, ^count)
 }
 
 func keyAudit(dst []byte, record uint64) []byte {

@@ -189,7 +189,7 @@ func (x *tx) replace(c *change, e consent.Edition, old *was, h *header, entries 
 			return err
 		}
 		body = kept
-	} else if err := x.archive(c, e, old); err != nil {
+	} else if err := errors.Join(x.archive(c, e, old), x.changed(c, e, old, h)); err != nil {
 		return err
 	}
 	if err := x.repost(c, e, old, h, entries); err != nil {

@@ -307,12 +307,15 @@ func (b *batch) edition(in context.Context, c changes, coll string, all *store.C
 			return err
 		}
 		if d.Count = int64(i) + 1; coll == collFull {
-			d.Basics = int64(len(all.Basic))
+			d.Basics, d.Type = int64(len(all.Basic)), string(all.Type)
 		}
-		if current && i == len(chapters)-1 {
+		switch {
+		case current && i == len(chapters)-1:
 			b.supersede(c, coll, d, nil, false)
-		} else {
-			c.insert(collVersions, formerly(coll, d))
+		case i == len(chapters)-1:
+			c.insert(collVersions, formerly(coll, d, nil))
+		default:
+			c.insert(collVersions, formerly(coll, d, &document{Updated: chapters[i+1].Updated.UnixMilli()}))
 		}
 	}
 	return nil

@@ -28,7 +28,11 @@
 //	full, basic  {x, n}     every search; some 27 entries a resource, the dearest
 //	full         {n}        copies of the store, and the shard key
 //	basic        {n}        the shard key; a replica set could do without
+//	full         {t, u: -1, _id}
+//	                        the history of types: what is current, by time
 //	versions     {f, i: -1} history, and the shard key
+//	versions     {t, u: -1, f, i: -1}
+//	                        the history of types: what was, by time
 //	events       {x, n}     what who reads everything asks of the record of access
 //	events       {s, n}     who looked at a patient, and the shard key
 //	events       {n}        the record of access by date, and copies of it
@@ -102,6 +106,13 @@
 // must, which is the tick again. The schema, the salt and the indexes are looked
 // at when the store is opened, and do not change under it.
 //
+// # The history of types
+//
+// Every version of the full edition carries its type, once, and a former one when
+// it was replaced. A page is merged from two finds, of what is current and of what
+// was, each along its index from the place where the page before ended; several
+// types are as many stretches of one index, which the servers merge.
+//
 // # Sharding
 //
 // No sharded cluster has been run with this store so far: what is said here
@@ -139,7 +150,8 @@
 // All shards answer, each from an index and for its part, a read by id, because
 // an id does not tell the patient; the look that a write takes at what it
 // replaces; a search of whoever reads everything (custodian-*, quarantine-*,
-// patients-by-prefix-of-a-name), of any patient (any-patient-by-code) or of a
+// patients-by-prefix-of-a-name), the history of types, of any patient
+// (any-patient-by-code) or of a
 // contributor's own; the enumeration of candidates (candidates-by-link, the first
 // command); and the record of access by agent, entity, date or id (events-by-*).
 // Those with an order are merged by mongos, which asks each shard for a page.

@@ -42,6 +42,11 @@ type document struct {
 	// Of is the resource that a former version is of, in its edition: "f
 	// Observation/o1".
 	Of string `bson:"f,omitempty"`
+	// Type is set where the document is found among the changes of its type: on
+	// every version of the full edition, once.
+	Type string `bson:"t,omitempty"`
+	// Replaced is when a former version was, in milliseconds since 1970.
+	Replaced int64 `bson:"z,omitempty"`
 }
 
 const (

@@ -170,6 +170,7 @@ func (b *batch) put(in context.Context, c changes, p *store.Put, old was) error 
 	if err != nil {
 		return err
 	}
+	full.Type = string(p.Type)
 	if old.full != nil {
 		full.Count, full.Basics, full.N = old.full.Count, old.full.Basics, position(stretchAt(full.N), sequenceAt(old.full.N))
 	} else if full.N, err = b.next(stretchAt(full.N)); err != nil {
@@ -273,7 +274,7 @@ func (b *batch) class(in context.Context, t fhir.ResourceType, class string) err
 // former versions unless it stays. A nil document takes the edition away.
 func (b *batch) supersede(c changes, coll string, d, old *document, stays bool) {
 	if old != nil && !stays {
-		c.insert(collVersions, formerly(coll, old))
+		c.insert(collVersions, formerly(coll, old, d))
 	}
 	if old != nil {
 		for _, owner := range old.copies() {
@@ -296,7 +297,7 @@ func (b *batch) supersede(c changes, coll string, d, old *document, stays bool) 
 	}
 	for _, owner := range d.copies() {
 		one := *d
-		one.ID, one.N, one.P, one.K = d.ID+" "+owner, b.copyAt(owner, d), owner, kindCopy
+		one.ID, one.N, one.P, one.K, one.Type = d.ID+" "+owner, b.copyAt(owner, d), owner, kindCopy, ""
 		c.insert(coll, &one)
 	}
 }
@@ -310,9 +311,12 @@ func (b *batch) copyAt(owner string, d *document) []byte {
 	return position(b.v.db.stretchOf(owner), sequenceAt(d.N))
 }
 
-// formerly is a document as a former version.
-func formerly(coll string, d *document) *document {
+// formerly is a document as a former version; by is what replaced it, or nil.
+func formerly(coll string, d, by *document) *document {
 	f := *d
+	if by != nil {
+		f.Replaced = by.Updated
+	}
 	f.Of = "f " + d.ID
 	if coll == collBasic {
 		f.Of = "b " + d.ID

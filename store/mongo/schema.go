@@ -15,7 +15,7 @@ import (
 )
 
 // schema is the version of the layout. A store of another is not opened.
-const schema = "vitrine mongo 1"
+const schema = "vitrine mongo 2"
 
 // The collections.
 const (
@@ -86,20 +86,29 @@ func (s server) serves() error {
 	return nil
 }
 
-// byEntry, byPlace and bySpread are the indexes that searches name, so that the
+// byEntry, byPlace, bySpread and the two of changes are the indexes that searches name, so that the
 // servers weigh no others.
 func byEntry() bson.D { return bson.D{{Key: "x", Value: 1}, {Key: "n", Value: 1}} }
 
 func byPlace() bson.D { return is("n", 1) }
+
+// byChange and byFormerChange find versions by type and time.
+func byChange() bson.D {
+	return bson.D{{Key: "t", Value: 1}, {Key: "u", Value: -1}, {Key: "_id", Value: 1}}
+}
+
+func byFormerChange() bson.D {
+	return bson.D{{Key: "t", Value: 1}, {Key: "u", Value: -1}, {Key: "f", Value: 1}, {Key: "i", Value: -1}}
+}
 
 func bySpread() bson.D { return bson.D{{Key: "s", Value: 1}, {Key: "n", Value: 1}} }
 
 // indexes are what each collection needs besides the index of _id.
 func indexes() map[string][]bson.D {
 	return map[string][]bson.D{
-		collFull:     {byEntry(), byPlace()},
+		collFull:     {byEntry(), byPlace(), byChange()},
 		collBasic:    {byEntry(), byPlace()},
-		collVersions: {{{Key: "f", Value: 1}, {Key: "i", Value: -1}}},
+		collVersions: {{{Key: "f", Value: 1}, {Key: "i", Value: -1}}, byFormerChange()},
 		collEvents:   {byEntry(), bySpread(), byPlace()},
 		collEpochs:   {is("at", 1)},
 		collClasses:  nil,

@@ -188,6 +188,10 @@ func answers(t *testing.T, st store.Store) map[string][]string {
 	}
 	s := open(t, st)
 	out := map[string][]string{}
+	log := store.ChangesRequest{Types: []fhir.ResourceType{"AllergyIntolerance", "Observation", "Organization", "Patient"}, Limit: 500}
+	out["changes"] = changes(t, s, consent.Everything(), log)
+	log.From, log.Until = moment(3), moment(4)
+	out["changes at"] = changes(t, s, consent.Everything(), log)
 	for world, u := range universes {
 		for _, typ := range []fhir.ResourceType{"Observation", "AllergyIntolerance", "Patient", "Organization", "EpisodeOfCare", "AuditEvent"} {
 			for what, clause := range clauses {
