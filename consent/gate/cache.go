@@ -6,9 +6,12 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"vitrine/store"
 )
+
+// epochs tell the state of facts, as store.Snapshot and store.Tx do.
+type epochs interface {
+	Epoch(key string) (epoch uint64, ok bool)
+}
 
 // basis is what something was worked out from: the epochs of the facts it
 // depends on, and the moment until which it holds at most.
@@ -23,7 +26,7 @@ type basis struct {
 
 // on adds a key to the basis. A nil snapshot is a write under way, from which
 // nothing is kept.
-func (b *basis) on(snap store.Snapshot, key string) {
+func (b *basis) on(snap epochs, key string) {
 	if snap == nil {
 		b.loose = true
 		return
@@ -47,7 +50,7 @@ func (b *basis) within(t time.Time) {
 }
 
 // holds reports whether what was worked out from b is still so.
-func (b *basis) holds(snap store.Snapshot, now time.Time) bool {
+func (b *basis) holds(snap epochs, now time.Time) bool {
 	if b.loose || snap == nil || (!b.until.IsZero() && !now.Before(b.until)) {
 		return false
 	}
@@ -97,7 +100,7 @@ func (c *cache[K, V]) shard(key K) *shard[K, V] {
 
 // get returns the value kept under key if what it was worked out from is still
 // so at the snapshot.
-func (c *cache[K, V]) get(key K, snap store.Snapshot, now time.Time) (value V, ok bool) {
+func (c *cache[K, V]) get(key K, snap epochs, now time.Time) (value V, ok bool) {
 	s := c.shard(key)
 	s.mu.Lock()
 	e, found := s.items[key]

@@ -198,6 +198,7 @@ func (w *writing) removed(ctx context.Context, prior *store.Found, r fhir.Resour
 		return err
 	}
 	w.touch(r.Type, named, nil, prior.Labels, nil)
+	w.defined(r.Type, prior.Contributor)
 	err = w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
 		if r.Type == "Patient" {
 			for _, id := range w.g.links(t) {

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -47,7 +48,7 @@ type editions struct {
 }
 
 // draft reads content of the type that a client sent.
-func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
+func (v *visit) draft(ctx context.Context, t fhir.ResourceType, c Content) (*draft, error) {
 	if c.Tape == nil || c.Tape.Root() == fhir.None {
 		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid, "a resource is required", "")
 	}
@@ -55,8 +56,8 @@ func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
 		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid,
 			"resourceType must be the type in the URL, "+string(t), "resourceType")
 	}
-	if issues := v.g.tools.Validator.Check(c.Tape, validate.How{Now: v.now}); len(issues) > 0 && severe(issues) {
-		return nil, &Invalid{Status: http.StatusBadRequest, Issues: issues}
+	if err := v.valid(ctx, t, c); err != nil {
+		return nil, err
 	}
 	d := v.g.understand(t, c.Tape)
 	for _, l := range d.labels {
@@ -68,6 +69,33 @@ func (v *visit) draft(t fhir.ResourceType, c Content) (*draft, error) {
 	d.partition = v.contributor()
 	d.contributor = d.partition
 	return d, nil
+}
+
+// valid holds content against R4 and against the profiles that count.
+func (v *visit) valid(ctx context.Context, t fhir.ResourceType, c Content) error {
+	p := v.profiles()
+	issues := v.g.tools.Validator.Check(c.Tape, validate.How{Now: v.now, Profiles: p.find(ctx)})
+	if err := p.failure(); err != nil {
+		return v.g.failed(ctx, err)
+	}
+	if severe(issues) {
+		return &Invalid{Status: refusedAs(issues), Issues: issues}
+	}
+	if t == "StructureDefinition" {
+		return p.profiling(ctx, c.Tape)
+	}
+	return nil
+}
+
+// refusedAs is the status of content that is refused: 422 when it breaks rules of
+// this server's profiles alone, else 400.
+func refusedAs(issues []fhir.Issue) int {
+	for _, i := range issues {
+		if (i.Severity == fhir.SeverityError || i.Severity == fhir.SeverityFatal) && i.Detail != validate.DetailProfile {
+			return http.StatusBadRequest
+		}
+	}
+	return http.StatusUnprocessableEntity
 }
 
 // severe reports whether some issue forbids to store the resource.

@@ -104,6 +104,7 @@ type Gate struct {
 	registrars *cache[string, []search.Match]
 	facts      *cache[string, *consent.Facts]
 	directives *cache[string, directive.Set]
+	profiles   keptProfiles
 	tapes      sync.Pool
 	buffers    sync.Pool
 
@@ -127,6 +128,7 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 		registrars: newCache[string, []search.Match](lineagesKept),
 		facts:      newCache[string, *consent.Facts](factsKept),
 		directives: newCache[string, directive.Set](1),
+		profiles:   newKeptProfiles(),
 	}
 	g.record = g.recordTypes()
 	g.present.Store(&parameters{indexer: tools.Indexer, parser: tools.Parser})

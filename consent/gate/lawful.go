@@ -20,7 +20,7 @@ func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) 
 	if err := v.writable(ctx, t); err != nil {
 		return nil, err
 	}
-	d, err := v.draft(t, c)
+	d, err := v.draft(ctx, t, c)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ const (
 type terminology struct {
 	*visit
 	u *consent.Universe // nil until something is read
+	// own is the contributor whose words count beside the custodian's.
+	own string
 	// sets and systems are those read, by URL; nil when there is none.
 	sets    map[string]*fhir.Tape
 	systems map[string]*codeSystem
@@ -50,7 +52,7 @@ type terminology struct {
 
 // terminology is what knows value sets and code systems for the caller.
 func (v *visit) terminology() search.Terminology {
-	return &terminology{visit: v, sets: map[string]*fhir.Tape{}, systems: map[string]*codeSystem{}, known: map[string]codeSet{}}
+	return &terminology{visit: v, own: v.contributor(), sets: map[string]*fhir.Tape{}, systems: map[string]*codeSystem{}, known: map[string]codeSet{}}
 }
 
 // spend notes that so many codes are taken up.
@@ -241,7 +243,6 @@ func (t *terminology) found(ctx context.Context, q *search.Query) ([]store.Found
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
-	own := t.contributor()
 	var found []store.Found
 	var after []byte
 	for passed := 0; passed <= termsPassed; {
@@ -250,7 +251,7 @@ func (t *terminology) found(ctx context.Context, q *search.Query) ([]store.Found
 			return nil, err
 		}
 		passed += len(page.Found)
-		found = append(found, slices.DeleteFunc(page.Found, func(f store.Found) bool { return f.Contributor != "" && f.Contributor != own })...)
+		found = append(found, slices.DeleteFunc(page.Found, func(f store.Found) bool { return f.Contributor != "" && f.Contributor != t.own })...)
 		if after = page.Next; len(found) > termsSame {
 			break
 		}

@@ -318,6 +318,7 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 	}
 	w.rows[string(d.typ)+"/"+d.id] = row
 	w.touch(d.typ, h.named, before.Patients, before.Labels, row.Labels)
+	w.defined(d.typ, d.contributor)
 	if d.typ == "Patient" {
 		for _, id := range w.g.links(d.tape) {
 			w.tx.Touch(keyPatient(id))

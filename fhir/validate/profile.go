@@ -33,6 +33,8 @@ const (
 	maxProfileWords    = 1 << 18 // bytes of fixed values and patterns
 	maxProfileRules    = 1024
 	maxRuleLength      = 1 << 13
+	maxProfileSets     = 256
+	maxProfileCodes    = 1 << 16 // of all its value sets
 	maxBases           = 8
 )
 
@@ -136,6 +138,8 @@ type compiler struct {
 	words    []byte
 	shapes   int
 	rules    int
+	sets     int
+	codes    int
 	// origin has the element that last spoke of a shape, for what is wrong with it.
 	origin map[*shape]fhir.Node
 	// inherited says that the tree began as that of another profile.

@@ -16,6 +16,9 @@ const (
 	workByte = 4
 )
 
+// DetailProfile is the Issue.Detail of what a profile asks, and R4 does not.
+const DetailProfile = "profile"
+
 // shaper holds a resource against profiles.
 type shaper struct {
 	reporter
@@ -105,7 +108,10 @@ func (k *shaper) say(s fhir.Severity, n fhir.Node, child string, code fhir.Issue
 		k.said = make(map[saying]bool)
 	}
 	k.said[key] = true
-	k.add(s, n, child, code, text)
+	before := len(k.findings)
+	if k.add(s, n, child, code, text); len(k.findings) > before {
+		k.findings[before].detail = DetailProfile
+	}
 }
 
 func (k *shaper) wrong(n fhir.Node, code fhir.IssueCode, text string) {

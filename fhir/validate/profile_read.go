@@ -196,8 +196,15 @@ func (c *compiler) bind(n fhir.Node, sh *shape) {
 		}
 	}
 	b := &binding{url: set, required: strength == "required"}
-	if c.shelf.Codes != nil {
+	if c.sets++; c.shelf.Codes != nil && c.sets <= maxProfileSets {
 		b.codes, b.known = c.shelf.Codes(set)
+	}
+	for i := range b.codes {
+		c.codes += 1 + len(b.codes[i].Codes)
+	}
+	if c.sets > maxProfileSets || c.codes > maxProfileCodes {
+		c.refuse(n, "a profile may bind to "+strconv.Itoa(maxProfileSets)+" value sets with "+strconv.Itoa(maxProfileCodes)+" codes in all at most")
+		return
 	}
 	sh.binding = b
 }

@@ -31,7 +31,8 @@ func (w *walker) profiles(how *How) {
 		k.walk(root)
 	}
 	if k.work > k.most {
-		k.fail(w.t.Root(), fhir.CodeTooCostly, "it takes too long to hold the resource against its profiles")
+		k.quiet, k.of = 0, ""
+		k.wrong(w.t.Root(), fhir.CodeTooCostly, "it takes too long to hold the resource against its profiles")
 	}
 	w.reporter = k.reporter
 }

@@ -33,6 +33,7 @@ type finding struct {
 	node     fhir.Node
 	child    string // a member of the node that is missing, or that is not entered
 	offset   int
+	detail   string // DetailProfile, or nothing
 }
 
 // full says that no further error would be reported.
@@ -77,7 +78,7 @@ func (r *reporter) add(s fhir.Severity, n fhir.Node, child string, code fhir.Iss
 		return
 	}
 	start, _ := r.t.Span(n)
-	r.findings = append(r.findings, finding{s, code, text, n, child, start})
+	r.findings = append(r.findings, finding{severity: s, code: code, text: text, node: n, child: child, offset: start})
 }
 
 // report is all that was found, in the order of the passes. Line and column are
@@ -90,7 +91,7 @@ func (r *reporter) report() []fhir.Issue {
 	order := make([]int, len(r.findings))
 	for i := range r.findings {
 		f := &r.findings[i]
-		issues[i] = fhir.Issue{Severity: f.severity, Code: f.code, Text: f.text, Expression: r.expression(f.node, f.child)}
+		issues[i] = fhir.Issue{Severity: f.severity, Code: f.code, Detail: f.detail, Text: f.text, Expression: r.expression(f.node, f.child)}
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return r.findings[a].offset - r.findings[b].offset })

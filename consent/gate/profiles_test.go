@@ -1,0 +1,222 @@
+package gate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"vitrine/consent"
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// profileOf is the members of a StructureDefinition that builds on another, or on
+// R4's own definition of its type.
+func profileOf(name, typ, base, elements string) string {
+	kind := "resource"
+	if typ == "Extension" {
+		kind = "complex-type"
+	}
+	if base == "" {
+		base = "http://hl7.org/fhir/StructureDefinition/" + typ
+	}
+	return `"url":"http://x.example/` + name + `","name":"P","status":"active","kind":"` + kind + `","abstract":false,"type":"` + typ +
+		`","baseDefinition":"` + base + `","derivation":"constraint","differential":{"element":[{"id":"` + typ + `","path":"` + typ + `"}` + elements + `]}`
+}
+
+// asked is an element of a differential.
+func asked(path, rest string) string {
+	return `,{"id":"` + path + `","path":"` + path + `",` + rest + `}`
+}
+
+// claiming is an Observation of p that says it keeps to a profile.
+func claiming(profile, more string) string {
+	return `"meta":{"profile":["http://x.example/` + profile + `"]},` + observation("Patient/p") + more
+}
+
+// judged is what becomes of an Observation that the caller sends: "taken", or the
+// status of the refusal with the first issue.
+func (w *world) judged(c consent.Caller, members string) string {
+	w.Helper()
+	_, err := w.create(c, "Observation", members)
+	var invalid *gate.Invalid
+	switch {
+	case err == nil:
+		return "taken"
+	case errors.As(err, &invalid):
+		for _, i := range invalid.Issues {
+			if i.Severity == fhir.SeverityError {
+				return fmt.Sprintf("%d %s %s: %s", invalid.Status, i.Code, i.Expression, i.Text)
+			}
+		}
+	}
+	return fmt.Sprint(err)
+}
+
+func TestProfilesOnFile(t *testing.T) {
+	w := newClinics(t, nil)
+	const issued = `,"issued":"2026-01-01T00:00:00Z"`
+	need := asked("Observation.issued", `"min":1`)
+	refused := "422 required Observation.issued: issued is required (http://x.example/p)"
+	a, b := system("A"), system("B")
+	w.want("before there is one", w.judged(a, claiming("p", "")), "taken")
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", need))
+	w.want("without what it asks", w.judged(a, claiming("p", "")), refused)
+	w.want("with it", w.judged(a, claiming("p", issued)), "taken")
+	w.want("who claims nothing", w.judged(a, observation("Patient/p")), "taken")
+	w.want("one that builds on it", w.judged(a, claiming("q", "")), "taken")
+	w.put("StructureDefinition", "q", profileOf("q", "Observation", "http://x.example/p", ""))
+	w.want("one that builds on it, now", w.judged(a, claiming("q", "")), "422 required Observation.issued: issued is required (http://x.example/q)")
+	w.want("the custodian, too", w.judged(custodian(), claiming("p", "")), refused)
+	w.want("another version", w.judged(a, strings.Replace(claiming("p", ""), "example/p", "example/p|2", 1)), "taken")
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", asked("Observation.issued", `"max":"0"`)))
+	w.want("after it was changed", w.judged(a, claiming("p", issued)), "422 structure Observation.issued: issued must not be there (http://x.example/p)")
+	w.want("what builds on it, changed with it", w.judged(b, claiming("q", issued)), "422 structure Observation.issued: issued must not be there (http://x.example/q)")
+	w.put("StructureDefinition", "p", strings.Replace(profileOf("p", "Observation", "", need), `"active"`, `"retired"`, 1))
+	w.want("after it was retired", w.judged(a, claiming("p", "")), "taken")
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", need))
+	w.want("after it was revived", w.judged(a, claiming("p", "")), refused)
+	if _, err := w.gate.Delete(w.ctx(), w.request(custodian(), "delete", "StructureDefinition"), "StructureDefinition", "p", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.want("after it was deleted", w.judged(a, claiming("p", "")), "taken")
+	w.want("what was built on it", w.judged(a, claiming("q", "")), "422 business-rule Observation.meta.profile[0]: the profile is of another type, or cannot be used on this server")
+}
+
+func TestProfilesOfOthersCountForNothing(t *testing.T) {
+	w := newClinics(t, nil)
+	a, b := system("A"), system("B")
+	need := asked("Observation.issued", `"min":1`)
+	w.created(b, "StructureDefinition", profileOf("p", "Observation", "", need))
+	w.created(b, "StructureDefinition", profileOf("e", "Extension", "", asked("Extension.value[x]", `"type":[{"code":"code"}]`)))
+	const extended = `,"extension":[{"url":"http://x.example/e","valueString":"x"}]`
+	w.want("one's own", w.judged(b, claiming("p", "")), "422 required Observation.issued: issued is required (http://x.example/p)")
+	w.want("one's own extension", w.judged(b, observation("Patient/p")+extended), "422 structure Observation.extension[0].value: value[x] must be of type code (http://x.example/e)")
+	for name, c := range map[string]consent.Caller{"another organisation": a, "the custodian": custodian()} {
+		w.want(name, w.judged(c, claiming("p", "")), "taken")
+		w.want(name+", an extension", w.judged(c, observation("Patient/p")+extended), "taken")
+	}
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", asked("Observation.device", `"max":"0"`)))
+	w.want("the custodian's beside one's own", w.judged(b, claiming("p", "")), "taken")
+	for range 300 {
+		w.created(b, "StructureDefinition", profileOf("r", "Observation", "", need))
+	}
+	w.put("StructureDefinition", "r", profileOf("r", "Observation", "", asked("Observation.issued", `"max":"0"`)))
+	w.want("the custodian's among very many of another", w.judged(a, claiming("r", `,"issued":"2026-01-01T00:00:00Z"`)),
+		"422 structure Observation.issued: issued must not be there (http://x.example/r)")
+	// One's own may build on the custodian's, and the custodian's never on another's.
+	w.created(a, "StructureDefinition", profileOf("mine", "Observation", "http://x.example/r", ""))
+	w.want("one's own on the custodian's", w.judged(a, claiming("mine", `,"issued":"2026-01-01T00:00:00Z"`)),
+		"422 structure Observation.issued: issued must not be there (http://x.example/mine)")
+	w.created(b, "StructureDefinition", profileOf("theirs", "Observation", "", ""))
+	_, err := w.update(custodian(), "StructureDefinition", "on", profileOf("on", "Observation", "http://x.example/theirs", ""), "")
+	if err == nil {
+		t.Error("the custodian's builds on another's")
+	}
+}
+
+func TestValueSetsOfProfiles(t *testing.T) {
+	w := newClinics(t, nil)
+	a, b := system("A"), system("B")
+	const in = `"include":[{"system":"http://x.example/animals","concept":[{"code":"`
+	kind := func(code string) string {
+		return claiming("p", `,"method":`+concept("http://x.example/animals", code))
+	}
+	outside := "422 code-invalid Observation.method: must be a code of http://x.example/vs/pets (http://x.example/p)"
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", asked("Observation.method",
+		`"binding":{"strength":"required","valueSet":"http://x.example/vs/pets"}`)))
+	w.want("a value set that is not here", w.judged(a, kind("dog")), "taken")
+	w.created(b, "ValueSet", valueSet("pets", in+`cat"}]}]`))
+	w.want("one that another contributed", w.judged(a, kind("dog")), "taken")
+	w.want("or oneself, for the custodian's profile", w.judged(b, kind("dog")), "taken")
+	w.put("ValueSet", "pets", valueSet("pets", in+`dog"}]}]`))
+	w.want("a code that is in it", w.judged(a, kind("dog")), "taken")
+	w.want("a code that is not", w.judged(a, kind("cat")), outside)
+	w.put("ValueSet", "pets", valueSet("pets", in+`cat"}]}]`))
+	w.want("after it was changed", w.judged(a, kind("dog")), outside)
+}
+
+func TestProfilesOfTheCustodianCanBeUsed(t *testing.T) {
+	w := newClinics(t, nil)
+	broken := profileOf("p", "Observation", "", asked("Observation.nothing", `"min":1`))
+	_, err := w.update(custodian(), "StructureDefinition", "p", broken, "")
+	var invalid *gate.Invalid
+	if !errors.As(err, &invalid) || invalid.Status != 422 {
+		t.Fatalf("got %v, want 422", err)
+	}
+	got := invalid.Issues[0]
+	w.want("where", got.Expression, "StructureDefinition.differential.element[1]")
+	w.want("why", got.Text, `R4 has no element "nothing" there`)
+	if got.Line == 0 {
+		t.Error("no line is told")
+	}
+	w.created(system("A"), "StructureDefinition", broken)
+	w.want("a contributor's own that is broken", w.judged(system("A"), claiming("p", "")),
+		"422 business-rule Observation.meta.profile[0]: the profile is of another type, or cannot be used on this server")
+	w.want("for others", w.judged(system("B"), claiming("p", "")), "taken")
+	w.put("StructureDefinition", "model", strings.Replace(profileOf("model", "Observation", "", ""), `"constraint"`, `"specialization"`, 1))
+	w.want("what is no profile", w.judged(system("A"), claiming("model", "")), "taken")
+}
+
+// counting counts the searches that snapshots are asked.
+type counting struct {
+	store.Store
+	searches atomic.Int64
+}
+
+type countingSnapshot struct {
+	store.Snapshot
+	of *counting
+}
+
+func (c *counting) wrap(s store.Store) store.Store {
+	c.Store = s
+	return c
+}
+
+func (c *counting) Snapshot(ctx context.Context) (store.Snapshot, error) {
+	s, err := c.Store.Snapshot(ctx)
+	return &countingSnapshot{s, c}, err
+}
+
+func (s *countingSnapshot) Search(ctx context.Context, u *consent.Universe, q *search.Query, p store.PageRequest) (store.Page, error) {
+	s.of.searches.Add(1)
+	return s.Snapshot.Search(ctx, u, q, p)
+}
+
+func TestProfilesAreReadOnce(t *testing.T) {
+	counter := &counting{}
+	w := newClinics(t, counter.wrap)
+	w.put("StructureDefinition", "p", profileOf("p", "Observation", "", asked("Observation.issued", `"min":1`)))
+	const extended = `,"issued":"2026-01-01T00:00:00Z","extension":[{"url":"http://x.example/none","valueString":"x"}]`
+	send := func() int {
+		before := counter.searches.Load()
+		w.want("sent", w.judged(system("A"), claiming("p", extended)), "taken")
+		return int(counter.searches.Load() - before)
+	}
+	send()
+	plain := func() int {
+		before := counter.searches.Load()
+		w.want("sent", w.judged(system("A"), observation("Patient/p")), "taken")
+		return int(counter.searches.Load() - before)
+	}
+	if got, want := send(), plain(); got != want {
+		t.Errorf("with a profile known already %d searches, without one %d", got, want)
+	}
+	w.put("StructureDefinition", "other", profileOf("other", "Observation", "", ""))
+	if got, want := send(), plain(); got == want {
+		t.Error("nothing was looked up after a profile had changed")
+	}
+}
+
+func TestNothingIsWrittenWhenProfilesCannotBeRead(t *testing.T) {
+	w, f := newFaulty(t)
+	f.deaf.Store(fhir.ResourceType("StructureDefinition"))
+	w.want("a claim", w.judged(system("A"), claiming("p", "")), gate.ErrUnavailable.Error())
+	w.want("no claim", w.judged(system("A"), observation("Patient/p")), "taken")
+}
