@@ -207,8 +207,12 @@ func (w *writer) appendAbsence(code fhir.Node) []byte {
 // releasedIdentifier keeps the identifiers of the listed systems: any other
 // says where the patient is treated.
 func (s *Set) releasedIdentifier(t *fhir.Tape, n fhir.Node) bool {
-	return slices.Contains(s.cfg.IdentifierSystems, t.Text(t.Field(n, "system")))
+	return s.Identifies(t.Text(t.Field(n, "system")))
 }
+
+// Identifies reports whether the identifiers of a system are released of a
+// Patient: whoever knows one learns nothing by what it finds.
+func (s *Set) Identifies(system string) bool { return slices.Contains(s.cfg.IdentifierSystems, system) }
 
 // currentName keeps the names in use.
 func (s *Set) currentName(t *fhir.Tape, n fhir.Node) bool {

@@ -201,7 +201,7 @@ func (w *writing) removed(ctx context.Context, prior *store.Found, r fhir.Resour
 	w.defined(r.Type, prior.Contributor)
 	err = w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
 		if r.Type == "Patient" {
-			for _, id := range w.g.links(t) {
+			for _, id := range w.g.links(f.Contributor, t) {
 				w.tx.Touch(keyPatient(id))
 			}
 		}

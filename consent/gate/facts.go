@@ -69,7 +69,7 @@ func (l *factsLoad) run(ctx context.Context) error {
 // practitioners, and the links it makes.
 func (l *factsLoad) patient(ctx context.Context) (links []string, err error) {
 	exists, err := l.read(ctx, "Patient", l.facts.Patient, func(f store.Found, t *fhir.Tape) error {
-		links = l.g.links(t)
+		links = l.g.links(f.Contributor, t)
 		if !l.vouched(f) {
 			return nil
 		}
@@ -88,8 +88,13 @@ func (l *factsLoad) patient(ctx context.Context) (links []string, err error) {
 	return links, err
 }
 
-// links are the ids of the Patients that a Patient is linked to.
-func (g *Gate) links(t *fhir.Tape) []string {
+// links are the ids of the Patients that a Patient is linked to. Only the
+// custodian's link records: by one that a contributor made up it would learn
+// whether somebody has a restriction whom it cares for in no way.
+func (g *Gate) links(contributor string, t *fhir.Tape) []string {
+	if contributor != "" {
+		return nil
+	}
 	var ids []string
 	elements(t, t.Root(), "link", func(n fhir.Node) {
 		if r := g.reference(t, t.Field(n, "other")); r.Type == "Patient" {
@@ -247,8 +252,8 @@ func (l *factsLoad) linked(ctx context.Context, id string, known []string, first
 	ids := known
 	if !first {
 		ids = nil
-		if _, err := l.read(ctx, "Patient", id, func(_ store.Found, t *fhir.Tape) error {
-			ids = l.g.links(t)
+		if _, err := l.read(ctx, "Patient", id, func(f store.Found, t *fhir.Tape) error {
+			ids = l.g.links(f.Contributor, t)
 			return nil
 		}); err != nil {
 			return nil, err
@@ -256,7 +261,9 @@ func (l *factsLoad) linked(ctx context.Context, id string, known []string, first
 	}
 	err := l.each(ctx, "Patient", []search.Clause{l.g.refers("Patient", "link", "Patient/"+id)},
 		func(f store.Found, _ *fhir.Tape) error {
-			ids = append(ids, f.ID)
+			if f.Contributor == "" {
+				ids = append(ids, f.ID)
+			}
 			return nil
 		})
 	return ids, err

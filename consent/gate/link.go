@@ -114,33 +114,28 @@ func (w *writing) rowOf(ctx context.Context, ref fhir.Reference) (row consent.Ro
 	return row, ok, err
 }
 
-// patientOf is the Patient an identifier stands for: the custodian's own, else
-// the contributor's own. In doubt it is nobody, and never a Patient of another
-// contributor, who could make one up to draw to it what is somebody else's.
+// patientOf is the Patient an identifier stands for, among those of the custodian
+// alone: one of another contributor could be made up to draw to it what is
+// somebody else's, and one of the contributor's own would show, by what is not
+// drawn to it, whom the custodian has on file. What providers contribute is linked
+// by the identifiers of the basic set and by no other, or what came of it would
+// tell who has a passport of that number. In doubt it is nobody.
 func (w *writing) patientOf(ctx context.Context, id fhir.Identifier, contributor string) (patient string, ok bool, err error) {
-	if id.Value == "" {
+	if id.Value == "" || contributor != "" && !w.g.tools.Basic.Identifies(id.System) {
 		return "", false, nil
 	}
-	var master, own []string
+	var found []string
 	clauses := []search.Clause{w.g.coded("Patient", "identifier", fhir.Coding{System: id.System, Code: id.Value})}
 	err = w.each(ctx, "Patient", clauses, func(f store.Found, _ *fhir.Tape) error {
-		switch f.Contributor {
-		case "":
-			master = append(master, f.ID)
-		case contributor:
-			own = append(own, f.ID)
+		if f.Contributor == "" {
+			found = append(found, f.ID)
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || len(found) == 0 {
 		return "", false, err
 	}
-	for _, ids := range [][]string{master, own} {
-		if len(ids) > 0 {
-			return ids[0], len(ids) == 1, nil
-		}
-	}
-	return "", false, nil
+	return found[0], len(found) == 1, nil
 }
 
 // relink gives a home to what was waiting for a Patient that has now arrived.

@@ -11,10 +11,10 @@ import (
 func TestConditionsSayNothingOfLinks(t *testing.T) {
 	w := newClinics(t, nil)
 	own := system("A")
-	mine := w.created(own, "Patient", `"gender":"male","identifier":[{"system":"http://nric.example","value":"Sp"},{"system":"http://nric.example","value":"Snobody"}]`)
+	mine := w.created(own, "Patient", `"gender":"male","identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Sp"},{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Snobody"}]`)
 	for name, nric := range map[string]string{"on file": "Sp", "not on file": "Snobody"} {
 		code := concept("http://a", nric)
-		content := `"status":"final","code":` + code + `,"subject":{"identifier":{"system":"http://nric.example","value":"` + nric + `"}}`
+		content := `"status":"final","code":` + code + `,"subject":{"identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"` + nric + `"}}`
 		w.created(own, "Observation", content)
 		for query, finds := range map[string]bool{
 			"status:not=amended":                                       true,
@@ -54,7 +54,7 @@ func TestConditionsSayNothingOfLinks(t *testing.T) {
 func TestManyLinkedRowsCostNothing(t *testing.T) {
 	w := newClinics(t, nil)
 	own := system("A")
-	content := `"status":"final","code":{"text":"x"},"subject":{"identifier":{"system":"http://nric.example","value":"Sp"}}`
+	content := `"status":"final","code":{"text":"x"},"subject":{"identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Sp"}}`
 	for range 1010 {
 		w.created(own, "Observation", content)
 	}

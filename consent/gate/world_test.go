@@ -84,7 +84,7 @@ func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 	}
 	for _, p := range []string{"p", "q", "r"} {
 		w.put("Patient", p, `"gender":"female","birthDate":"1980-02-03","address":[{"city":"Boston"}],`+
-			`"identifier":[{"system":"http://nric.example","value":"S`+p+`"}]`)
+			`"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S`+p+`"}]`)
 		for _, o := range []string{"A", "B"} {
 			w.register(p, o)
 		}

@@ -236,7 +236,7 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 			return r, err
 		}
 	}
-	if d.typ == "Patient" {
+	if d.typ == "Patient" && d.contributor == "" { // nothing is linked to those of others
 		return r, w.relink(ctx, d.tape)
 	}
 	return r, nil
@@ -320,7 +320,7 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 	w.touch(d.typ, h.named, before.Patients, before.Labels, row.Labels)
 	w.defined(d.typ, d.contributor)
 	if d.typ == "Patient" {
-		for _, id := range w.g.links(d.tape) {
+		for _, id := range w.g.links(d.contributor, d.tape) {
 			w.tx.Touch(keyPatient(id))
 		}
 	}
