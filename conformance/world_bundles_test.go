@@ -75,12 +75,18 @@ func conditionalReference(w *writing, c *writer) request {
 	where := func(query string) string { return escapedReference(g.fill(query)) }
 	observed := where("Observation?identifier=http://example.org/ids|n" + fmt.Sprint(g.rand.IntN(40)))
 	of := []object{
-		{"subject": ref(where("Patient?identifier={nricsystem}|" + w.anybody().nric()))}, {"subject": ref(where("Patient?identifier=" + passport + "|E" + w.anybody().id))},
-		{"hasMember": []any{ref(observed)}}, {"hasMember": []any{ref(where("Observation?_id=" + w.someID(c, "Observation")))}},
-		{"encounter": ref(where("Encounter?_id=" + w.someID(c, "Encounter")))}, {"encounter": ref(where("Encounter?part-of.status=finished"))},
-		{"performer": []any{ref(where("Practitioner?identifier=http://example.org/reg|N1"))}}, {"performer": []any{ref(where("Practitioner?_has:Observation:performer:code={code}"))}},
-		{"performer": []any{ref(where("Organization?name=clinic-b"))}}, {"performer": []any{ref(where("Organization?_has:Patient:general-practitioner:gender=female"))}},
-		{"hasMember": []any{ref(where("Observation?patient.address-city={secret}"))}}, {"hasMember": []any{ref(where("Observation?code:not={code}&_has:List:item:status=current"))}},
+		{"subject": ref(where("Patient?identifier={nricsystem}|" + w.anybody().nric()))},
+		{"subject": ref(where("Patient?identifier=" + passport + "|E" + w.anybody().id))},
+		{"hasMember": []any{ref(observed)}},
+		{"hasMember": []any{ref(where("Observation?_id=" + w.someID(c, "Observation")))}},
+		{"encounter": ref(where("Encounter?_id=" + w.someID(c, "Encounter")))},
+		{"encounter": ref(where("Encounter?part-of.status=finished"))},
+		{"performer": []any{ref(where("Practitioner?identifier=http://example.org/reg|N1"))}},
+		{"performer": []any{ref(where("Practitioner?_has:Observation:performer:code={code}"))}},
+		{"performer": []any{ref(where("Organization?name=clinic-b"))}},
+		{"performer": []any{ref(where("Organization?_has:Patient:general-practitioner:gender=female"))}},
+		{"hasMember": []any{ref(where("Observation?patient.address-city={secret}"))}},
+		{"hasMember": []any{ref(where("Observation?code:not={code}&_has:List:item:status=current"))}},
 	}[g.rand.IntN(12)]
 	o := w.contribution(c, "Observation")
 	for k, v := range of {
@@ -117,6 +123,9 @@ func ownPatient(w *writing, c *writer) request {
 // hidden, one's own or nowhere.
 func companionWrite(w *writing, c *writer) request {
 	at := []string{"Observation/" + w.someID(c, "Observation"), "Condition/" + w.someID(c, "Condition"), "Encounter/" + w.someID(c, "Encounter"), "Patient/" + w.anybody().id}[w.g.rand.IntN(4)]
+	if of := w.of[c.launch.id]; len(of) > 0 && w.g.rand.IntN(2) == 0 {
+		at = of[w.g.rand.IntN(len(of))]
+	}
 	if w.g.rand.IntN(2) == 0 {
 		return send(http.MethodPost, "Binary", mustJSON(object{"resourceType": "Binary", "contentType": "text/plain", "data": "aGVsbG8=", "securityContext": ref(at)}))
 	}
@@ -134,7 +143,8 @@ func refusedWrite(w *writing, c *writer) request {
 		send(http.MethodPost, "Observation", mustJSON(with(o, "meta", oversight))), send(http.MethodPost, "Consent", mustJSON(without(w.g.restriction(worldPatient{w.anybody().id, optedOut}), "id"))),
 		send(http.MethodPut, kind+"/"+id, mustJSON(o)), send(http.MethodPut, "Observation/none", mustJSON(with(o, "id", "other"))),
 		send(http.MethodPost, "Observation", mustJSON(o)).with("If-None-Exist", "nickname=x"), send(http.MethodPost, "Observation", mustJSON(o)).with("If-None-Exist", "code:in=http://example.org/ValueSet/none"),
-		{method: http.MethodDelete, path: "Observation?_count=1"}, {method: http.MethodDelete, path: kind + "/" + id, header: map[string]string{"If-Match": "*"}},
+		{method: http.MethodDelete, path: "Observation?_count=1"},
+		{method: http.MethodDelete, path: kind + "/" + id, header: map[string]string{"If-Match": "*"}},
 		send(http.MethodPut, kind+"/"+id, mustJSON(object{"resourceType": kind, "id": id})).with("If-None-Match", "*"), send(http.MethodPost, "AuditEvent", mustJSON(object{"resourceType": "AuditEvent"})),
 		send(http.MethodPost, kind+"/"+id, mustJSON(o)), send(http.MethodPatch, "Observation/"+id, mustJSON(o)),
 	}[w.g.rand.IntN(16)]

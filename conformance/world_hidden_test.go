@@ -3,6 +3,7 @@ package conformance
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // What others do in the first world while callers write in both.
@@ -60,6 +61,9 @@ func (w *writing) contribute(o object) {
 	a := w.one.do(w.t, w.one.system(w.t, "clinic-b"), send(http.MethodPost, text(o, "resourceType"), mustJSON(o))).want(w.t, http.StatusCreated)
 	at := locationPattern.FindStringSubmatch(a.header.Get("Location"))
 	w.foreign = append(w.foreign, at[1]+"/"+at[2])
+	if _, patient, ok := strings.Cut(text(o, "subject", "reference"), "Patient/"); ok {
+		w.of[patient] = append(w.of[patient], at[1]+"/"+at[2])
+	}
 }
 
 // move is one thing that others do in the first world.

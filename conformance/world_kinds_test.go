@@ -36,6 +36,14 @@ func writeKinds() []writeKind {
 	}
 }
 
+// launchedKinds are those of a doctor whose launch is for one patient: to know
+// whose something is would be to know that it is there.
+func launchedKinds() []writeKind {
+	kinds := writeKinds()
+	companion := slices.IndexFunc(kinds, func(k writeKind) bool { return k.name == "goes with another" })
+	return append(kinds, kinds[companion], kinds[companion], kinds[0], kinds[0])
+}
+
 // writeTypes are what clinics contribute as a rule.
 func writeTypes() []string {
 	return []string{"Observation", "Observation", "Observation", "Condition", "AllergyIntolerance", "AllergyIntolerance", "Immunization", "MedicationRequest", "Encounter", "List", "DiagnosticReport"}
@@ -46,6 +54,9 @@ func writeTypes() []string {
 func (w *writing) contribution(c *writer, kind string) object {
 	g := w.g
 	p := w.anybody()
+	if c.launch.id != "" && g.rand.IntN(2) == 0 {
+		p = c.launch
+	}
 	var o object
 	switch kind {
 	case "AllergyIntolerance":
@@ -76,11 +87,15 @@ func (w *writing) contribution(c *writer, kind string) object {
 // about makes the resource one about the patient, by one of the forms that a
 // reference has.
 func (w *writing) about(o object, p worldPatient) object {
-	coded := func(system, value string) object { return object{"identifier": object{"system": system, "value": value}} }
+	coded := func(system, value string) object {
+		return object{"identifier": object{"system": system, "value": value}}
+	}
 	forms := []object{
 		ref("Patient/" + p.id), ref("Patient/" + p.id), ref("Patient/" + p.id), ref(worldBase + "/fhir/Patient/" + p.id), ref("Patient/" + p.id + "/_history/1"),
 		coded(nric, p.nric()), coded(nric, p.nric()), with(coded(nric, p.nric()), "type", "Patient"), coded(passport, "E"+p.id), coded(passport, "E"+p.id),
-		ref("#who"), {"display": "somebody"}, ref("http://elsewhere.example/fhir/Patient/" + p.id), ref("urn:uuid:c757873d-ec9a-4326-a141-556f43239520"),
+		ref("#who"),
+		{"display": "somebody"},
+		ref("http://elsewhere.example/fhir/Patient/" + p.id), ref("urn:uuid:c757873d-ec9a-4326-a141-556f43239520"),
 		with(ref("Patient/"+p.id), "identifier", object{"system": nric, "value": w.anybody().nric()}),
 	}
 	who := forms[w.g.rand.IntN(len(forms))]

@@ -44,6 +44,9 @@ func (v *visit) matchingMost(ctx context.Context, u *consent.Universe, cond *sea
 		}
 		for _, f := range page.Found {
 			ok, err := said.holds(ctx, f, cond.Clauses)
+			if _, own := u.Contributor(); ok && own && v.heldToWords() {
+				ok, err = v.isAbout(ctx, &f, 0)
+			}
 			if err != nil {
 				return nil, err
 			}

@@ -119,15 +119,6 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 	return w.sole(ctx, patient, d.id)
 }
 
-// confined holds a write by a token of one patient's launch against whom it is
-// about: a patient/ scope reaches that patient's record alone.
-func (w *writing) confined(home consent.Home, patients []string) error {
-	if !w.caller.Confined || (home == consent.HomePatients && len(patients) == 1 && patients[0] == w.caller.Patient) {
-		return nil
-	}
-	return &absence{reason: consent.ReasonOtherPatient}
-}
-
 // lapsed reports whether the restriction can never be in force again.
 func (w *writing) lapsed(r *consent.Restriction) bool {
 	return !r.Malformed && !r.Period.Until.IsZero() && r.Period.Until.Before(w.now)

@@ -101,6 +101,7 @@ func (v *visit) foresee(ctx context.Context, p *plan) error {
 		if s.is("delete") || s.condition() == nil {
 			continue
 		}
+		v.caller.Confined = s.confined
 		f, ok, err := v.only(ctx, s.condition())
 		if err != nil && !errors.Is(err, ErrMultiple) { // a deletion may yet make it one
 			return &EntryError{Index: i, Err: err}
@@ -196,7 +197,7 @@ func (v *visit) prepare(ctx context.Context, p *plan, s *step) error {
 	if !s.is("create", "update") || s.done {
 		return nil
 	}
-	s.draft = nil
+	s.draft, v.caller.Confined = nil, s.confined
 	content, err := v.rewritten(ctx, p, s)
 	if err != nil || s.open {
 		return err

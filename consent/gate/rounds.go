@@ -110,6 +110,7 @@ func (w *writing) writeRound(ctx context.Context, r *round) (wrote bool, err err
 // made of what its conditional references mean now.
 func (w *writing) turn(ctx context.Context, r *round, s *step) (bool, error) {
 	if len(s.asks) > 0 {
+		w.caller.Confined = s.confined
 		all, same, err := w.meanings(ctx, s, r.meant)
 		if err != nil || !all {
 			return false, err

@@ -36,6 +36,9 @@ func (s *saying) holds(ctx context.Context, f store.Found, clauses []search.Clau
 		return false, store.ErrTooCostly
 	}
 	err = s.g.parsed(f, func(f store.Found, t *fhir.Tape) error {
+		if ok, err = s.concerns(ctx, &f, t); !ok || err != nil {
+			return err
+		}
 		var e search.Entries
 		if err := s.indexer().Index(&e, t); err != nil {
 			return err

@@ -105,6 +105,7 @@ func (w *writing) deleteAll(ctx context.Context, p *plan, items []Item) error {
 		if !deletes || s.is("create") || s.condition() == nil {
 			continue
 		}
+		w.caller.Confined = s.confined
 		f, ok, err := w.only(ctx, s.condition())
 		if err != nil && !errors.Is(err, ErrMultiple) { // it is asked again
 			return &EntryError{Index: i, Err: err}
@@ -142,6 +143,7 @@ func (w *writing) settle(ctx context.Context, p *plan, items []Item) error {
 	changed := map[int]bool{}
 	for i := range p.steps {
 		s := &p.steps[i]
+		w.caller.Confined = s.confined
 		if !s.is("delete") && s.condition() != nil {
 			f, ok, err := w.only(ctx, s.condition())
 			if err != nil {
@@ -184,6 +186,7 @@ func (w *writing) foreseeVersion(ctx context.Context, s *step, changed map[int]b
 	if !s.is("update") || s.id == s.fresh {
 		return nil
 	}
+	w.caller.Confined = s.confined
 	prior, err := w.addressed(ctx, s.entry.Type, s.id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil // it is new, or will be refused

@@ -145,11 +145,12 @@ func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
 // addressed is the newest version, perhaps a deletion, of what the caller may
 // write to (ACCESS §4).
 func (w *writing) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
-	prior, err := newest(ctx, w.tx, w.addressable(), t, id)
+	u := w.addressable()
+	prior, err := newest(ctx, w.tx, u, t, id)
 	if err != nil {
 		return nil, err
 	}
-	return prior, w.confined(prior.Home, prior.Patients)
+	return prior, w.within(ctx, u, prior)
 }
 
 // newest is the newest version in a universe, deletions included.
@@ -202,7 +203,7 @@ func (w *writing) put(ctx context.Context, d *draft, prior *store.Found) (fhir.R
 	if err != nil {
 		return fhir.Resource{}, err
 	}
-	if err := w.confined(h.home, h.patients); err != nil {
+	if err := w.confined(ctx, d, &h); err != nil {
 		return fhir.Resource{}, err
 	}
 	if err := w.lawful(ctx, d, h, prior); err != nil {

@@ -1,0 +1,102 @@
+package conformance
+
+import (
+	"net/http"
+	"testing"
+)
+
+// A clinic keeps a Patient of its own under somebody's number, and sees by what
+// it then wrote about that number whether the custodian has somebody on file.
+func TestAttackPatientOfOnesOwn(t *testing.T) {
+	c := newCast(t)
+	const known = "S9876543C"
+	c.put(t, with(person("known"), "identifier", nricOf(known)))
+	systemC := c.system(t, "c")
+	made := map[string]string{}
+	for _, value := range []string{known, unknownNRIC} {
+		own := with(without(person("x"), "id"), "identifier", nricOf(value))
+		about := with(without(condition("", ""), "id"), "subject", object{"identifier": nricOf(value)[0]})
+		before := instance(c, c.post(t, systemC, about).want(t, http.StatusCreated))
+		c.post(t, systemC, with(own, "generalPractitioner", []any{ref("Organization/c")})).want(t, http.StatusCreated)
+		made[value] = instance(c, c.post(t, systemC, about).want(t, http.StatusCreated))
+		for _, at := range []string{before, made[value]} {
+			same(t, value, c.do(t, c.c1, get("Condition/none")), c.do(t, c.c1, get(at)))
+		}
+	}
+	c.put(t, with(episode("known", "c"), "id", "known-c"))
+	c.do(t, c.c1, get(made[known])).want(t, http.StatusOK)
+}
+
+// A clinic that sees the basic set tries numbers that are not in it: an allergy
+// of whoever has that passport would appear in the chart.
+func TestAttackTryingPassports(t *testing.T) {
+	c := newCast(t)
+	of := func(system, value string) object {
+		return with(without(allergy("", ""), "id"), "patient", object{"identifier": object{"system": system, "value": value}})
+	}
+	c.post(t, c.systemA, of("http://example.org/passport", secret)).want(t, http.StatusCreated)
+	if got := c.do(t, c.a1, get("AllergyIntolerance?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 1 {
+		t.Errorf("%v are P's, want the one that was", got)
+	}
+	c.put(t, with(person("p"), "identifier", nricOf("S9876543C")))
+	c.post(t, c.systemA, of(nric, "S9876543C")).want(t, http.StatusCreated)
+	if got := c.do(t, c.a1, get("AllergyIntolerance?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 2 {
+		t.Errorf("%v are P's, want what came under P's number, too", got)
+	}
+}
+
+// A clinic links a Patient of its own to somebody it does not care for: whether
+// it then sees its own in full must not depend on what that one wished.
+func TestAttackLinkingToLearnOfARestriction(t *testing.T) {
+	c := newCast(t)
+	own := with(without(person("x"), "id"), "generalPractitioner", []any{ref("Organization/c")})
+	linked := func(to string) string {
+		return instance(c, c.post(t, c.system(t, "c"), with(own, "link", []any{object{"other": ref("Patient/" + to), "type": "seealso"}})).want(t, http.StatusCreated))
+	}
+	restricted, free, none := linked("p"), linked("q"), linked("nobody")
+	for _, at := range []string{restricted, free, none} {
+		if a := c.do(t, c.c1, get(at)).want(t, http.StatusOK); text(decode(t, a.body), "maritalStatus", "text") != secret {
+			t.Errorf("%s is not seen in full: %s", at, a.body)
+		}
+	}
+	c.put(t, with(person("q"), "link", []any{object{"other": ref("Patient/p"), "type": "seealso"}}))
+	c.basic(t, c.a1, "q")
+}
+
+// A launch for one patient writes to that patient's record alone; what is
+// refused as another's must not tell what there is, or whose number it is.
+func TestAttackProbingByTheLaunch(t *testing.T) {
+	c := newCast(t)
+	const known = "S9876543C"
+	c.put(t, with(person("p"), "identifier", nricOf(known)))
+	launched := c.doctor(t, "a1", "a", "--patient", "Patient/p", "--scope", "patient/*.cruds")
+	provenance := func(target string) object {
+		return object{
+			"resourceType": "Provenance", "target": []any{ref(target)}, "recorded": "2026-01-01T00:00:00Z",
+			"agent": []any{object{"who": ref("Organization/a")}},
+		}
+	}
+	about := func(value string) object {
+		return with(without(condition("", ""), "id"), "subject", object{"identifier": nricOf(value)[0]})
+	}
+	none := c.post(t, launched, provenance("Condition/none")).want(t, http.StatusNotFound)
+	same(t, "what is hidden", none, c.post(t, launched, provenance("Condition/c-p")))
+	same(t, "another's", none, c.post(t, launched, provenance("Condition/c-q")))
+	same(t, "a number", c.post(t, launched, about(unknownNRIC)), c.post(t, launched, about(known)))
+	for _, value := range []string{known, unknownNRIC} { // one's own, linked and not
+		at, id := c.contributed(t, about(value))
+		same(t, "update", none, c.do(t, launched, send(http.MethodPut, at, encode(t, condition("p", id)))))
+		same(t, "delete", none, c.do(t, launched, request{method: http.MethodDelete, path: at}))
+	}
+	c.post(t, c.systemA, identified(condition("q", ""), "of-q")).want(t, http.StatusCreated)
+	for _, value := range []string{"of-q", "of-nobody"} {
+		cond := mine + value
+		c.do(t, launched, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "new"))).with("If-None-Exist", cond)).want(t, http.StatusCreated)
+		c.do(t, launched, request{method: http.MethodDelete, path: "Condition?" + cond}).want(t, http.StatusNoContent)
+	}
+	own := instance(c, c.post(t, launched, identified(condition("p", ""), "of-p")).want(t, http.StatusCreated))
+	c.post(t, launched, provenance(own)).want(t, http.StatusCreated)
+	c.do(t, launched, send(http.MethodPost, "Condition", encode(t, identified(condition("p", ""), "of-p"))).with("If-None-Exist", mine+"of-p")).want(t, http.StatusOK)
+	c.do(t, launched, request{method: http.MethodDelete, path: own}).want(t, http.StatusNoContent)
+	c.do(t, launched, send(http.MethodPut, own, encode(t, condition("p", own[len("Condition/"):])))).want(t, http.StatusCreated)
+}
