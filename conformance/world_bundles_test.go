@@ -9,7 +9,7 @@ import (
 // entryOf is a request as an entry of a Bundle.
 func entryOf(r request) object {
 	asked := object{"method": r.method, "url": r.path}
-	for header, name := range map[string]string{"If-Match": "ifMatch", "If-None-Exist": "ifNoneExist"} {
+	for header, name := range map[string]string{"If-Match": "ifMatch", "If-None-Exist": "ifNoneExist", "If-None-Match": "ifNoneMatch"} {
 		if v := r.header[header]; v != "" {
 			asked[name] = v
 		}

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -22,6 +23,7 @@ func writeKinds() []writeKind {
 		{"create unless", createUnless, []int{200, 201, 412}},
 		{"create with a query", createWithQuery, []int{201}},
 		{"update own", updateOwn, []int{200, 412}},
+		{"update that says the same", updateSame, []int{200}},
 		{"update foreign", updateForeign, []int{404}},
 		{"update where", updateWhere, []int{200, 201, 412}},
 		{"delete own", deleteOwn, []int{204, 412}},
@@ -172,10 +174,30 @@ func (w *writing) matching(r request, own int) request {
 	if own >= 0 {
 		tags = append(tags, `W/"`+w.made[own].version+`"`, `W/"`+w.made[own].version+`"`, `W/"`+w.made[own].version+`"`)
 	}
+	if r.method == http.MethodPut && w.g.rand.IntN(10) == 0 {
+		return r.with("If-None-Match", "*")
+	}
 	if tag := tags[w.g.rand.IntN(len(tags))]; tag != "" {
 		return r.with("If-Match", tag)
 	}
 	return r
+}
+
+// updateSame sends once more what was sent last, as others may have done since
+// with theirs.
+func updateSame(w *writing, c *writer) request {
+	for range 10 {
+		n, ok := w.own(c, writeTypes()...)
+		if !ok || len(w.made[n].body) == 0 {
+			continue
+		}
+		var o object
+		if err := json.Unmarshal(w.made[n].body, &o); err != nil {
+			w.t.Fatal(err)
+		}
+		return w.preferring(w.matching(send(http.MethodPut, w.made[n].kind+"/"+twinID(n), mustJSON(with(o, "id", twinID(n)))), n))
+	}
+	return updateForeign(w, c)
 }
 
 func updateOwn(w *writing, c *writer) request {

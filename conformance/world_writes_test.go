@@ -41,6 +41,7 @@ type made struct {
 	version   string
 	partition string
 	by        string // the write that made it
+	body      []byte // what was sent to make it, by itself
 }
 
 // writeRounds are how often every writer has its turns.
@@ -132,8 +133,14 @@ func (w *writing) remember(c *writer, k writeKind, r request, a [2]answer) {
 		n := slices.IndexFunc(w.made, func(m made) bool { return m.id[0] == at[2] })
 		if n >= 0 {
 			w.made[n].version = at[3]
+			if len(found[0]) == 1 && r.method == http.MethodPut {
+				w.made[n].body = r.body
+			}
 		} else if uuidPattern.MatchString(at[2]) {
 			w.made = append(w.made, made{kind: at[1], id: [2]string{at[2], found[1][i][2]}, version: at[3], partition: c.partition, by: k.name + " by " + c.name + ": " + string(r.body)})
+			if len(found[0]) <= 2 && r.method == http.MethodPost && r.path == at[1] {
+				w.made[len(w.made)-1].body = r.body
+			}
 		}
 	}
 }
@@ -210,7 +217,11 @@ func (w *writing) looks() request {
 	}
 	kind, id, _ := strings.Cut(at, "/")
 	patient := []string{g.anyPatient(), bystander.id, opened.id}[g.rand.IntN(3)]
-	switch g.rand.IntN(12) {
+	switch g.rand.IntN(14) {
+	case 12:
+		return get(at + "/_history?" + []string{"_at=2026", "_since=2026-01-01T00:00:00Z", "_count=1", "_list=" + id, "_list=" + g.anyID("List")}[g.rand.IntN(5)])
+	case 13:
+		return get([]string{kind + "/_history", "_history", "Patient/_history?_at=2026", "AuditEvent/_history", "_history?_list=" + id}[g.rand.IntN(5)])
 	case 0, 1, 2:
 		return get(at)
 	case 3:

@@ -78,7 +78,11 @@ func compareWorlds(t *testing.T, seed uint64, used tallies, written writeTallies
 	}
 	g.load(t, s, visible[:len(visible)-len(later)])
 	s.stop(t)
-	one, two := twin(t, base, "one"), twin(t, base, "two")
+	var flags []string
+	if seed%2 == 0 {
+		flags = []string{"--conditional-delete-max", "3"}
+	}
+	one, two := twin(t, base, "one", flags...), twin(t, base, "two", flags...)
 	since := time.Now()
 	g.load(t, one, hidden)
 	g.load(t, one, later)
@@ -107,11 +111,11 @@ func (p *pair) reads(t *testing.T, g *worldMaker) {
 }
 
 // twin copies the data directory with its records and serves the copy.
-func twin(t *testing.T, dir, name string) *server {
+func twin(t *testing.T, dir, name string, flags ...string) *server {
 	t.Helper()
 	to := dir + "-" + name
 	duplicate(t, dir, to)
-	return start(t, to, "--base-url", worldBase)
+	return start(t, to, append(flags, "--base-url", worldBase)...)
 }
 
 type caller struct {
