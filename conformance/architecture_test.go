@@ -41,6 +41,7 @@ func rooms() map[string]room {
 		"fhir/units":            {nil, true},
 		"fhir/compartment":      {[]string{"fhir", "fhir/r4", "fhir/fhirpath", "fhir/search"}, true},
 		"fhir/validate":         {[]string{"fhir", "fhir/r4", "fhir/fhirpath"}, true},
+		"fhir/patch":            {[]string{"fhir", "fhir/r4", "fhir/fhirpath"}, true},
 		"fhir/subset":           {[]string{"fhir", "fhir/r4"}, true},
 		"consent":               {[]string{"fhir", "fhir/search", "fhir/smart"}, true},
 		"consent/restriction":   {domain, true},
