@@ -41,19 +41,19 @@ func (w *writing) confined(ctx context.Context, d *draft, h *homing) error {
 }
 
 // within does the same for what is on file, as it was before it was deleted.
-func (w *writing) within(ctx context.Context, u *consent.Universe, prior *store.Found) error {
-	ok := !w.caller.Confined || prior.Home == consent.HomePatients && slices.Equal(prior.Patients, []string{w.caller.Patient})
-	if w.heldToWords() {
+func (v *visit) within(ctx context.Context, u *consent.Universe, prior *store.Found) error {
+	ok := !v.caller.Confined || prior.Home == consent.HomePatients && slices.Equal(prior.Patients, []string{v.caller.Patient})
+	if v.heldToWords() {
 		said := *prior
 		if said.Deleted {
-			versions, _, _, err := w.tx.History(ctx, u, prior.Resource.Type, prior.ID, 2, nil)
+			versions, _, _, err := v.reader.History(ctx, u, prior.Resource.Type, prior.ID, 2, nil)
 			if err != nil {
 				return err
 			}
 			said = versions[len(versions)-1]
 		}
 		var err error
-		if ok, err = w.isAbout(ctx, &said, 0); err != nil {
+		if ok, err = v.isAbout(ctx, &said, 0); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func (v *visit) draft(ctx context.Context, t fhir.ResourceType, c Content) (*dra
 	}
 	d := v.g.understand(t, c.Tape)
 	for _, l := range d.labels {
-		if l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex {
+		if (l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex) && !slices.Contains(c.labels, l) {
 			return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,
 				"this label is set by the server alone", string(t)+".meta.security")
 		}

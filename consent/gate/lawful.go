@@ -71,6 +71,9 @@ func (v *visit) order(d *draft) (*draft, error) {
 	if _, err := directive.Compile(d.tape, v.g.cfg.BaseURL); err != nil {
 		return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+err.Error(), "Basic")
 	}
+	if slices.Contains(d.labels, consent.LabelOversight) {
+		return d, nil // it was there before
+	}
 	return v.own(labelled(d.tape), "Basic", d.partition)
 }
 

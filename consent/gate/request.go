@@ -5,6 +5,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/fhir"
+	"vitrine/fhir/patch"
 	"vitrine/fhir/search"
 )
 
@@ -47,12 +48,15 @@ type Interaction struct {
 type Content struct {
 	// Tape has the resource at its root. It is not kept.
 	Tape *fhir.Tape
+	// labels are those that it had before, on file, and may keep though the server
+	// alone sets them.
+	labels []string
 }
 
 // Entry is one entry of a transaction, or the one of a batch.
 type Entry struct {
 	// Interaction is what the entry's request does; its Code is one of create,
-	// update, delete, read, vread, search-type and history-instance.
+	// update, patch, delete, read, vread, search-type and history-instance.
 	Interaction Interaction
 	// FullURL is Bundle.entry.fullUrl.
 	FullURL string
@@ -60,7 +64,7 @@ type Entry struct {
 	// ID and Version are those in the entry's URL; may be empty.
 	ID, Version string
 	// Query is the search of a search-type entry, or the condition of a
-	// conditional update or delete.
+	// conditional update, patch or delete.
 	Query *search.Query
 	// IfNoneExist is the condition of a conditional create.
 	IfNoneExist *search.Query
@@ -70,6 +74,8 @@ type Entry struct {
 	History HistoryPage
 	// Content is the resource of a create or update.
 	Content Content
+	// Patch is what a patch changes.
+	Patch *patch.Document
 }
 
 // HistoryPage says which part of a history is wanted.

@@ -147,7 +147,7 @@ func (w *writing) holdAll(ctx context.Context, p *plan, items []Item) error {
 	written, made := map[fhir.ResourceType]int{}, map[string]bool{}
 	for i := range p.steps {
 		s := &p.steps[i]
-		if !s.is("create", "update") || s.is("create") && s.found != nil {
+		if !s.is("create", "update", "patch") || s.is("create") && s.found != nil {
 			continue
 		}
 		written[s.entry.Type]++

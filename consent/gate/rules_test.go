@@ -322,12 +322,17 @@ func TestImportedConsents(t *testing.T) {
 	w.want("both", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "*")
 }
 
+// blockReads is the members of a directive.
+func blockReads(target string) string {
+	return `"code":` + concept(consent.SystemDirective, "BLOCK_READ") +
+		`,"extension":[{"url":"` + consent.Canon + `/StructureDefinition/directive-target","valueReference":{"reference":"` + target + `"}}]`
+}
+
 // Scenario 37, in part: a directive stops reading at once, and lifting it
 // restores it.
 func TestDirective(t *testing.T) {
 	w := newClinics(t, nil)
-	order := `"code":` + concept(consent.SystemDirective, "BLOCK_READ") +
-		`,"extension":[{"url":"` + consent.Canon + `/StructureDefinition/directive-target","valueReference":{"reference":"Organization/A"}}]`
+	order := blockReads("Organization/A")
 	r, err := w.create(regulator(), "Basic", order)
 	if err != nil {
 		t.Fatal(explain(err))

@@ -82,12 +82,12 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 	return nil
 }
 
-// transact does the entries in the order R4 gives: deletions, creations and
-// updates, reads (http.html#trules).
+// transact does the entries in the order R4 gives: deletions, creations, updates
+// and patches, reads (http.html#trules).
 func (w *writing) transact(ctx context.Context, p *plan) (Released, error) {
 	out := Released{items: make([]Item, len(p.steps)), total: -1}
 	for _, phase := range []func(context.Context, *plan, []Item) error{
-		w.deleteAll, w.settle, w.writeAll, w.holdAll, w.answerAll,
+		w.deleteAll, w.settle, w.writeAll, w.patchAll, w.holdAll, w.answerAll,
 	} {
 		if err := phase(ctx, p, out.items); err != nil {
 			return out, err

@@ -167,7 +167,7 @@ func (w *world) request(c consent.Caller, code string, t fhir.ResourceType) *gat
 		in.Letter = 's'
 	case "create":
 		in.Letter, in.Write = 'c', true
-	case "update":
+	case "update", "patch":
 		in.Letter, in.Write = 'u', true
 	case "delete":
 		in.Letter, in.Write = 'd', true

@@ -144,13 +144,13 @@ func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
 
 // addressed is the newest version, perhaps a deletion, of what the caller may
 // write to (ACCESS §4).
-func (w *writing) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
-	u := w.addressable()
-	prior, err := newest(ctx, w.tx, u, t, id)
+func (v *visit) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
+	u := v.addressable()
+	prior, err := newest(ctx, v.reader, u, t, id)
 	if err != nil {
 		return nil, err
 	}
-	return prior, w.within(ctx, u, prior)
+	return prior, v.within(ctx, u, prior)
 }
 
 // newest is the newest version in a universe, deletions included.
@@ -174,14 +174,14 @@ func newest(ctx context.Context, r store.Reader, u *consent.Universe, t fhir.Res
 
 // addressable is the universe of what the caller may write to: its own
 // contributions; for a patient, the Consents of that patient.
-func (w *writing) addressable() *consent.Universe {
-	switch w.caller.Kind {
+func (v *visit) addressable() *consent.Universe {
+	switch v.caller.Kind {
 	case consent.Custodian:
 		return consent.Everything()
 	case consent.Practitioner, consent.System:
-		return consent.OfContributor(w.caller.Organization)
+		return consent.OfContributor(v.caller.Organization)
 	case consent.Patient, consent.Representative:
-		return consent.OfAnyPatient(nil, w.decide).Where(func(r consent.Row) bool { return r.Type == "Consent" })
+		return consent.OfAnyPatient(nil, v.decide).Where(func(r consent.Row) bool { return r.Type == "Consent" })
 	case consent.Regulator:
 		return consent.Everything().Where(func(r consent.Row) bool {
 			return r.Type == "Basic" && slices.Contains(r.Labels, consent.LabelOversight)
