@@ -134,6 +134,15 @@ func TestScenario73And74ForeignIsAbsent(t *testing.T) {
 	same(t, "PUT with If-Match", none, c.do(t, c.systemA, send(http.MethodPut, "Observation/o-p", encode(t, observation("p", "o-p"))).with("If-Match", `W/"7"`)))
 	absent := c.do(t, c.systemA, request{method: http.MethodDelete, path: "Observation/none"})
 	same(t, "DELETE", absent, c.do(t, c.systemA, request{method: http.MethodDelete, path: "Observation/o-p"}))
+	nobody := c.do(t, c.systemA, change("Observation/none", amend)).want(t, http.StatusNotFound)
+	same(t, "PATCH", nobody, c.do(t, c.systemA, change("Observation/o-p", amend)))
+	same(t, "PATCH with If-Match", nobody, c.do(t, c.systemA, change("Observation/o-p", amend).with("If-Match", `W/"7"`)))
+	same(t, "PATCH of another's", nobody, c.do(t, c.systemB, change("Observation?"+mine+"ours", amend)))
+	same(t, "PATCH by a condition", nobody, c.do(t, c.systemA, change("Observation?"+mine+"nothing", amend)))
+	c.do(t, c.systemA, change("Observation?"+mine+"theirs", amend)).want(t, http.StatusOK)
+	if got := c.do(t, c.root, get("Observation?"+mine+"theirs&status=amended")).ids(t); len(got) != 1 {
+		t.Errorf("a conditional PATCH changed %v, want its own alone", got)
+	}
 	c.do(t, c.root, get("Observation/o-p")).want(t, http.StatusOK)
 
 	created := c.post(t, c.systemA, without(observation("p", ""), "id")).want(t, http.StatusCreated)
@@ -142,6 +151,57 @@ func TestScenario73And74ForeignIsAbsent(t *testing.T) {
 	body := encode(t, observation("p", own[strings.LastIndex(own, "/")+1:]))
 	c.do(t, c.systemA, send(http.MethodPut, own, body).with("If-Match", `W/"7"`)).want(t, http.StatusPreconditionFailed)
 	c.do(t, c.systemA, send(http.MethodPut, own, body).with("If-Match", `W/"1"`)).want(t, http.StatusOK)
+}
+
+const (
+	mediaPatch = "application/json-patch+json"
+	amend      = `[{"op":"replace","path":"/status","value":"amended"}]`
+)
+
+// change is a JSON Patch of what the path names.
+func change(path, doc string) request {
+	return send(http.MethodPatch, path, []byte(doc)).with("Content-Type", mediaPatch)
+}
+
+func TestScenario78TestsSeeNothingHidden(t *testing.T) {
+	c := newCast(t)
+	foreign := c.post(t, c.systemB, without(observation("p", ""), "id")).want(t, http.StatusCreated).header.Get("Location")
+	foreign = foreign[len(c.base)+1 : strings.Index(foreign, "/_history")]
+	own := c.post(t, c.systemA, without(observation("p", ""), "id")).want(t, http.StatusCreated).header.Get("Location")
+	own = own[len(c.base)+1 : strings.Index(own, "/_history")]
+	path := func(expression string) string {
+		return `{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"delete"},{"name":"path","valueString":"` + expression + `"}]}]}`
+	}
+	for name, doc := range map[string]request{
+		"a test that holds":  change("", `[{"op":"test","path":"/valueQuantity/unit","value":"`+secret+`"}]`),
+		"a test that fails":  change("", `[{"op":"test","path":"/valueQuantity/unit","value":"x"}]`),
+		"a test of nothing":  change("", `[{"op":"test","path":"/nothing","value":1}]`),
+		"no operation":       change("", `[]`),
+		"a path that holds":  send(http.MethodPatch, "", []byte(path("Observation.value.where(unit = '"+secret+"').code"))),
+		"a path that fails":  send(http.MethodPatch, "", []byte(path("Observation.value.where(unit = 'x').code"))),
+		"a path of too many": send(http.MethodPatch, "", []byte(path("Observation.children()"))),
+	} {
+		for _, token := range []string{c.systemA, c.a1, c.c1} {
+			at := func(path string) request {
+				doc.path = path
+				return doc
+			}
+			none := c.do(t, token, at("Observation/none"))
+			if none.status != http.StatusNotFound && none.status != http.StatusBadRequest {
+				t.Errorf("%s: %d %s", name, none.status, none.body)
+			}
+			for _, hidden := range []string{"Observation/o-p", "Observation/o-q", foreign} {
+				a := c.do(t, token, at(hidden)).hides(t, secret)
+				same(t, name+" of "+hidden, none, a)
+			}
+		}
+	}
+	c.do(t, c.systemA, change(own, `[{"op":"test","path":"/valueQuantity/unit","value":"x"}]`)).want(t, http.StatusUnprocessableEntity).hides(t, secret)
+	c.do(t, c.systemA, change(own, `[{"op":"test","path":"/valueQuantity/value","value":185.5}]`)).want(t, http.StatusOK).hides(t, secret)
+	c.do(t, c.a1, change(own, amend)).want(t, http.StatusOK).hides(t, secret)
+	if a := c.do(t, c.root, get(own)).want(t, http.StatusOK); !strings.Contains(string(a.body), `"value":185.5`) || text(decode(t, a.body), "status") != "amended" {
+		t.Errorf("stored: %s", a.body)
+	}
 }
 
 func TestScenario80ReferencesInAllForms(t *testing.T) {

@@ -172,7 +172,7 @@ func (e *asked) target() string {
 
 // entryBody reads the resource of an entry onto a tape of its own.
 func (s *Server) entryBody(x *exchange, outer *fhir.Tape, e *asked) error {
-	if x.row.body == bodyResource && e.resource == fhir.None {
+	if (x.row.body == bodyResource || x.row.body == bodyPatch) && e.resource == fhir.None {
 		return wrong(fhir.Issue{
 			Severity: fhir.SeverityError, Code: fhir.CodeRequired, Detail: "invalid",
 			Text: "The entry must have a resource.", Expression: place(e.index),
@@ -182,7 +182,10 @@ func (s *Server) entryBody(x *exchange, outer *fhir.Tape, e *asked) error {
 		return nil
 	}
 	x.tape = s.tape()
-	return x.tape.Parse(outer.Raw(e.resource), s.tapeLimits(bodyBundle))
+	if err := x.tape.Parse(outer.Raw(e.resource), s.tapeLimits(bodyBundle)); err != nil || x.row.body != bodyPatch {
+		return err
+	}
+	return s.entryPatch(x, e.index)
 }
 
 // appendAnswer appends an entry of a batch-response or transaction-response.

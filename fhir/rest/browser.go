@@ -13,10 +13,11 @@ import (
 //nolint:gochecknoglobals // never changed
 var (
 	valueAnyOrigin = []string{"*"}
-	valueExposed   = []string{"Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
-	valueMethods   = []string{"GET, HEAD, POST, PUT, DELETE, OPTIONS"}
+	valueExposed   = []string{"Accept-Patch, Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	valueMethods   = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 	valueHeaders   = []string{"Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id, *"}
 	valueDay       = []string{"86400"}
+	valuePatches   = []string{mediaPatch + ", " + mediaFHIR}
 )
 
 // shareWith lets a browser show the answer to the app that asked.
@@ -34,6 +35,7 @@ func (s *Server) preflight(context.Context, *exchange) (answer, error) {
 // permit adds what a preflight may be told.
 func permit(h http.Header) {
 	h["Allow"] = valueMethods
+	h["Accept-Patch"] = valuePatches
 	h["Access-Control-Allow-Methods"] = valueMethods
 	h["Access-Control-Allow-Headers"] = valueHeaders
 	h["Access-Control-Max-Age"] = valueDay

@@ -26,7 +26,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 		w = w.raw(`,"version":`).quote(s.cfg.Version)
 	}
 	w = w.raw(`},"implementation":{"description":"A national health record behind glass","url":`).quote(s.cfg.BaseURL)
-	w = w.raw(`},"fhirVersion":"4.0.1","format":["json","application/fhir+json"],"rest":[{"mode":"server",` +
+	w = w.raw(`},"fhirVersion":"4.0.1","format":["json","application/fhir+json"],"patchFormat":["` + mediaPatch + `","` + mediaFHIR + `"],"rest":[{"mode":"server",` +
 		`"security":{"cors":true,"service":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service",` +
 		`"code":"SMART-on-FHIR"}]}],"description":"Bearer tokens with SMART scopes, one organisation and one purpose of use. ` +
 		`What a caller may not see does not exist for that caller."},"resource":[`)

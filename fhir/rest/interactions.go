@@ -50,6 +50,7 @@ const (
 	bodyOptional          // Parameters, or nothing
 	bodyForm              // application/x-www-form-urlencoded
 	bodyBundle            // a batch or transaction
+	bodyPatch             // a JSON Patch, or the Parameters of a FHIRPath Patch
 )
 
 const (
@@ -70,6 +71,8 @@ func interactions() []interaction {
 		{name: "create", method: http.MethodPost, pattern: onType, letter: 'c', audit: "create", write: true, body: bodyResource, handle: (*Server).create},
 		{name: "update", method: http.MethodPut, pattern: onInstance, letter: 'u', audit: "update", write: true, body: bodyResource, handle: (*Server).update},
 		{name: "update", method: http.MethodPut, pattern: onType, letter: 'u', audit: "update", write: true, body: bodyResource, handle: (*Server).updateWhere},
+		{name: "patch", method: http.MethodPatch, pattern: onInstance, letter: 'u', audit: "patch", write: true, body: bodyPatch, handle: (*Server).patch},
+		{name: "patch", method: http.MethodPatch, pattern: onType, letter: 'u', audit: "patch", write: true, body: bodyPatch, handle: (*Server).patchWhere},
 		{name: "delete", method: http.MethodDelete, pattern: onInstance, letter: 'd', audit: "delete", write: true, handle: (*Server).remove},
 		{name: "delete", method: http.MethodDelete, pattern: onType, letter: 'd', audit: "delete", write: true, handle: (*Server).removeWhere},
 		{name: "search-type", method: http.MethodGet, pattern: onType, letter: 's', audit: "search-type", handle: (*Server).searchType},

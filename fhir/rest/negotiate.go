@@ -17,6 +17,8 @@ const (
 	mediaFHIR = "application/fhir+json"
 	mediaJSON = "application/json"
 	mediaForm = "application/x-www-form-urlencoded"
+	// mediaPatch is that of a JSON Patch (RFC 6902 §6).
+	mediaPatch = "application/json-patch+json"
 )
 
 // preference is the Prefer header (R4 http.html#ops, search.html#lenient).
@@ -212,19 +214,27 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 	if given == mediaFHIR && kind != bodyForm {
 		return nil
 	}
+	problem := problemMediaType
+	if kind == bodyPatch {
+		problem = problemPatchType
+	}
 	media, params, err := mime.ParseMediaType(given)
 	if err != nil || !versionFits(params) {
-		return refuse(problemMediaType)
+		return refuse(problem)
 	}
 	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
-		return refuse(problemMediaType)
+		return refuse(problem)
 	}
 	fits := media == mediaFHIR || media == mediaJSON
-	if kind == bodyForm {
+	switch kind {
+	case bodyForm:
 		fits = media == mediaForm
+	case bodyPatch:
+		fits = fits || media == mediaPatch
+	case bodyNone, bodyResource, bodyOptional, bodyBundle:
 	}
 	if !fits {
-		return refuse(problemMediaType)
+		return refuse(problem)
 	}
 	return nil
 }

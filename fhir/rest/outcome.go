@@ -40,6 +40,7 @@ const (
 	problemTooLarge
 	problemURI
 	problemMediaType
+	problemPatchType
 	problemBody
 	problemQuery
 	problemContent
@@ -93,6 +94,7 @@ var catalogue = [problemCount]entry{
 	problemTooLarge:         {http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "", "The body is larger than this server accepts."},
 	problemURI:              {http.StatusRequestURITooLong, fhir.CodeTooLong, "", "The address is longer than this server accepts; a search may be sent by POST to _search."},
 	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, plain or gzip; of a search by POST, application/x-www-form-urlencoded."},
+	problemPatchType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "A patch must be application/json-patch+json, or application/fhir+json with the Parameters of a FHIRPath Patch, in UTF-8, plain or gzip; within a Bundle, a Binary of the former content type, or Parameters."},
 	problemBody:             {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
 	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
 	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},

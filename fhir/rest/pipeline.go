@@ -19,6 +19,7 @@ import (
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/patch"
 )
 
 // exchange is one request, or one entry of a batch, on its way through the
@@ -38,6 +39,8 @@ type exchange struct {
 	pretty     bool
 	body       []byte
 	tape       *fhir.Tape
+	// changes are what a patch asks for.
+	changes *patch.Document
 	// client is the place taken among the client's requests.
 	client *client
 	// What the log and the meters are told.
@@ -298,8 +301,16 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if x.row.body == bodyForm || (x.row.body == bodyOptional && len(body) == 0) {
 		return nil
 	}
+	if x.row.body == bodyPatch && patchesJSON(r.Header) {
+		x.changes, err = s.jsonPatch(body)
+		return err
+	}
 	x.tape = s.tape()
-	return x.tape.Parse(body, s.tapeLimits(x.row.body))
+	if err := x.tape.Parse(body, s.tapeLimits(x.row.body)); err != nil || x.row.body != bodyPatch {
+		return err
+	}
+	x.changes, err = s.pathPatch(x.tape)
+	return err
 }
 
 // readBody reads at most as much as the interaction allows. A client that says

@@ -116,7 +116,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"HEAD /fhir/metadata", "HEAD /healthz", "HEAD /metrics", "HEAD /readyz",
 		"GET /fhir/:type/_search", "HEAD /fhir/:type/_search", "POST /fhir", "POST /fhir/", "POST /fhir/:type", "POST /fhir/:type/:id/$break-glass", "POST /fhir/:type/:id/$break-glass-stop", "POST /fhir/:type/:id/$everything",
 		"POST /fhir/:type/:id/:of/_search", "POST /fhir/:type/_search",
-		"PUT /fhir/:type", "PUT /fhir/:type/:id",
+		"PUT /fhir/:type", "PUT /fhir/:type/:id", "PATCH /fhir/:type", "PATCH /fhir/:type/:id",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 	}
 	slices.Sort(want)
@@ -176,7 +176,7 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"GET", "/fhir//Patient", 404, ""},
 		{"GET", "/fhir/Patient//", 404, ""},
 		{"GET", "/fhir/Nonsense/", 404, ""},
-		{"PATCH", "/fhir/Patient/p/", 405, "GET, PUT, DELETE, HEAD"},
+		{"BREW", "/fhir/Patient/p/", 405, "GET, PUT, PATCH, DELETE, HEAD"},
 		{"GET", "/fhir/Nonsense", 404, ""},
 		{"GET", "/fhir/patient", 404, ""},
 		{"GET", "/fhir/Resource/x", 404, ""},
@@ -192,9 +192,9 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"GET", "/fhir/Observation/o/$everything", 404, ""},
 		{"GET", "/fhir/Patient/p/$break-glass", 405, "POST"},
 		{"PUT", "/fhir/Patient/p/_history/1", 405, "GET, HEAD"},
-		{"PATCH", "/fhir/Patient/p", 405, "GET, PUT, DELETE, HEAD"},
-		{"TRACE", "/fhir/Patient", 405, "POST, PUT, DELETE, GET, HEAD"},
-		{"BREW", "/fhir/Patient", 405, "POST, PUT, DELETE, GET, HEAD"},
+		{"BREW", "/fhir/Patient/p", 405, "GET, PUT, PATCH, DELETE, HEAD"},
+		{"TRACE", "/fhir/Patient", 405, "POST, PUT, PATCH, DELETE, GET, HEAD"},
+		{"BREW", "/fhir/Patient", 405, "POST, PUT, PATCH, DELETE, GET, HEAD"},
 		{"PUT", "/fhir/Patient/_search", 405, "GET, POST, HEAD"},
 		{"PUT", "/fhir/_search", 405, "GET, POST, HEAD"},
 		{"POST", "/fhir/$validate", 404, ""},
@@ -293,7 +293,7 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		{"no Bundle", "POST", "", patient, []string{"Content-Type", "application/json"}, 400, "Bundle"},
 		{"no transaction", "POST", "", `{"resourceType":"Bundle","type":"collection"}`, []string{"Content-Type", "application/json"}, 400, "batch"},
 		{"no request", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{}]}`, []string{"Content-Type", "application/json"}, 400, "entry[0]"},
-		{"second entry", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"Patient/p"}},{"request":{"method":"PATCH","url":"Patient/p"}}]}`, []string{"Content-Type", "application/json"}, 405, "entry[1]"},
+		{"second entry", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"Patient/p"}},{"request":{"method":"BREW","url":"Patient/p"}}]}`, []string{"Content-Type", "application/json"}, 405, "entry[1]"},
 		{"no Parameters", "POST", "Patient/p/$break-glass", patient, []string{"Content-Type", "application/json"}, 400, "Parameters"},
 		{"unknown parameter", "POST", "Patient/p/$break-glass", `{"resourceType":"Parameters","parameter":[{"name":"x"}]}`, []string{"Content-Type", "application/json"}, 400, "justification"},
 		{"parameter of another kind", "POST", "Patient/p/$break-glass", `{"resourceType":"Parameters","parameter":[{"name":"threat","valueString":"life"}]}`, []string{"Content-Type", "application/json"}, 400, "valueCode"},
@@ -423,7 +423,7 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s has no search parameters", r.Type)
 		}
 	}
-	all := []string{"read", "vread", "history-instance", "create", "update", "delete", "search-type", "history-type"}
+	all := []string{"read", "vread", "history-instance", "create", "update", "patch", "delete", "search-type", "history-type"}
 	if d := cmp.Diff(all, interactions["Patient"]); d != "" {
 		t.Errorf("Patient (-want +got):\n%s", d)
 	}

@@ -232,6 +232,10 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 			o.allow = s.allow(x.row.pattern, "AuditEvent")
 		}
 		h["Allow"] = []string{o.allow}
+	case http.StatusUnsupportedMediaType:
+		if x.row.body == bodyPatch {
+			h["Accept-Patch"] = valuePatches // RFC 5789 §3.1
+		}
 	case http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
 	case http.StatusServiceUnavailable:

@@ -184,7 +184,7 @@ func TestBatch(t *testing.T) {
 		{"request":{"method":"GET","url":"Condition/c-p"}},
 		{"request":{"method":"GET","url":"Condition?subject=Patient/q"}},
 		{"request":{"method":"GET","url":"Nonsense/x"}},
-		{"request":{"method":"PATCH","url":"Patient/q"}},
+		{"request":{"method":"BREW","url":"Patient/q"}},
 		{"request":{"method":"POST","url":"Condition"}},
 		{"request":{"method":"POST","url":"Condition"},"resource":`+condition+`},
 		{"request":{"method":"GET","url":"Patient/q","ifNoneMatch":"W/\"1\""}}]}`, 200)

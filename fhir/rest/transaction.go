@@ -79,7 +79,7 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 	}
 	out := gate.Entry{
 		Interaction: row.inner(), FullURL: e.fullURL, Type: x.request.Type,
-		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape},
+		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape}, Patch: x.changes,
 	}
 	return out, s.entryConditions(ctx, &out, x)
 }
@@ -87,7 +87,7 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 // transacts reports whether a transaction may hold the interaction.
 func transacts(row *interaction) bool {
 	switch row.name {
-	case "create", "update", "delete", "read", "vread", "history-instance":
+	case "create", "update", "patch", "delete", "read", "vread", "history-instance":
 		return true
 	case "search-type", "search-system":
 		return row.body == bodyNone
@@ -126,7 +126,7 @@ func (s *Server) entryConditions(ctx context.Context, out *gate.Entry, x *exchan
 		var p paged
 		p, err = s.paging(x, historyParameters()...)
 		out.History = p.history()
-	case (x.row.name == "update" || x.row.name == "delete") && out.ID == "":
+	case (x.row.name == "update" || x.row.name == "patch" || x.row.name == "delete") && out.ID == "":
 		out.Query, err = s.condition(ctx, out.Type, x.query)
 	}
 	return err
