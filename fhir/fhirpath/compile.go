@@ -40,7 +40,7 @@ func compile(src string, d *r4.Definitions, strict bool) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{defs: d, strict: strict, functions: functions()}
+	c := &compiler{defs: d, strict: strict}
 	root, err := c.node(e)
 	if err != nil {
 		return nil, err
@@ -53,9 +53,8 @@ func compile(src string, d *r4.Definitions, strict bool) (*Program, error) {
 }
 
 type compiler struct {
-	defs      *r4.Definitions
-	strict    bool
-	functions map[string]*function
+	defs   *r4.Definitions
+	strict bool
 }
 
 func refuse(e *Expr, reason string) error {
@@ -71,7 +70,7 @@ func (c *compiler) node(e *Expr) (n *node, err error) {
 		n.op = opLiteral
 		n.value, err = literal(e)
 	case KindVariable:
-		err = c.variable(n)
+		c.variable(n)
 	case KindSpecial:
 		err = c.special(n, e)
 	case KindMember:
@@ -144,7 +143,7 @@ func timeOf(s string) (Value, bool) {
 
 // variable is one of %context and so on; those that are always the same are
 // literals (R4 fhirpath.html#vars).
-func (c *compiler) variable(n *node) error {
+func (c *compiler) variable(n *node) {
 	n.op = opLiteral
 	switch {
 	case n.name == "ucum":
@@ -160,7 +159,6 @@ func (c *compiler) variable(n *node) error {
 	default:
 		n.op = opVariable
 	}
-	return nil
 }
 
 func (c *compiler) special(n *node, e *Expr) (err error) {
@@ -272,7 +270,7 @@ func (c *compiler) call(n *node, e *Expr) (err error) {
 	case "is", "as", "ofType":
 		return c.typeCall(n, e)
 	}
-	f := c.functions[e.Name]
+	f := language[e.Name]
 	if f == nil {
 		return refuse(e, "there is no function "+e.Name)
 	}

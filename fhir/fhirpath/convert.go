@@ -9,36 +9,36 @@ import (
 
 // system is an element as a value of the language's own types (R4
 // fhirpath.html#types); ok is false for one that has no value, or stands for none.
-func (m *machine) system(v Value) (out Value, ok bool, err error) {
+func (m *machine) system(v Value) (out Value, ok bool) {
 	if v.sys != SystemNone {
-		return v, true, nil
+		return v, true
 	}
 	if v.Type == nil || v.Node == fhir.None {
-		return out, false, nil
+		return out, false
 	}
 	if v.Type.Kind != r4.KindPrimitive {
 		if m.isQuantity(v.Type) {
 			return m.quantity(v.Node)
 		}
-		return out, false, nil
+		return out, false
 	}
 	switch m.tape.Kind(v.Node) {
 	case fhir.True, fhir.False:
-		return Boolean(m.tape.Kind(v.Node) == fhir.True), true, nil
+		return Boolean(m.tape.Kind(v.Node) == fhir.True), true
 	case fhir.Number:
 		out, ok = m.number(v.Node, v.Type.Primitive == r4.PrimitiveDecimal)
-		return out, ok, nil
+		return out, ok
 	case fhir.String:
 		out = stringOf(m.tape.Bytes(v.Node, nil))
 	case fhir.Invalid, fhir.Object, fhir.Array, fhir.Null:
-		return out, false, nil
+		return out, false
 	}
 	if sys := temporalOf(v.Type.Primitive); sys != SystemNone {
 		if t, ok := temporal(out.text, sys); ok {
-			return t, true, nil
+			return t, true
 		}
 	}
-	return out, true, nil
+	return out, true
 }
 
 // temporalOf is the type of the language that a date or time of R4 stands for.
@@ -121,11 +121,11 @@ func (m *machine) isQuantity(t *r4.Type) bool {
 
 // quantity reads a Quantity. One with a comparator is none of the language's: it
 // does not tell how much it is.
-func (m *machine) quantity(obj fhir.Node) (out Value, ok bool, err error) {
+func (m *machine) quantity(obj fhir.Node) (out Value, ok bool) {
 	t := m.tape
 	value := t.Field(obj, "value")
 	if t.Kind(value) != fhir.Number || t.Field(obj, "comparator") != fhir.None {
-		return out, false, nil
+		return out, false
 	}
 	d, ok := parseDecimal(t.Raw(value))
 	unit := t.Bytes(t.Field(obj, "code"), nil)
@@ -135,7 +135,7 @@ func (m *machine) quantity(obj fhir.Node) (out Value, ok bool, err error) {
 	if unit == nil {
 		unit = []byte("1")
 	}
-	return quantityOf(d, unit, false), ok, nil
+	return quantityOf(d, unit, false), ok
 }
 
 // asDecimal is an integer or decimal as a decimal.

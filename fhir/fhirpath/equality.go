@@ -2,6 +2,7 @@ package fhirpath
 
 import (
 	"bytes"
+	"unicode"
 
 	"github.com/cockroachdb/apd/v3"
 
@@ -71,14 +72,8 @@ func (m *machine) equal(a, b *Value) (tri, error) {
 			return triOf(bytes.Equal(x, y)), nil
 		}
 	}
-	x, xok, err := m.system(*a)
-	if err != nil {
-		return unknown, err
-	}
-	y, yok, err := m.system(*b)
-	if err != nil {
-		return unknown, err
-	}
+	x, xok := m.system(*a)
+	y, yok := m.system(*b)
 	if xok != yok {
 		return no, nil
 	}
@@ -235,13 +230,10 @@ func (m *machine) equivalent(a, b *Value) (bool, error) {
 	if err := m.spend(1); err != nil {
 		return false, err
 	}
-	x, xok, err := m.system(*a)
-	if err != nil {
-		return false, err
-	}
-	y, yok, err := m.system(*b)
-	if err != nil || xok != yok {
-		return false, err
+	x, xok := m.system(*a)
+	y, yok := m.system(*b)
+	if xok != yok {
+		return false, nil
 	}
 	if !xok {
 		return m.equivalentElements(a, b)
@@ -319,9 +311,14 @@ func equivalentDecimals(a, b *apd.Decimal) bool {
 	return x.Cmp(&y) == 0
 }
 
-// plain is a text in lower case, each stretch of white space one blank.
+// plain is a text in lower case, with blanks for all white space.
 func plain(s []byte) []byte {
-	return bytes.Join(bytes.Fields(bytes.ToLower(s)), []byte{' '})
+	return bytes.Map(func(r rune) rune {
+		if r == '\t' || r == '\n' || r == '\r' {
+			return ' '
+		}
+		return unicode.ToLower(r)
+	}, s)
 }
 
 // membership reports whether a value is in a collection.

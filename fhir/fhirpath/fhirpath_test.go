@@ -141,14 +141,3 @@ func TestCompileRefusesWhatIsNotOfTheLanguage(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	for _, s := range []string{"a.b[0] | c.where(d='e')", "(a as b).c", "%resource.x", "a.x(1,2).y and `z` != {}", "@2020-01-01"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, src string) {
-		if e, err := Parse(src); err == nil {
-			e.Paths()
-		}
-	})
-}

@@ -2,7 +2,11 @@ package fhirpath
 
 import "maps"
 
-// functions are those of the language by their names, but for is, as and ofType.
+// language are the functions by their names, but for is, as and ofType.
+//
+//nolint:gochecknoglobals // never changed
+var language = functions()
+
 func functions() map[string]*function {
 	all := collectionFunctions()
 	for _, more := range []map[string]*function{
@@ -54,10 +58,7 @@ func (m *machine) scalarOf(n *node, takes System) (v Value, ok bool, err error) 
 		return v, false, err
 	}
 	element := v
-	if v, ok, err = m.system(v); err != nil {
-		return v, false, err
-	}
-	if !ok {
+	if v, ok = m.system(v); !ok {
 		if m.isComplex(&element) && takes != SystemNone {
 			return v, false, fail("the function is not for values of this type")
 		}
@@ -65,6 +66,8 @@ func (m *machine) scalarOf(n *node, takes System) (v Value, ok bool, err error) 
 	}
 	switch {
 	case takes == SystemNone, v.sys == takes:
+	case takes == SystemString && element.IsElement() && temporalOf(element.Type.Primitive) != SystemNone:
+		return stringOf(v.text), true, nil // R4 writes dates and times as strings
 	case takes == SystemDecimal && (v.isNumber() || v.sys == SystemQuantity):
 	default:
 		return v, false, fail("the function is not for values of this type")

@@ -60,10 +60,7 @@ func allOf(want tri, all bool) func(m *machine, n *node) (tri, error) {
 		in := m.vals[base:]
 		m.vals = m.vals[:base]
 		for i := range in {
-			v, ok, err := m.system(in[i])
-			if err != nil {
-				return unknown, err
-			}
+			v, ok := m.system(in[i])
 			if !ok || v.sys != SystemBoolean {
 				return unknown, fail("booleans were expected")
 			}
@@ -170,8 +167,8 @@ func (m *machine) distinctTexts(base int) bool {
 	kept := base
 	texts := make([][]byte, 0, len(m.vals)-base)
 	for i := base; i < len(m.vals); i++ {
-		v, ok, err := m.system(m.vals[i])
-		if err != nil || !ok || v.sys != SystemString {
+		v, ok := m.system(m.vals[i])
+		if !ok || v.sys != SystemString {
 			return false
 		}
 		texts = append(texts, v.text)

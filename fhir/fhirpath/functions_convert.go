@@ -34,10 +34,7 @@ func (m *machine) converts(n *node, ok func(v *Value) bool) (tri, error) {
 	if err != nil || !there {
 		return unknown, err
 	}
-	in, is, err := m.system(v)
-	if err != nil {
-		return unknown, err
-	}
+	in, is := m.system(v)
 	return triOf(is && ok(&in)), nil
 }
 

@@ -63,7 +63,7 @@ func (m *machine) hasValue(n *node) (tri, error) {
 		return no, nil
 	}
 	v := &in[0]
-	return triOf(v.sys != SystemNone || v.Node != fhir.None && v.Type != nil && v.Type.Primitive != 0), nil
+	return triOf(v.sys != SystemNone && v.sys != SystemQuantity || v.sys == SystemNone && v.Node != fhir.None && v.Type != nil && v.Type.Primitive != 0), nil
 }
 
 // typeInfo tells the type of each value.

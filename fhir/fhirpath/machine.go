@@ -323,7 +323,8 @@ func (m *machine) scalar(n *node) (v Value, ok bool, err error) {
 	if err != nil || !ok {
 		return v, false, err
 	}
-	return m.system(v)
+	v, ok = m.system(v)
+	return v, ok, nil
 }
 
 // is reports whether a single value is of a type.
@@ -358,10 +359,10 @@ func (m *machine) keepType(n *node) error {
 
 // variable is %resource and so on, $index or $total.
 func (m *machine) variable(n *node) error {
-	switch {
-	case n.op == opIndex:
+	switch n.op { //nolint:exhaustive // there are three
+	case opIndex:
 		return m.push(integerOf(int64(m.env.index)))
-	case n.op == opTotal:
+	case opTotal:
 		for _, v := range m.env.total {
 			if err := m.push(v); err != nil {
 				return err

@@ -65,8 +65,7 @@ type node struct {
 // says what it does.
 type function struct {
 	least, most int // arguments
-	// typed says that its argument names a type.
-	typed bool
+
 	// lambda says that its arguments are evaluated for each item, not once.
 	lambda bool
 	eval   func(m *machine, n *node) error

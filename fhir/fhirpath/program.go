@@ -69,13 +69,15 @@ func (p *Program) Run(s *Scope) (out []Value, err error) {
 	return out, err
 }
 
-// Holds evaluates an invariant. It holds when the result is one value that is
-// true, or that is no boolean, which stands for true (FHIRPath 2.0 §4.5). An
-// empty result is no assurance, so the invariant does not hold.
+// Holds evaluates an invariant. It does not hold when the result is false. An
+// empty result holds: R4's own invariants count on it, such as bdl-8, which asks
+// what the fullUrl of an entry contains where it has none, and ref-1, which asks
+// what a reference starts with. One value that is no boolean stands for true
+// (FHIRPath 2.0 §4.5); more than one is an error.
 func (p *Program) Holds(s *Scope) (holds bool, err error) {
 	err = p.with(s, func(m *machine) error {
 		t, err := m.truth(p.root)
-		holds = t == yes
+		holds = t != no && err == nil
 		return err
 	})
 	return holds, err

@@ -101,7 +101,7 @@ func rational(d *apd.Decimal) (*big.Rat, bool) { return new(big.Rat).SetString(d
 
 // compareQuantities orders two quantities. known is no where they measure
 // different things, and unknown where a year or month of the calendar is
-// compared with days.
+// compared with a time of UCUM.
 func (m *machine) compareQuantities(a, b *Value) (order int, known tri, err error) {
 	if a.num == b.num && string(a.text) == string(b.text) {
 		return a.dec.Cmp(b.dec), yes, nil
@@ -117,10 +117,26 @@ func (m *machine) compareQuantities(a, b *Value) (order int, known tri, err erro
 	switch {
 	case x.base == y.base:
 		return x.amount.Cmp(y.amount), yes, nil
-	case x.base == "month" && y.base == "s", x.base == "s" && y.base == "month":
-		return 0, unknown, nil
+	case x.base == "month" && y.base == "s":
+		if a.num == 0 || b.num == 0 {
+			return 0, unknown, nil
+		}
+		return inDays(a, &x).Cmp(y.amount), yes, nil
+	case x.base == "s" && y.base == "month":
+		if a.num == 0 || b.num == 0 {
+			return 0, unknown, nil
+		}
+		return x.amount.Cmp(inDays(b, &y)), yes, nil
 	}
 	return 0, no, nil
+}
+
+// inDays is how many seconds years of 365 days, or months of 30, have.
+func inDays(v *Value, months *measure) *big.Rat {
+	if calendarUnit(string(v.text)) == "year" {
+		return months.amount.Mul(months.amount, big.NewRat(365*86400, 12))
+	}
+	return months.amount.Mul(months.amount, big.NewRat(30*86400, 1))
 }
 
 // equivalentQuantities compares as far as the one with fewer digits is told, in
@@ -179,10 +195,8 @@ func (m *machine) quantities(form string, l, r *Value) (v Value, ok bool, err er
 	left, right := string(l.text), string(r.text)
 	switch {
 	case l.num != 0 || r.num != 0:
-		if right != "1" || r.num != 0 {
-			return v, false, fail("units of the calendar cannot be multiplied")
-		}
-		return quantityOf(d.dec, l.text, true), true, nil
+		// units of the calendar cannot be multiplied
+		return quantityOf(d.dec, l.text, true), right == "1" && r.num == 0, nil
 	case right == "1":
 		return quantityOf(d.dec, l.text, false), true, nil
 	case left == "1" && form == "*":

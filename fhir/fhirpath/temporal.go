@@ -38,22 +38,15 @@ func temporal(s []byte, sys System) (v Value, ok bool) {
 		v.prec = r.clock(&v)
 		return v, v.prec > 0 && len(r.s) == 0
 	}
-	date := [3]int{0, 1, 1}
-	n := 0
-	for ok = true; ok && n < 3 && (n == 0 || r.take('-')); n++ {
-		date[n], ok = r.number(4 - 2*min(n, 1))
-	}
-	v.prec = precision(n) //nolint:gosec // 3 at most
-	if !ok || date[0] == 0 || date[1] < 1 || date[1] > 12 || date[2] < 1 || date[2] > daysIn(date[0], date[1]) {
+	if !r.date(&v) {
 		return v, false
 	}
-	v.num = secondOf(date[0], date[1], date[2])
 	if sys == SystemDateTime && r.take('T') {
 		if len(r.s) == 0 {
 			v.text = s[:len(s)-1]
 			return v, true
 		}
-		if p := r.clock(&v); n == 3 && p > 0 {
+		if p := r.clock(&v); v.prec == toDay && p > 0 {
 			v.prec, ok = p, r.zone(&v)
 			return v, ok && len(r.s) == 0
 		}
@@ -85,6 +78,24 @@ func (r *clockReader) number(digits int) (n int, ok bool) {
 	}
 	r.s = r.s[digits:]
 	return n, true
+}
+
+// date reads YYYY-MM-DD as far as it goes into v.
+func (r *clockReader) date(v *Value) (ok bool) {
+	month, day := 1, 1
+	year, ok := r.number(4)
+	if v.prec = toYear; ok && r.take('-') {
+		month, ok = r.number(2)
+		if v.prec = toMonth; ok && r.take('-') {
+			day, ok = r.number(2)
+			v.prec = toDay
+		}
+	}
+	if !ok || year == 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return false
+	}
+	v.num = secondOf(year, month, day)
+	return true
 }
 
 // clock reads hh:mm:ss.fff as far as it goes, and adds it to v; 0 when it is none.
@@ -287,18 +298,16 @@ func (v *Value) write(digits int) []byte {
 }
 
 func appendClock(out []byte, t time.Time, p precision, digits int) []byte {
-	layout := "15:04:05.000000000"
-	switch p {
-	case toHour:
-		layout = layout[:2]
-	case toMinute:
-		layout = layout[:5]
-	default:
-		if layout = layout[:8]; digits > 0 {
-			layout = "15:04:05.000000000"[:9+digits]
-		}
+	const layout = "15:04:05.000000000"
+	switch {
+	case p == toHour:
+		return t.AppendFormat(out, layout[:2])
+	case p == toMinute:
+		return t.AppendFormat(out, layout[:5])
+	case digits > 0:
+		return t.AppendFormat(out, layout[:9+digits])
 	}
-	return t.AppendFormat(out, layout)
+	return t.AppendFormat(out, layout[:8])
 }
 
 func appendZone(out []byte, zone int16) []byte {
