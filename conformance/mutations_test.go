@@ -45,7 +45,15 @@ func rowMutations() []mutation {
 		{name: "the basic edition keeps the address", edits: []edit{{"consent/basic/config.go", `"gender", "birthDate", "extension:Race"`, `"gender", "birthDate", "extension:Race", "address.city"`}}},
 		{name: "a hidden edit makes a version of the basic edition", edits: []edit{{"consent/gate/write.go", "e.basic.Unchanged = true", "e.basic.Unchanged = false"}}},
 		{name: "conditions look beyond the contributor's own", edits: []edit{{"consent/gate/conditional.go", "return consent.OfContributor(v.contributor())", "return consent.Everything()"}}},
-		{name: "writes reach what others contributed", edits: []edit{{"consent/gate/write.go", "return consent.OfContributor(w.caller.Organization)", "return consent.Everything()"}}},
+		{name: "writes reach what others contributed", edits: []edit{{"consent/gate/write.go", "return consent.OfContributor(v.caller.Organization)", "return consent.Everything()"}}},
+		{
+			name: "patches reach what others contributed", test: "TestScenario78TestsSeeNothingHidden",
+			edits: []edit{{"consent/gate/patch.go", "prior, err := v.addressed(ctx, p.typ, id)", "prior, err := newest(ctx, v.reader, consent.Everything(), p.typ, id)"}},
+		},
+		{
+			name: "a patch gives back what could not be read", test: "TestScenario78TestsSeeNothingHidden",
+			edits: []edit{{"consent/gate/patch.go", "edition != consent.EditionFull", "edition == 9"}},
+		},
 		{name: "providers see whom a patient chose", edits: []edit{
 			{"consent/decision.go", `return t == "" || t == "Consent" || t == "AuditEvent"`, `return t == ""`},
 			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent" && r.Type != "Group"`, "return true"},
