@@ -26,6 +26,8 @@ func writeKinds() []writeKind {
 		{"update that says the same", updateSame, []int{200}},
 		{"update foreign", updateForeign, []int{404}},
 		{"update where", updateWhere, []int{200, 201, 412}},
+		{"label own", labelOwn, []int{200}},
+		{"label foreign", labelForeign, []int{404}},
 		{"delete own", deleteOwn, []int{204, 412}},
 		{"delete foreign", deleteForeign, []int{404}},
 		{"delete where", deleteWhere, []int{204}},
@@ -224,6 +226,24 @@ func updateForeign(w *writing, c *writer) request {
 		o = w.contribution(c, kind)
 	}
 	return w.matching(send(http.MethodPut, kind+"/"+id, mustJSON(with(o, "id", id))), -1)
+}
+
+// labelOwn changes labels of what one's own organisation made.
+func labelOwn(w *writing, c *writer) request {
+	n, ok := w.own(c, writeTypes()...)
+	if !ok {
+		return labelForeign(w, c)
+	}
+	return w.label(w.made[n].kind + "/" + twinID(n))
+}
+
+func labelForeign(w *writing, _ *writer) request {
+	kind, id := w.theirs()
+	return w.label(kind + "/" + id)
+}
+
+func (w *writing) label(at string) request {
+	return w.preferring(send(http.MethodPost, at+[]string{"/$meta-add", "/$meta-delete"}[w.g.rand.IntN(2)], labelRequest()))
 }
 
 func updateWhere(w *writing, c *writer) request {

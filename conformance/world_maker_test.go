@@ -472,6 +472,7 @@ func (g *worldMaker) readRequests(id string) []request {
 		get(id + "/_history"), get(id + "/_history/1"), get(id + "/_history/b1"), get(id + "/_history/2"),
 		get(id + "/_history?_at=2100"), get(id + "/_history?_at=2020-01-01T00:00:00Z"), get(id + "/_history?_since=2020-01-01T00:00:00Z&_count=1"),
 		get(id + "/_history?_list=" + g.anyID("List")), get(strings.Split(id, "/")[0] + "/_history"), get("_history?_at=2100"),
+		get(id + "/$meta"), get(id + "/_history/1/$meta"), get(strings.Split(id, "/")[0] + "/$meta"),
 		r.with("If-None-Match", `W/"1"`), r.with("If-None-Match", `W/"2"`), r.with("If-None-Match", `W/"b1"`),
 		r.with("If-Modified-Since", "Wed, 01 Jan 2025 00:00:00 GMT"), r.with("If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT"),
 	}
@@ -584,6 +585,13 @@ func (g *worldMaker) batchRequest(targets []string) request {
 	}
 	entries = append(entries, fmt.Sprintf(`{"request":{"method":"GET","url":"Observation?patient=%s"}}`, g.anyPatient()))
 	return send(http.MethodPost, "", []byte(`{"resourceType":"Bundle","type":"batch","entry":[`+strings.Join(entries, ",")+`]}`))
+}
+
+// labelRequest is the body of $meta-add and $meta-delete.
+func labelRequest() []byte {
+	return mustJSON(object{"resourceType": "Parameters", "parameter": []any{
+		object{"name": "meta", "valueMeta": object{"tag": []any{object{"system": "http://example.org/tag", "code": "t9"}}}},
+	}})
 }
 
 // glassRequest is the body of a break-glass request.

@@ -217,7 +217,9 @@ func (w *writing) looks() request {
 	}
 	kind, id, _ := strings.Cut(at, "/")
 	patient := []string{g.anyPatient(), bystander.id, opened.id}[g.rand.IntN(3)]
-	switch g.rand.IntN(14) {
+	switch g.rand.IntN(15) {
+	case 14:
+		return get([]string{at + "/$meta", at + "/_history/1/$meta", kind + "/$meta", "$meta"}[g.rand.IntN(4)])
 	case 12:
 		return get(at + "/_history?" + []string{"_at=2026", "_since=2026-01-01T00:00:00Z", "_count=1", "_list=" + id, "_list=" + g.anyID("List")}[g.rand.IntN(5)])
 	case 13:

@@ -41,7 +41,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 		w = w.raw(`{"code":"transaction"},`)
 	}
 	w = w.raw(`{"code":"batch"},{"code":"search-system"},{"code":"history-system"` + overseers + `}]`)
-	w = s.searchAll(w, p).raw(`,"compartment":[`)
+	w = s.searchAll(w, p).raw(`,"operation":[{"name":"meta","definition":`).quote(definition("$meta")).raw(overseers + `}],"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}
@@ -58,7 +58,7 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 			continue
 		}
 		switch {
-		case row.only != "":
+		case strings.HasPrefix(row.name, "$"):
 			operations = appendOnce(operations, row.name)
 		case row.name != "search-compartment":
 			interactions = appendOnce(interactions, row.name)
@@ -102,8 +102,11 @@ const overseers = `,"documentation":"For the repository's custodian; of AuditEve
 
 // definition is the canonical URL of an operation.
 func definition(name string) string {
-	if name == "$everything" {
+	switch name {
+	case "$everything":
 		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+	case "$meta", "$meta-add", "$meta-delete":
+		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

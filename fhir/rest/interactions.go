@@ -91,6 +91,13 @@ func interactions() []interaction {
 		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
 		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},
 
+		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
+		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/_history/:vid/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
+		{name: "$meta-add", method: http.MethodPost, pattern: onInstance + "/$meta-add", letter: 'u', audit: "$meta-add", write: true, body: bodyResource, handle: (*Server).metaAdd},
+		{name: "$meta-delete", method: http.MethodPost, pattern: onInstance + "/$meta-delete", letter: 'u', audit: "$meta-delete", write: true, body: bodyResource, handle: (*Server).metaDelete},
+		{name: "$meta", method: http.MethodGet, pattern: onType + "/$meta", letter: 's', audit: "$meta", overseen: true, handle: (*Server).metaOf},
+		{name: "$meta", method: http.MethodGet, pattern: "/$meta", letter: 's', audit: "$meta", overseen: true, handle: (*Server).metaOf},
+
 		// They answer about the writes of others (DOSSIER §7.9).
 		{name: "history-type", method: http.MethodGet, pattern: onType + "/_history", letter: 's', audit: "history-type", overseen: true, handle: (*Server).changes},
 		{name: "history-system", method: http.MethodGet, pattern: "/_history", letter: 's', audit: "history-system", overseen: true, handle: (*Server).changes},

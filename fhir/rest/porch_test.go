@@ -117,6 +117,8 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /fhir/:type/_search", "HEAD /fhir/:type/_search", "POST /fhir", "POST /fhir/", "POST /fhir/:type", "POST /fhir/:type/:id/$break-glass", "POST /fhir/:type/:id/$break-glass-stop", "POST /fhir/:type/:id/$everything",
 		"POST /fhir/:type/:id/:of/_search", "POST /fhir/:type/_search",
 		"PUT /fhir/:type", "PUT /fhir/:type/:id", "PATCH /fhir/:type", "PATCH /fhir/:type/:id",
+		"GET /fhir/$meta", "GET /fhir/:type/$meta", "GET /fhir/:type/:id/$meta", "GET /fhir/:type/:id/_history/:vid/$meta", "POST /fhir/:type/:id/$meta-add", "POST /fhir/:type/:id/$meta-delete",
+		"HEAD /fhir/$meta", "HEAD /fhir/:type/$meta", "HEAD /fhir/:type/:id/$meta", "HEAD /fhir/:type/:id/_history/:vid/$meta",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 	}
 	slices.Sort(want)
@@ -430,8 +432,14 @@ func TestMetadata(t *testing.T) {
 	if d := cmp.Diff([]string{"read", "vread", "history-instance", "search-type", "history-type"}, interactions["AuditEvent"]); d != "" {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(map[string][]string{"Patient": {"everything", "break-glass", "break-glass-stop", "access"}}, operations); d != "" {
-		t.Errorf("operations (-want +got):\n%s", d)
+	for name, want := range map[string][]string{
+		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "meta", "meta-add", "meta-delete"},
+		"Observation": {"meta", "meta-add", "meta-delete"},
+		"AuditEvent":  {"meta"},
+	} {
+		if d := cmp.Diff(want, operations[name]); d != "" {
+			t.Errorf("operations of %s (-want +got):\n%s", name, d)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 	formUnchanged               // 304
 	formDone                    // an OperationOutcome that says all is well
 	formDeleted                 // an OperationOutcome that says how much was deleted
+	formMeta                    // Parameters with the meta of the one resource released
 	formSearchset               // a Bundle of matches
 	formHistory                 // a Bundle of versions
 	formTransaction             // a transaction-response
@@ -97,7 +98,7 @@ func (a *answer) withheld() bool {
 	if a.form == formStatic || a.form == formBatch || a.form == formNothing {
 		return false
 	}
-	if a.form == formResource || a.form == formUnchanged {
+	if a.form == formResource || a.form == formUnchanged || a.form == formMeta {
 		return len(a.released.Items()) != 1
 	}
 	return !a.released.Valid()
@@ -199,6 +200,8 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return appendAccess(dst, a.released.Access())
 	case formDone:
 		return fhir.AppendOutcome(dst, done())
+	case formMeta:
+		return s.appendMeta(dst, a.released.Items()[0].Resource.JSON)
 	case formDeleted:
 		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
 	case formBatch, formStatic:

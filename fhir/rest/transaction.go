@@ -91,6 +91,8 @@ func transacts(row *interaction) bool {
 		return true
 	case "search-type", "search-system":
 		return row.body == bodyNone
+	case "$meta":
+		return !row.overseen
 	default:
 		return false
 	}
@@ -183,6 +185,8 @@ func (s *Server) answered(item *gate.Item, e *gate.Entry, c *conditions) *answer
 		out.shape, _ = s.shape(e.Query) // it was understood before
 		out.form, out.at, out.self = formSearchset, string(e.Type), e.Query.Self
 		out.whole = wholly(e.Query, "")
+	case "$meta":
+		out.form = formMeta
 	case "history-instance":
 		out.form, out.at, out.self = formHistory, string(e.Type)+"/"+e.ID+"/_history", e.History.Self
 		out.whole = e.History.Cursor == ""
