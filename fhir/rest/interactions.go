@@ -141,6 +141,19 @@ func (i *interaction) serves(t fhir.ResourceType) bool {
 	return !i.write || t != "AuditEvent"
 }
 
+// there refuses a row that is there for those alone who oversee what it is about,
+// as one is refused that nobody has.
+func (x *exchange) there() error {
+	switch {
+	case !x.row.overseen || gate.Oversees(x.request.Caller.Kind, x.request.Type):
+		return nil
+	case strings.Contains(x.row.pattern, "$"):
+		return refuse(problemUnknownOperation)
+	default:
+		return refuse(problemMethod)
+	}
+}
+
 // target is what a path below the base names.
 type target struct {
 	kind    string // the type, as written

@@ -209,19 +209,6 @@ func (s *Server) address(x *exchange) error {
 	return nil
 }
 
-// there refuses a row that is there for those alone who oversee what it is about,
-// as one is refused that nobody has.
-func (x *exchange) there() error {
-	switch {
-	case !x.row.overseen || gate.Oversees(x.request.Caller.Kind, x.request.Type):
-		return nil
-	case strings.Contains(x.row.pattern, "$"):
-		return refuse(problemUnknownOperation)
-	default:
-		return refuse(problemMethod)
-	}
-}
-
 // spelled asks the gate for what cannot exist, because its id is none: the
 // answer and the record are those of a resource that is not there.
 func (s *Server) spelled(ctx context.Context, x *exchange) error {
