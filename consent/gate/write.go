@@ -61,8 +61,8 @@ func (w *writing) already(f store.Found) Item {
 	return Item{Resource: f.Resource, Status: http.StatusOK}
 }
 
-// Absent, as the version that an update requires, requires that there be none
-// (If-None-Match: *, RFC 9110 §13.1.2). It is no version.
+// Absent is no version: as the one that an update requires it says that there must
+// be none (If-None-Match: *, RFC 9110 §13.1.2).
 const Absent = "*"
 
 // Update answers R4 http.html#update. ifMatch is the version required; empty
