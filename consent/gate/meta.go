@@ -66,7 +66,7 @@ func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c
 	if err != nil {
 		return Item{}, err
 	}
-	d, err := w.acceptable(ctx, t, Content{Tape: tape})
+	d, err := w.acceptable(ctx, t, Content{Tape: tape, labels: prior.Labels})
 	if err != nil {
 		return Item{}, err
 	}
