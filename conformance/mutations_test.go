@@ -30,7 +30,7 @@ func (m *mutation) noticedBy() string {
 // named, each in another place. A row whose stretch is no longer found fails in every run: the list
 // follows the code.
 func mutations() []mutation {
-	return append(rowMutations(), searchMutations()...)
+	return append(append(rowMutations(), searchMutations()...), historyMutations()...)
 }
 
 // rowMutations break who sees which row.

@@ -22,8 +22,19 @@ func TestScenario66VersionsOfTheHidden(t *testing.T) {
 	}
 	c.do(t, c.a1, get("Patient/p/_history")).want(t, http.StatusOK).hides(t, secret)
 	c.do(t, c.a1, get("Patient/p/_history/1")).want(t, http.StatusNotFound).hides(t, secret)
-	for _, path := range []string{"_history", "Observation/_history", "Patient/_history"} {
-		c.do(t, c.a1, get(path)).want(t, http.StatusMethodNotAllowed)
+	for _, path := range []string{"_history", "Observation/_history", "Patient/_history", "AuditEvent/_history"} {
+		c.do(t, c.a1, get(path)).want(t, http.StatusMethodNotAllowed).hides(t, secret)
+		c.do(t, c.root, get(path)).want(t, http.StatusOK)
+	}
+	for id, of := range map[string]string{"hidden": "p", "open": "q"} { // a List that is hidden chooses nothing
+		c.put(t, object{"resourceType": "List", "id": id, "status": "current", "mode": "working",
+			"subject": ref("Patient/" + of), "entry": []any{object{"item": ref("Observation/o-q/_history/1")}}})
+	}
+	for id, want := range map[string]int{"hidden": 0, "none": 0, "open": 1} {
+		got := decode(t, c.do(t, c.a1, get("Observation/o-q/_history?_list="+id)).want(t, http.StatusOK).body)
+		if n := len(list(got, "entry")); n != want {
+			t.Errorf("of the List %s: %d versions, want %d", id, n, want)
+		}
 	}
 }
 

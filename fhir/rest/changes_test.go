@@ -185,3 +185,34 @@ func TestReferencesToWhatIsNotThere(t *testing.T) {
 	open.furnish()
 	open.want("good", "POST", "Condition", dangling, 201)
 }
+
+func TestConditionalReads(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	const then, before = "Tue, 01 Sep 2026 10:00:00 GMT", "Tue, 01 Sep 2026 09:59:59 GMT"
+	for _, row := range []struct {
+		status int
+		header []string
+	}{
+		{304, []string{"If-None-Match", `W/"1"`}},
+		{304, []string{"If-None-Match", `"1"`}},
+		{304, []string{"If-None-Match", `W/"7", W/"1"`}},
+		{304, []string{"If-None-Match", "*"}},
+		{200, []string{"If-None-Match", `W/"2"`}},
+		{200, []string{"If-None-Match", `W/"2"`, "If-Modified-Since", then}}, // the tag decides
+		{304, []string{"If-None-Match", `W/"1"`, "If-Modified-Since", before}},
+		{304, []string{"If-Modified-Since", then}},
+		{200, []string{"If-Modified-Since", before}},
+		{200, []string{"If-Modified-Since", "yesterday"}},
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			for _, path := range []string{"Patient/q", "Patient/q/_history/1"} {
+				w := h.want("doctor", method, path, "", row.status, row.header...)
+				if row.status == 304 && (w.Body.Len() != 0 || w.Header().Get("ETag") != `W/"1"`) {
+					t.Errorf("%s %s %q: %v", method, path, row.header, w.Header())
+				}
+			}
+			h.want("doctor", method, "Condition/c-p", "", 404, row.header...)
+		}
+	}
+}

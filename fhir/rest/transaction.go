@@ -170,7 +170,10 @@ func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item)
 		dst = fhir.AppendString(dst, s.location(r))
 		dst = appendVersionHeaders(dst, r)
 	}
-	if a.returns == returnOutcome {
+	switch {
+	case item.Several && a.returns != returnMinimal:
+		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), deleted(item.Count))
+	case a.returns == returnOutcome:
 		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), done())
 	}
 	return append(dst, `}}`...)
