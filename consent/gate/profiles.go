@@ -165,7 +165,7 @@ func (p *profiles) shelf(ctx context.Context, partition string) *validate.Shelf 
 		return s
 	}
 	terms := p.terms(partition)
-	s := &validate.Shelf{Definitions: p.g.tools.Definitions}
+	s := p.g.tools.Validator.Shelf()
 	s.Fetch = func(canonical string) *fhir.Tape {
 		for _, of := range slices.Compact([]string{"", partition}) {
 			t, err := p.definition(ctx, of, canonical)

@@ -44,6 +44,9 @@ type Scope struct {
 	machine machine
 }
 
+// Left is how much of the budget the last evaluation left.
+func (s *Scope) Left() int { return max(0, s.machine.left) }
+
 // DefaultSteps is the budget of an evaluation that names none.
 const DefaultSteps = 1 << 20
 

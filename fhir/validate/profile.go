@@ -42,9 +42,9 @@ const (
 const coreCanon = "http://hl7.org/fhir/StructureDefinition/"
 
 // Shelf compiles profiles, and those that they build on. It is for one use by one
-// goroutine: nothing that is on file is looked at twice.
+// goroutine: nothing that is on file is looked at twice. It is made by a Validator.
 type Shelf struct {
-	Definitions *r4.Definitions
+	defs *r4.Definitions
 	// Fetch finds a StructureDefinition by its canonical; nil when there is none.
 	Fetch func(canonical string) *fhir.Tape
 	// Codes are the codes of a value set; nil codes stand for a whole system. known
@@ -52,11 +52,13 @@ type Shelf struct {
 	Codes func(canonical string) (codes []r4.Include, known bool)
 
 	made map[string]*shelved
-	// core are the invariants of R4, by key and expression.
 	core map[string]bool
 	// depth is how many profiles are being compiled, one for the sake of another.
 	depth int
 }
+
+// Shelf is one with nothing on it yet; Fetch and Codes are to be given.
+func (v *Validator) Shelf() *Shelf { return &Shelf{defs: v.defs, core: v.core} }
 
 // shelved is a profile that was compiled; ready is false while it is being.
 type shelved struct {
@@ -68,7 +70,7 @@ type shelved struct {
 // Profile is the profile of a canonical. found is false when there is none; the
 // profile is nil when it cannot be used, and issues say why.
 func (s *Shelf) Profile(canonical string) (p *Profile, issues []fhir.Issue, found bool) {
-	if p := builtIn(s.Definitions, canonical); p != nil {
+	if p := builtIn(s.defs, canonical); p != nil {
 		return p, nil, true
 	}
 	if e := s.made[canonical]; e != nil {
@@ -96,10 +98,7 @@ func (s *Shelf) Profile(canonical string) (p *Profile, issues []fhir.Issue, foun
 // model, a type of its own) compiles to one that asks nothing, with an issue that
 // says so.
 func (s *Shelf) Compile(t *fhir.Tape) (*Profile, []fhir.Issue) {
-	c := compiler{shelf: s, reporter: reporter{defs: s.Definitions, t: t}}
-	if s.core == nil {
-		s.core = coreRules(s.Definitions)
-	}
+	c := compiler{shelf: s, reporter: reporter{defs: s.defs, t: t}}
 	s.depth++
 	p := c.compile()
 	s.depth--
@@ -169,7 +168,7 @@ func (c *compiler) compile() *Profile {
 		return c.p
 	}
 	name := strings.TrimPrefix(c.text(root, "type"), coreCanon)
-	c.p.Type = c.shelf.Definitions.Type(name)
+	c.p.Type = c.shelf.defs.Type(name)
 	if c.p.Type == nil || c.p.Type.Kind == r4.KindBackbone {
 		c.refuse(c.t.Field(root, "type"), "type must be a type of R4")
 		return nil
@@ -204,7 +203,7 @@ func (c *compiler) base() *shape {
 	canonical := c.t.Text(at)
 	url, _, _ := strings.Cut(canonical, "|")
 	if name, ok := strings.CutPrefix(url, coreCanon); ok {
-		if t := c.shelf.Definitions.Type(name); t != nil {
+		if t := c.shelf.defs.Type(name); t != nil {
 			if t != c.p.Type {
 				c.refuse(at, "baseDefinition must be of the type that is constrained")
 				return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"vitrine/fhir"
+	"vitrine/fhir/fhirpath"
 	"vitrine/fhir/r4"
 )
 
@@ -38,6 +39,8 @@ type shaper struct {
 	said map[saying]bool
 	// line are the elements that lead to where the walk is, the resource first.
 	line []spot
+	// scope is that of constraints.
+	scope fhirpath.Scope
 }
 
 type visitOf struct {

@@ -1,6 +1,7 @@
 package validate_test
 
 import (
+	"math/rand/v2"
 	"testing"
 
 	"vitrine/fhir"
@@ -39,7 +40,7 @@ func FuzzProfile(f *testing.F) {
 		if found && p == nil && len(issues) == 0 {
 			t.Errorf("refused without a word: %s", profile)
 		}
-		issues = append(issues, validate.New(s.Definitions).Check(&tape, validate.How{Claimed: []string{url}, Profiles: func(canonical string) (*validate.Profile, bool) {
+		issues = append(issues, validator().Check(&tape, validate.How{Claimed: []string{url}, Profiles: func(canonical string) (*validate.Profile, bool) {
 			p, _, found := s.Profile(canonical)
 			return p, found
 		}})...)
@@ -49,4 +50,65 @@ func FuzzProfile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Definitions that are broken in one place, and whole or broken resources: nothing
+// of it panics, and what is refused is refused with a word.
+func TestBrokenDefinitionsAreRefusedOrUsed(t *testing.T) {
+	definitions, examples := files(t, profileFiles), files(t, exampleFiles)
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+	refused := 0
+	const rounds = 400
+	for range rounds {
+		names := [...][2]string{
+			{"StructureDefinition-bp", "Observation-blood-pressure"},
+			{"StructureDefinition-patient-nationality", "Patient-example"},
+			{"StructureDefinition-bodyweight", "Observation-example"},
+			{"StructureDefinition-lipidprofile", "Bundle-lipids"},
+		}
+		of := names[random.IntN(len(names))]
+		src := broken(t, random, definitions[of[0]])
+		definition := parse(t, src)
+		s := shelf(t)
+		s.Fetch = func(string) *fhir.Tape { return definition }
+		url := example + "p"
+		p, issues, _ := s.Profile(url)
+		if p == nil {
+			if refused++; len(issues) == 0 {
+				t.Fatalf("refused without a word: %s", src)
+			}
+		}
+		resource := examples[of[1]]
+		if random.IntN(2) == 0 {
+			resource = broken(t, random, resource)
+		}
+		for _, got := range against(t, s, resource, url) {
+			if got == "" {
+				t.Fatal("an issue without words")
+			}
+		}
+	}
+	if refused == 0 || refused == rounds {
+		t.Errorf("%d of %d were refused", refused, rounds)
+	}
+}
+
+// broken is a resource of which one value was replaced by another of it, or by
+// something that may be of no use there.
+func broken(t *testing.T, random *rand.Rand, src string) string {
+	t.Helper()
+	tape := parse(t, src)
+	var all []fhir.Node
+	var collect func(n fhir.Node)
+	collect = func(n fhir.Node) {
+		for m := tape.First(n); m != fhir.None; m = tape.Next(m) {
+			all = append(all, m)
+			collect(m)
+		}
+	}
+	collect(tape.Root())
+	pick := func() fhir.Node { return all[random.IntN(len(all))] }
+	with := [...]string{`null`, `{}`, `[]`, `"x"`, `-1`, `true`, `"*"`, `[{}]`, string(tape.Raw(pick())), string(tape.Raw(pick()))}
+	start, end := tape.Span(pick())
+	return src[:start] + with[random.IntN(len(with))] + src[end:]
 }

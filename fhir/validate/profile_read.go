@@ -88,7 +88,7 @@ func (c *compiler) kinds(list fhir.Node, sh *shape) {
 			return
 		}
 		code = strings.TrimPrefix(code, coreCanon)
-		found := allowed(sh, code, c.shelf.Definitions)
+		found := allowed(sh, code, c.shelf.defs)
 		if found == nil {
 			c.refuse(c.t.Field(n, "code"), "code must be a type that R4 allows there")
 			return
@@ -222,8 +222,8 @@ func (c *compiler) rule(n fhir.Node, sh *shape) {
 		c.refuse(n, "a profile may have "+strconv.Itoa(maxProfileRules)+" constraints of "+strconv.Itoa(maxRuleLength)+" characters at most")
 		return
 	}
-	program, err := fhirpath.Compile(expression, c.shelf.Definitions)
-	if err != nil {
+	program, err := fhirpath.Compile(expression, c.shelf.defs)
+	if err != nil || strings.Contains(expression, "memberOf") {
 		c.refuse(c.t.Field(n, "expression"), "expression is no FHIRPath, or uses what this server does not know of it")
 		return
 	}
@@ -238,5 +238,5 @@ func (c *compiler) rule(n fhir.Node, sh *shape) {
 // own definition of a type as its source.
 func (c *compiler) coreOlder(n fhir.Node, key string) bool {
 	name, ok := strings.CutPrefix(c.text(n, "source"), coreCanon)
-	return ok && key != "" && c.shelf.Definitions.Type(name) != nil
+	return ok && key != "" && c.shelf.defs.Type(name) != nil
 }

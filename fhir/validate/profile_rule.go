@@ -17,22 +17,32 @@ func valueOf(s spot) fhirpath.Value {
 	return v
 }
 
-// scope is that of an expression about a value.
-func (k *shaper) scope(s spot, vars map[string][]fhirpath.Value) *fhirpath.Scope {
-	return &fhirpath.Scope{
-		Tape: k.t, Focus: valueOf(s), Resource: k.around(s.at()).resource, Now: k.how.Now, Vars: vars,
-		Steps: min(fhirpath.DefaultSteps, max(1, (k.most-k.work)*stepsPerWork)),
-	}
+// prepare readies the scope for an expression about a value. What is left of the
+// work is its budget.
+func (k *shaper) prepare(s spot, vars map[string][]fhirpath.Value) {
+	in := k.around(s.at())
+	k.scope.Tape, k.scope.Now, k.scope.Vars, k.scope.Focus = k.t, k.how.Now, vars, valueOf(s)
+	k.scope.Resource, k.scope.Container = in.resource, in.container
+	k.scope.Steps = max(1, k.most-k.work) * stepsPerWork
+}
+
+// settled takes what an expression cost off the work.
+func (k *shaper) settled() {
+	k.spend(1 + (k.scope.Steps-k.scope.Left())/stepsPerWork)
 }
 
 // holds says whether an expression is true of a value.
 func (k *shaper) holds(s spot, p *fhirpath.Program, vars map[string][]fhirpath.Value) (bool, error) {
-	return p.Holds(k.scope(s, vars))
+	k.prepare(s, vars)
+	defer k.settled()
+	return p.Holds(&k.scope)
 }
 
 // selects says whether an expression of the nearest resource leads to a value.
 func (k *shaper) selects(p *fhirpath.Program, s spot) bool {
-	found, err := p.Run(k.scope(k.resource(k.around(s.at()).resource), nil))
+	k.prepare(k.resource(k.around(s.at()).resource), nil)
+	defer k.settled()
+	found, err := p.Run(&k.scope)
 	if err != nil {
 		return false
 	}

@@ -132,7 +132,7 @@ func (c *compiler) usage() {
 	for n := c.t.First(list); n != fhir.None; n = c.t.Next(n) {
 		use := context{kind: c.text(n, "type"), expression: c.text(n, "expression")}
 		if use.kind == "fhirpath" {
-			program, err := fhirpath.Compile(use.expression, c.shelf.Definitions)
+			program, err := fhirpath.Compile(use.expression, c.shelf.defs)
 			if err != nil {
 				c.refuse(c.t.Field(n, "expression"), "expression is no FHIRPath, or uses what this server does not know of it")
 			}
@@ -142,7 +142,7 @@ func (c *compiler) usage() {
 	}
 	list = c.t.Field(c.t.Root(), "contextInvariant")
 	for n := c.t.First(list); n != fhir.None; n = c.t.Next(n) {
-		program, err := fhirpath.Compile(c.t.Text(n), c.shelf.Definitions)
+		program, err := fhirpath.Compile(c.t.Text(n), c.shelf.defs)
 		if err != nil {
 			c.refuse(n, "contextInvariant is no FHIRPath, or uses what this server does not know of it")
 			continue

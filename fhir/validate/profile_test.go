@@ -44,19 +44,22 @@ func el(id, rest string) string {
 	return `,{"id":"` + id + `","path":"` + strings.Join(names, ".") + `",` + slice + rest + `}`
 }
 
-// R4's definitions and value sets, read once.
+// R4's definitions and value sets, and what validates by them, made once.
 var (
 	definitions = sync.OnceValues(r4.Load)
 	valueSets   = sync.OnceValues(r4.LoadTerms)
+	validator   = sync.OnceValue(func() *validate.Validator {
+		d, err := definitions()
+		if err != nil {
+			panic(err)
+		}
+		return validate.New(d)
+	})
 )
 
 // shelf has the StructureDefinitions, and the value sets of R4.
 func shelf(tb testing.TB, all ...string) *validate.Shelf {
 	tb.Helper()
-	d, err := definitions()
-	if err != nil {
-		tb.Fatal(err)
-	}
 	terms, err := valueSets()
 	if err != nil {
 		tb.Fatal(err)
@@ -66,14 +69,13 @@ func shelf(tb testing.TB, all ...string) *validate.Shelf {
 		t := parse(tb, src)
 		filed[t.Text(t.Field(t.Root(), "url"))] = t
 	}
-	return &validate.Shelf{
-		Definitions: d,
-		Fetch:       func(canonical string) *fhir.Tape { return filed[canonical] },
-		Codes: func(canonical string) ([]r4.Include, bool) {
-			codes, _, listed := terms.ValueSet(canonical)
-			return codes, listed
-		},
+	out := validator().Shelf()
+	out.Fetch = func(canonical string) *fhir.Tape { return filed[canonical] }
+	out.Codes = func(canonical string) ([]r4.Include, bool) {
+		codes, _, listed := terms.ValueSet(canonical)
+		return codes, listed
 	}
+	return out
 }
 
 // against are the issues of a resource held against what is on the shelf.
@@ -83,7 +85,7 @@ func against(tb testing.TB, s *validate.Shelf, src string, claimed ...string) (g
 		p, _, found := s.Profile(canonical)
 		return p, found
 	}}
-	for _, i := range validate.New(s.Definitions).Check(parse(tb, src), how) {
+	for _, i := range validator().Check(parse(tb, src), how) {
 		got = append(got, line(i))
 	}
 	return got

@@ -45,11 +45,13 @@ type Validator struct {
 	// required has, by the number of a type, a bit for each slot that must be
 	// filled.
 	required []uint64
+	// core are the invariants of R4, by key and expression.
+	core map[string]bool
 }
 
 // New makes a Validator.
 func New(d *r4.Definitions) *Validator {
-	v := &Validator{defs: d}
+	v := &Validator{defs: d, core: coreRules(d)}
 	for _, t := range d.Types() {
 		var slots uint64
 		for i := range t.Elements {
