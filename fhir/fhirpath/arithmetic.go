@@ -61,8 +61,7 @@ func (m *machine) reckon(form string, l, r *Value) (v Value, ok bool, err error)
 		v, ok = integers(form, l.num, r.num)
 		return v, ok, nil
 	case l.isNumber() && r.isNumber():
-		v, ok = decimals(form, l.asDecimal(), r.asDecimal())
-		return v, ok, nil
+		return m.decimals(form, l.asDecimal(), r.asDecimal())
 	case l.sys == SystemString && r.sys == SystemString && form == "+":
 		if err := m.spendText(len(l.text) + len(r.text)); err != nil {
 			return v, false, err
@@ -99,6 +98,19 @@ func integers(form string, l, r int64) (Value, bool) {
 		}
 	}
 	return integerOf(n), fitsInteger(n)
+}
+
+// decimalCost is what reckoning with decimals costs in steps, beside their
+// digits.
+const decimalCost = 8
+
+func (m *machine) decimals(form string, l, r *apd.Decimal) (v Value, ok bool, err error) {
+	apart := int(max(l.Exponent-r.Exponent, r.Exponent-l.Exponent))
+	if err := m.spend(decimalCost + (int(l.NumDigits()+r.NumDigits())+apart)/2); err != nil {
+		return v, false, err
+	}
+	v, ok = decimals(form, l, r)
+	return v, ok, nil
 }
 
 func decimals(form string, l, r *apd.Decimal) (v Value, ok bool) {

@@ -3,6 +3,7 @@ package fhirpath
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"vitrine/fhir/r4"
@@ -335,14 +336,31 @@ func (c *compiler) pattern(n *node, e *Expr) (err error) {
 	return nil
 }
 
+// pattern is a regular expression, and what it costs in steps for each
+// character, which is more the more states it has.
+type pattern struct {
+	*regexp.Regexp
+	cost int
+}
+
 // patternOf compiles a regular expression; a dot means any character (FHIRPath
 // 2.0 §5.6.9).
-func patternOf(s []byte, full bool) (*regexp.Regexp, error) {
+func patternOf(s []byte, full bool) (*pattern, error) {
 	if len(s) > maxPattern {
 		return nil, ErrTooCostly
 	}
+	src := "(?s)" + string(s)
 	if full {
-		return regexp.Compile("(?s)^(?:" + string(s) + ")$")
+		src = "(?s)^(?:" + string(s) + ")$"
 	}
-	return regexp.Compile("(?s)" + string(s))
+	parsed, err := syntax.Parse(src, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	states, err := syntax.Compile(parsed.Simplify())
+	if err != nil {
+		return nil, err
+	}
+	re, err := regexp.Compile(src)
+	return &pattern{re, 1 + len(states.Inst)/8}, err
 }

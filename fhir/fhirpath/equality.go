@@ -69,7 +69,7 @@ func (m *machine) equal(a, b *Value) (tri, error) {
 			return yes, nil
 		}
 		if x, y, ok := m.texts(a, b); ok {
-			return triOf(bytes.Equal(x, y)), nil
+			return m.sameText(x, y)
 		}
 	}
 	x, xok := m.system(*a)
@@ -122,10 +122,18 @@ func (m *machine) equalSystem(a, b *Value) (tri, error) {
 	case a.sys == SystemBoolean:
 		return triOf(a.num == b.num), nil
 	}
-	if err := m.spendText(min(len(a.text), len(b.text))); err != nil {
-		return unknown, err
+	if a.num != b.num {
+		return no, nil
 	}
-	return triOf(a.num == b.num && bytes.Equal(a.text, b.text)), nil
+	return m.sameText(a.text, b.text)
+}
+
+// sameText compares two texts, and pays for it.
+func (m *machine) sameText(a, b []byte) (tri, error) {
+	if len(a) != len(b) {
+		return no, nil
+	}
+	return triOf(bytes.Equal(a, b)), m.spend(len(a) >> 6)
 }
 
 // sameElement compares two elements that are no values of the language's own.
@@ -156,7 +164,8 @@ func (m *machine) same(a, b fhir.Node) (bool, error) {
 	}
 	switch kind {
 	case fhir.String:
-		return bytes.Equal(t.Bytes(a, nil), t.Bytes(b, nil)), nil
+		same, err := m.sameText(t.Bytes(a, nil), t.Bytes(b, nil))
+		return same == yes, err
 	case fhir.Number:
 		x, xok := parseDecimal(t.Raw(a))
 		y, yok := parseDecimal(t.Raw(b))

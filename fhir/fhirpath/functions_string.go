@@ -2,7 +2,6 @@ package fhirpath
 
 import (
 	"bytes"
-	"regexp"
 	"unicode/utf8"
 )
 
@@ -126,7 +125,7 @@ func (m *machine) replace(in Value, args []Value) (v Value, ok bool, err error) 
 const patternCost = 16
 
 // regular is the pattern of a function, compiled beforehand or now.
-func (m *machine) regular(in Value, args []Value, full bool) (*regexp.Regexp, error) {
+func (m *machine) regular(in Value, args []Value, full bool) (*pattern, error) {
 	s, err := textArgument(args, 0)
 	if err != nil {
 		return nil, err
@@ -134,20 +133,19 @@ func (m *machine) regular(in Value, args []Value, full bool) (*regexp.Regexp, er
 	if len(in.text) > maxText {
 		return nil, ErrTooCostly
 	}
-	if err := m.spend(len(in.text)/4 + len(s)); err != nil {
-		return nil, err
+	re := m.pattern
+	if re == nil {
+		if err := m.spend(patternCost * len(s)); err != nil {
+			return nil, err
+		}
+		if re, err = patternOf(s, full); err != nil {
+			return nil, fail("not a regular expression that can be used here")
+		}
+		if err := m.spend(patternCost * re.cost); err != nil {
+			return nil, err
+		}
 	}
-	if m.pattern != nil {
-		return m.pattern, nil
-	}
-	if err := m.spend(patternCost * len(s)); err != nil {
-		return nil, err
-	}
-	re, err := patternOf(s, full)
-	if err != nil {
-		return nil, fail("not a regular expression that can be used here")
-	}
-	return re, nil
+	return re, m.spend(re.cost * (1 + len(in.text)))
 }
 
 func (m *machine) matches(in Value, args []Value) (v Value, ok bool, err error) {

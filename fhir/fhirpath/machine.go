@@ -2,7 +2,6 @@ package fhirpath
 
 import (
 	"fmt"
-	"regexp"
 
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
@@ -24,9 +23,10 @@ type machine struct {
 	env   env
 	focus Value
 	left  int // steps
+	units []unitEntry
 	// pattern is the regular expression of the function at work, where it was
 	// known beforehand.
-	pattern *regexp.Regexp
+	pattern *pattern
 }
 
 // env is where an expression stands within others.

@@ -1,10 +1,6 @@
 package fhirpath
 
-import (
-	"regexp"
-
-	"vitrine/fhir/r4"
-)
+import "vitrine/fhir/r4"
 
 // opcode says what a node does. The zero value is no node.
 type opcode uint8
@@ -56,7 +52,7 @@ type node struct {
 	descending bool
 	fn         *function
 	// re is the pattern of matches() and others where it is known beforehand.
-	re *regexp.Regexp
+	re *pattern
 	// offset is where it stands in the source.
 	offset int
 }
