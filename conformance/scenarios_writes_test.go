@@ -27,8 +27,10 @@ func TestScenario66VersionsOfTheHidden(t *testing.T) {
 		c.do(t, c.root, get(path)).want(t, http.StatusOK)
 	}
 	for id, of := range map[string]string{"hidden": "p", "open": "q"} { // a List that is hidden chooses nothing
-		c.put(t, object{"resourceType": "List", "id": id, "status": "current", "mode": "working",
-			"subject": ref("Patient/" + of), "entry": []any{object{"item": ref("Observation/o-q/_history/1")}}})
+		c.put(t, object{
+			"resourceType": "List", "id": id, "status": "current", "mode": "working",
+			"subject": ref("Patient/" + of), "entry": []any{object{"item": ref("Observation/o-q/_history/1")}},
+		})
 	}
 	for id, want := range map[string]int{"hidden": 0, "none": 0, "open": 1} {
 		got := decode(t, c.do(t, c.a1, get("Observation/o-q/_history?_list="+id)).want(t, http.StatusOK).body)
