@@ -23,6 +23,9 @@ type visit struct {
 	params *parameters
 	// heard is how many resources conditions were held against.
 	heard int
+	// bundle are the entries of a transaction: the record of what was denied is
+	// about one of them.
+	bundle []Entry
 	// notes are what the events of the request have in common.
 	notes notes
 }

@@ -84,6 +84,10 @@ func (v *visit) writing(tx store.Tx) *writing {
 // undone is the answer to a write of which nothing was kept. That something
 // was not there is recorded first.
 func (v *visit) undone(ctx context.Context, err error) error {
+	defer v.asking(nil)()
+	if entry := (*EntryError)(nil); errors.As(err, &entry) && entry.Index < len(v.bundle) {
+		v.asking(&v.bundle[entry.Index])
+	}
 	var known *absence
 	if errors.As(err, &known) {
 		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.patients)
@@ -93,6 +97,18 @@ func (v *visit) undone(ctx context.Context, err error) error {
 		return v.denied(ctx, err, consent.ReasonAbsent, nil)
 	}
 	return err
+}
+
+// asking makes the events that follow those of one entry of a transaction, until
+// what it returns is called.
+func (v *visit) asking(e *Entry) (restore func()) {
+	was := v.req
+	if e != nil {
+		one := *was
+		one.Interaction, one.Type, one.Method, one.Target = e.Interaction, e.Type, e.Method, e.Target
+		v.req = &one
+	}
+	return func() { v.req = was }
 }
 
 // events are one for each patient whose record was written to (DOSSIER §3.3).

@@ -58,6 +58,8 @@ type Entry struct {
 	// Interaction is what the entry's request does; its Code is one of create,
 	// update, patch, delete, read, vread, search-type and history-instance.
 	Interaction Interaction
+	// Method and Target are what the entry asks for, as Request has them.
+	Method, Target string
 	// FullURL is Bundle.entry.fullUrl.
 	FullURL string
 	Type    fhir.ResourceType

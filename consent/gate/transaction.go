@@ -23,6 +23,7 @@ func (g *Gate) Transaction(ctx context.Context, req *Request, entries []Entry) (
 	if !g.Transactions() {
 		return Released{}, ErrNoTransactions
 	}
+	v.bundle = entries
 	p := &plan{steps: make([]step, len(entries))}
 	if err := v.admitEntries(ctx, p, entries); err != nil {
 		return Released{}, err
@@ -55,24 +56,16 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 		if e.Query != nil {
 			p.steps[i].question = v.searchQuestion(e.Query)
 		}
-		if e.Type == "" && e.Query != nil {
-			types, err := v.admitSearch(ctx, e.Query)
+		key := ask{e.Interaction, e.Type}
+		confined, known := before[key]
+		if !known || e.Type == "" {
+			types, err := v.admitEntry(ctx, e)
 			if err != nil {
 				return &EntryError{Index: i, Err: err}
 			}
-			p.steps[i].types = types
-			continue
-		}
-		key := ask{e.Interaction, e.Type}
-		confined, known := before[key]
-		if !known {
-			if err := v.admit(ctx, e.Interaction, e.Type); err != nil {
-				return &EntryError{Index: i, Err: err}
-			}
-			if e.Interaction.Write {
-				if err := v.writable(ctx, e.Type); err != nil {
-					return &EntryError{Index: i, Err: err}
-				}
+			if e.Type == "" {
+				p.steps[i].types = types
+				continue
 			}
 			confined = v.caller.Confined
 			before[key] = confined
@@ -80,6 +73,19 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 		p.steps[i].confined, p.steps[i].types = confined, []admitted{{e.Type, confined}}
 	}
 	return nil
+}
+
+// admitEntry passes one entry through the gates. What is refused is recorded as
+// what the entry asks for.
+func (v *visit) admitEntry(ctx context.Context, e *Entry) ([]admitted, error) {
+	defer v.asking(e)()
+	if e.Type == "" && e.Query != nil {
+		return v.admitSearch(ctx, e.Query)
+	}
+	if err := v.admit(ctx, e.Interaction, e.Type); err != nil || !e.Interaction.Write {
+		return nil, err
+	}
+	return nil, v.writable(ctx, e.Type)
 }
 
 // transact does the entries in the order R4 gives: deletions, creations, updates
@@ -219,7 +225,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out := &Released{total: -1}
 	e := s.entry
 	if e.Query != nil {
-		return w.answerSearch(ctx, e.Query, s.types, s.question)
+		return w.answerSearch(ctx, s)
 	}
 	u, err := w.instance(ctx)
 	if err != nil {
@@ -245,9 +251,12 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, f.Patients)
 }
 
-// answerSearch is the first page of a search.
-func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []admitted, question []byte) (Item, error) {
-	s, u, err := w.seek(ctx, q, types, question, "")
+// answerSearch is the first page of a search. Its events are those of a search by
+// itself, and say what was asked.
+func (w *writing) answerSearch(ctx context.Context, entry *step) (Item, error) {
+	q := *entry.entry.Query // what its codes mean is worked out anew in each run
+	q.Clauses = search.CloneClauses(q.Clauses)
+	s, u, err := w.seek(ctx, &q, entry.types, entry.question, "")
 	if err != nil {
 		return Item{}, err
 	}
@@ -255,11 +264,10 @@ func (w *writing) answerSearch(ctx context.Context, q *search.Query, types []adm
 	if err != nil {
 		return Item{}, err
 	}
-	patients, _, err := w.met(ctx, u, q, found)
-	if err != nil {
-		return Item{}, err
-	}
-	return Item{Status: http.StatusOK, Answer: &out}, w.saw(ctx, u, patients)
+	defer w.asking(entry.entry)()
+	events, err := w.searched(ctx, u, &q, found)
+	w.extra = append(w.extra, events...)
+	return Item{Status: http.StatusOK, Answer: &out}, err
 }
 
 // answerHistory is a page of a history.

@@ -91,18 +91,53 @@ func (s *Server) entry(t *fhir.Tape, n fhir.Node, i int) (asked, error) {
 	return a, nil
 }
 
-// batch answers each entry for itself, in order; one that fails does not touch
-// the others.
+// batch answers each entry for itself; one that fails does not touch the others.
+// What changes something is done in the order of a transaction (R4
+// http.html#brules), and what reads as its answer goes out.
 func (s *Server) batch(ctx context.Context, x *exchange) (answer, error) {
 	entries, err := s.entries(x.tape)
 	if err != nil {
 		return answer{}, err
 	}
-	out := []byte(`{"resourceType":"Bundle","type":"batch-response"`)
-	for i := range entries {
-		out = s.batchEntry(ctx, appendComma(out, i), x, &entries[i])
+	return answer{form: formBatch, status: http.StatusOK, parts: func(dst []byte, flush func([]byte) []byte) []byte {
+		return s.batchAnswers(ctx, dst, flush, x, entries)
+	}}, nil
+}
+
+// batchOrder is that of the methods that may change something.
+var batchOrder = [...]string{http.MethodDelete, http.MethodPost, http.MethodPut, http.MethodPatch} //nolint:gochecknoglobals // never changed
+
+// batchAnswers does the entries and appends the answer. Nothing more is done for a
+// client that is gone.
+func (s *Server) batchAnswers(ctx context.Context, dst []byte, flush func([]byte) []byte, x *exchange, entries []asked) []byte {
+	done := make([][]byte, len(entries))
+	for _, method := range batchOrder {
+		for i := range entries {
+			if e := &entries[i]; e.method == method && s.alters(e) && ctx.Err() == nil {
+				done[i] = s.batchEntry(ctx, nil, x, e)
+			}
+		}
 	}
-	return answer{form: formBatch, status: http.StatusOK, text: appendClosing(out, len(entries))}, nil
+	dst = append(dst, `{"resourceType":"Bundle","type":"batch-response"`...)
+	for i := range entries {
+		dst = appendComma(dst, i)
+		switch {
+		case done[i] != nil:
+			dst, done[i] = append(dst, done[i]...), nil
+		case ctx.Err() != nil:
+			dst = s.appendFailure(dst, ctx.Err(), i)
+		default:
+			dst = s.batchEntry(ctx, dst, x, &entries[i])
+		}
+		dst = flush(dst)
+	}
+	return appendClosing(dst, len(entries))
+}
+
+// alters reports whether an entry may change something.
+func (s *Server) alters(e *asked) bool {
+	row, _, _, _ := s.resolve(e.method, e.path)
+	return row != nil && row.write
 }
 
 // batchEntry takes one entry through the phases that come after the token, and
@@ -125,6 +160,7 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		s.hold(ctx, began)
 	}
 	if err != nil {
+		shifted(err, outer.tape, e.resource)
 		return s.appendFailure(dst, err, e.index)
 	}
 	return s.appendAnswer(dst, &a)
@@ -139,8 +175,8 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if row == nil {
 		return answer{}, s.unmatchedError(x)
 	}
-	if row.body == bodyBundle || row.body == bodyForm || (row.open && row.name != "capabilities") {
-		return answer{}, refuse(problemEntry)
+	if row.body == bodyBundle || formless(row, e) || row.open && row.name != "capabilities" {
+		return answer{}, misfit(row, "An entry of a batch")
 	}
 	x.row, x.target = row, t
 	x.request.Interaction = row.inner()
@@ -159,6 +195,24 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 		return answer{}, err
 	}
 	return row.handle(s, ctx, x)
+}
+
+// formless reports whether an entry lacks the form that a search by POST has, and
+// has nothing in its place: it would find all there is.
+func formless(row *interaction, e *asked) bool {
+	return row.body == bodyForm && (e.resource != fhir.None || e.query == "")
+}
+
+// misfit is the refusal of an interaction that an entry of a Bundle cannot ask for.
+func misfit(row *interaction, where string) error {
+	text := where + " cannot ask for the interaction " + row.name + "."
+	switch {
+	case row.body == bodyForm:
+		text = where + " cannot carry a form: a search in one is a GET, or has its parameters in request.url."
+	case row.name[0] == '$':
+		text = where + " cannot call the operation " + row.name + "; a batch, or a request of its own, can."
+	}
+	return wrong(fhir.Issue{Severity: fhir.SeverityError, Code: fhir.CodeNotSupported, Detail: "invalid", Text: text})
 }
 
 // target is what the entry addresses, as the target of a request of its own.

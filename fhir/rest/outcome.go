@@ -30,7 +30,6 @@ const (
 	problemUnknownPath
 	problemUnknownType
 	problemUnknownOperation
-	problemEntry
 	problemMethod
 	problemNotAcceptable
 	problemGone
@@ -84,7 +83,6 @@ var catalogue = [problemCount]entry{
 	problemUnknownPath:      {http.StatusNotFound, fhir.CodeNotSupported, "", "Nothing is served at this address."},
 	problemUnknownType:      {http.StatusNotFound, fhir.CodeNotSupported, "", "The resource type is not one of FHIR R4."},
 	problemUnknownOperation: {http.StatusNotFound, fhir.CodeNotSupported, "", "The operation is not one of this server; its CapabilityStatement lists them."},
-	problemEntry:            {http.StatusBadRequest, fhir.CodeNotSupported, "", "An entry of a Bundle cannot ask for this; a search in one is a GET."},
 	problemMethod:           {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "The method is not one of this address; the Allow header lists them."},
 	problemNotAcceptable:    {http.StatusNotAcceptable, fhir.CodeNotSupported, "", "Only application/fhir+json for FHIR version 4.0 can be sent."},
 	problemGone:             {http.StatusGone, fhir.CodeDeleted, "", "The resource was deleted."},

@@ -53,10 +53,13 @@ type answer struct {
 	// created says that the resource is new, and located that the answer is
 	// about what a write left, and names its address.
 	created, located bool
-	// text is the body of formBatch and formStatic, and media the type of the
-	// latter where it is not FHIR JSON.
+	// text is the body of formStatic, and media its type where that is not FHIR
+	// JSON.
 	text  []byte
 	media []string
+	// parts appends the body of formBatch, which is made as it goes out: flush
+	// takes what is there so far off its hands.
+	parts func(dst []byte, flush func([]byte) []byte) []byte
 	// entries are those a transaction was asked for, and conditions theirs.
 	entries    []gate.Entry
 	conditions []conditions
@@ -151,6 +154,8 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 	switch {
 	case a.form.bare():
 		s.write(w, x, a.status, nil, nil)
+	case a.parts != nil:
+		s.stream(w, x, a)
 	case a.media != nil:
 		s.write(w, x, a.status, a.media, a.text)
 	case a.text != nil:
@@ -204,9 +209,9 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return s.appendMeta(dst, a.released.Items()[0].Resource.JSON)
 	case formDeleted:
 		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
-	case formBatch, formStatic:
+	case formStatic:
 		return append(dst, a.text...)
-	case formEmpty, formUnchanged, formNothing:
+	case formBatch, formEmpty, formUnchanged, formNothing:
 		return dst
 	default:
 		return dst
@@ -256,13 +261,7 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 // in it beside the client's own words.
 func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []string, body []byte) {
 	h := w.Header()
-	if !x.row.open {
-		h["Cache-Control"] = valueNoStore
-		h["Vary"] = valueVary
-	}
-	if x.browser {
-		shareWith(h)
-	}
+	x.dress(h)
 	if body != nil {
 		h["Content-Type"] = media
 	}
@@ -275,6 +274,47 @@ func (s *Server) write(w http.ResponseWriter, x *exchange, status int, media []s
 		_, err := w.Write(body)
 		x.cut = err != nil // the client is gone; the record says what was released to it
 	}
+}
+
+// dress sets the headers that every answer has.
+func (x *exchange) dress(h http.Header) {
+	if !x.row.open {
+		h["Cache-Control"] = valueNoStore
+		h["Vary"] = valueVary
+	}
+	if x.browser {
+		shareWith(h)
+	}
+}
+
+// streamFrom is how much of a body there must be for it to go out in parts,
+// without its length.
+const streamFrom = 1 << 20
+
+// stream sends a body that is made as it goes out. A short one goes out whole.
+func (s *Server) stream(w http.ResponseWriter, x *exchange, a answer) {
+	begun := false
+	rest := a.parts(nil, func(dst []byte) []byte {
+		if len(dst) < streamFrom || x.pretty || x.cut {
+			return dst
+		}
+		if !begun {
+			begun = true
+			x.dress(w.Header())
+			w.Header()["Content-Type"] = valueFHIR
+			x.status = a.status
+			w.WriteHeader(a.status)
+		}
+		_, err := w.Write(dst)
+		x.cut = err != nil
+		return dst[:0]
+	})
+	if !begun {
+		s.write(w, x, a.status, valueFHIR, x.printed(rest))
+		return
+	}
+	_, err := w.Write(rest)
+	x.cut = x.cut || err != nil
 }
 
 // printed indents a body for a reader who asks for it with _pretty.

@@ -93,11 +93,16 @@ func TestPagesGoForthAndBack(t *testing.T) {
 // TestSearchesByPostStandAlone: in a Bundle there is no form, and what to send in
 // its place is said.
 func TestSearchesByPostStandAlone(t *testing.T) {
-	h := build(t)
 	for kind, status := range map[string]int{"batch": 200, "transaction": 400} {
+		h := build(t)
 		got := h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"request":{"method":"POST","url":"Patient/_search"}}]}`, status)
 		if !strings.Contains(got.Body.String(), "a search in one is a GET") {
 			t.Errorf("%s: %s", kind, got.Body)
+		}
+		h.furnish()
+		all := bundleOf(t, h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[{"request":{"method":"POST","url":"Patient/_search?_id=q"}}]}`, 200))
+		if len(all.Entry) != 1 || len(all.Entry[0].Resource.Entry) != 1 {
+			t.Errorf("%s: found %+v", kind, all.Entry)
 		}
 	}
 }

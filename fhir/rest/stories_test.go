@@ -3,6 +3,7 @@ package rest_test
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -253,4 +254,65 @@ func TestBreakGlass(t *testing.T) {
 	h.want("doctor", "POST", "Patient/p/$break-glass-stop", "", 204)
 	h.want("doctor", "GET", "Condition/c-p", "", 404)
 	h.want("clinic", "POST", "Patient/p/$break-glass", parameters(why), 403)
+}
+
+// TestBundleOrder: what changes something is done in R4's order, whatever the
+// order of the entries, and what reads sees it.
+func TestBundleOrder(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	for _, kind := range []string{"batch", "transaction"} {
+		h.want("good", "PUT", "Basic/old", `{"resourceType":"Basic","id":"old","code":{"text":"x"}}`, 201)
+		b := bundleOf(t, h.want("good", "POST", "", `{"resourceType":"Bundle","type":"`+kind+`","entry":[
+			{"request":{"method":"GET","url":"Basic?_summary=count"}},
+			{"request":{"method":"PUT","url":"Basic/new-`+kind+`"},"resource":{"resourceType":"Basic","id":"new-`+kind+`","code":{"text":"x"}}},
+			{"request":{"method":"DELETE","url":"Basic/old"}}]}`, 200))
+		var got []string
+		for _, e := range b.Entry {
+			got = append(got, e.Response.Status)
+		}
+		if d := cmp.Diff([]string{"200 OK", "201 Created", "204 No Content"}, got); d != "" {
+			t.Errorf("%s: %s", kind, d)
+		}
+		h.want("good", "DELETE", "Basic/new-"+kind, "", 204)
+	}
+}
+
+// TestFaultsOfEntries: what is wrong in several entries is told at once, each at
+// its place in the whole body.
+func TestFaultsOfEntries(t *testing.T) {
+	h := build(t)
+	body := "{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[\n" +
+		"{\"request\":{\"method\":\"POST\",\"url\":\"Basic\"},\"resource\":{\"resourceType\":\"Basic\",\"code\":{\"text\":\"x\"}}},\n" +
+		"{\"request\":{\"method\":\"POST\",\"url\":\"Basic\"},\"resource\":{\"resourceType\":\"Basic\",\n\"code\":{\"text\":1}}},\n" +
+		"{\"request\":{\"method\":\"POST\",\"url\":\"Basic\"},\"resource\":{\"resourceType\":\"Basic\",\"code\":{\"text\":2}}}]}"
+	w := h.want("good", "POST", "", body, 400)
+	for _, want := range []string{"Bundle.entry[1].resource.code.text", "Bundle.entry[2].resource.code.text", "line 4, column 16", "line 5, column 94"} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s is missing in %s", want, w.Body)
+		}
+	}
+	h.want("good", "GET", "Basic", "", 200)
+}
+
+// TestBatchGoesOutInParts: a long answer is not kept until it is whole.
+func TestBatchGoesOutInParts(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	big := strings.Repeat("x", 200_000)
+	h.want("good", "PUT", "Basic/big", `{"resourceType":"Basic","id":"big","code":{"text":"`+big+`"}}`, 201)
+	entry := `{"request":{"method":"GET","url":"Basic/big"}},`
+	ask := func(n int) *httptest.ResponseRecorder {
+		t.Helper()
+		return h.want("good", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[`+strings.TrimSuffix(strings.Repeat(entry, n), ",")+`]}`, 200)
+	}
+	for n, parts := range map[int]bool{2: false, 20: true} {
+		w := ask(n)
+		if got := len(bundleOf(t, w).Entry); got != n {
+			t.Errorf("%d entries, want %d", got, n)
+		}
+		if whole := w.Header().Get("Content-Length") != ""; whole == parts || w.Header().Get("Cache-Control") == "" || w.Header().Get("Content-Type") == "" {
+			t.Errorf("%d entries: headers %v", n, w.Header())
+		}
+	}
 }

@@ -2,7 +2,9 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strings"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -27,17 +29,55 @@ func (s *Server) transaction(ctx context.Context, x *exchange) (answer, error) {
 	for i := range list {
 		reads[i] = list[i].conditions
 		if entries[i], err = s.transactionEntry(ctx, &inner[i], x, &list[i]); err != nil {
-			return answer{}, &gate.EntryError{Index: i, Err: err}
+			return answer{}, placed(&gate.EntryError{Index: i, Err: err}, x.tape, list)
 		}
 	}
 	released, err := s.gate.Transaction(ctx, &x.request, entries)
 	if err != nil {
-		return answer{}, err
+		return answer{}, placed(err, x.tape, list)
 	}
 	return answer{
 		released: released, form: formTransaction, status: http.StatusOK,
 		entries: entries, conditions: reads, returns: x.prefer.returns,
 	}, nil
+}
+
+// placed is what went wrong with entries, with the lines of the whole body and not
+// of the resource within it.
+func placed(err error, t *fhir.Tape, list []asked) error {
+	several, one := (gate.EntryErrors)(nil), (*gate.EntryError)(nil)
+	switch {
+	case errors.As(err, &several):
+	case errors.As(err, &one):
+		several = gate.EntryErrors{one}
+	}
+	for _, e := range several {
+		if e.Index < len(list) {
+			shifted(e.Err, t, list[e.Index].resource)
+		}
+	}
+	return err
+}
+
+// shifted moves the lines of issues about a resource to where it stands in the
+// body.
+func shifted(err error, t *fhir.Tape, resource fhir.Node) {
+	var bad *gate.Invalid
+	if resource == fhir.None || !errors.As(err, &bad) {
+		return
+	}
+	start, _ := t.Span(resource)
+	line, column := t.Line(start)
+	for i := range bad.Issues {
+		at := &bad.Issues[i]
+		if at.Line == 0 || strings.HasPrefix(at.Expression, "Bundle.") {
+			continue
+		}
+		if at.Line == 1 {
+			at.Column += column - 1
+		}
+		at.Line += line - 1
+	}
 }
 
 // distinct refuses two entries under one fullUrl: a reference to it would mean
@@ -64,8 +104,8 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 	if row == nil {
 		return gate.Entry{}, s.unmatchedError(x)
 	}
-	if !transacts(row) {
-		return gate.Entry{}, refuse(problemEntry)
+	if !transacts(row) || formless(row, e) {
+		return gate.Entry{}, misfit(row, "An entry of a transaction")
 	}
 	x.row, x.target = row, t
 	if err := s.address(x); err != nil {
@@ -80,6 +120,7 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 	out := gate.Entry{
 		Interaction: row.inner(), FullURL: e.fullURL, Type: x.request.Type,
 		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape}, Patch: x.changes,
+		Method: e.method, Target: e.target(),
 	}
 	return out, s.entryConditions(ctx, &out, x)
 }
@@ -90,7 +131,7 @@ func transacts(row *interaction) bool {
 	case "create", "update", "patch", "delete", "read", "vread", "history-instance":
 		return true
 	case "search-type", "search-system":
-		return row.body == bodyNone
+		return true
 	case "$meta":
 		return !row.overseen
 	default:
