@@ -96,8 +96,8 @@ func TestSearchesInTransactions(t *testing.T) {
 			t.Errorf("entry %d: %s", i, got)
 		}
 	}
-	for _, p := range []string{"p", "q", "twin"} {
-		if n := len(w.events("patient=Patient/" + p + "&subtype=transaction")); n == 0 {
+	for p, subtype := range map[string]string{"p": "search-type", "q": "search-system", "twin": "search-type"} {
+		if n := len(w.events("patient=Patient/" + p + "&subtype=" + subtype)); n != 1 {
 			t.Errorf("nothing on record about %s", p)
 		}
 	}
