@@ -28,6 +28,7 @@ type DB struct {
 	life store.Life
 	// turn is held by the one writer.
 	turn     chan struct{}
+	last     *syncing         // the newest write; under turn
 	counters counters         // under turn
 	several  map[several]bool // known to be marked; under turn
 	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]

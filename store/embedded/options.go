@@ -31,6 +31,8 @@ type Options struct {
 	// glance and effort are those that plans begin with: less than the defaults in
 	// tests of what comes after.
 	glance, effort int
+	// disk is the system's; one that can be held up in tests.
+	disk vfs.FS
 }
 
 const (
@@ -54,6 +56,9 @@ func (o Options) withDefaults() Options {
 	if o.effort <= 0 {
 		o.effort = leastEffort
 	}
+	if o.disk == nil {
+		o.disk = vfs.Default
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -62,7 +67,7 @@ func (o Options) withDefaults() Options {
 
 func (o Options) engine() *pebble.Options {
 	e := &pebble.Options{
-		FS:                          aheadFS{vfs.Default},
+		FS:                          aheadFS{o.disk},
 		CacheSize:                   o.CacheSize,
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memTable,

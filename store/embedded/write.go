@@ -15,28 +15,51 @@ import (
 
 // Write runs do as the one writer. The engine makes the batch visible and
 // queues it for the log before the next writer may start; the wait for the disk
-// comes after, so writers in a row share it.
+// comes after, so writers in a row share it. Who writes nothing, because do
+// refuses or there was nothing to do, waits as well, for those before: what it
+// saw must be there after a crash, too.
 func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
 	if err := db.life.Enter(); err != nil {
 		return err
 	}
 	defer db.life.Leave()
-	batch, err := db.apply(ctx, do)
-	if err != nil || batch == nil {
+	batch, sync, err := db.apply(ctx, do)
+	if batch == nil {
+		if lost := sync.wait(); lost != nil {
+			return lost
+		}
 		return err
 	}
-	if err := batch.SyncWait(); err != nil {
-		return err
+	sync.err = batch.SyncWait()
+	close(sync.done)
+	if sync.err != nil {
+		return sync.err
 	}
 	db.figures.writes.Add(1)
 	return batch.Close()
 }
 
-// apply runs do and makes its batch visible; the batch is nil when there was
-// nothing to write.
-func (db *DB) apply(ctx context.Context, do func(store.Tx) error) (*pebble.Batch, error) {
+// syncing is the wait of a write for the disk. The log is written in order: once
+// it is over, all writes before are durable.
+type syncing struct {
+	done chan struct{}
+	err  error
+}
+
+// wait returns when the write is durable; nil is one that is.
+func (s *syncing) wait() error {
+	if s == nil {
+		return nil
+	}
+	<-s.done
+	return s.err
+}
+
+// apply runs do and makes its batch visible. The batch is nil when there was
+// nothing to write: what is to be waited for is then the write before.
+func (db *DB) apply(ctx context.Context, do func(store.Tx) error) (*pebble.Batch, *syncing, error) {
 	if err := db.takeTurn(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { <-db.turn }()
 	x := newTx(db)
@@ -47,9 +70,14 @@ func (db *DB) apply(ctx context.Context, do func(store.Tx) error) (*pebble.Batch
 	}
 	if err != nil {
 		_ = x.batch.Close() // nothing of it is kept
-		return nil, err
+		return nil, db.last, err
 	}
-	return x.commit()
+	batch, err := x.commit()
+	if err != nil || batch == nil {
+		return nil, db.last, err
+	}
+	db.last = &syncing{done: make(chan struct{})}
+	return batch, db.last, nil
 }
 
 func (db *DB) takeTurn(ctx context.Context) error {
