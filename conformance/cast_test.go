@@ -27,7 +27,12 @@ const (
 
 func newCast(t *testing.T, flags ...string) *cast {
 	t.Helper()
-	s := start(t, t.TempDir()+"/data", flags...)
+	return castOn(t, start(t, t.TempDir()+"/data", flags...))
+}
+
+// castOn sets the stage on a server.
+func castOn(t *testing.T, s *server) *cast {
+	t.Helper()
 	c := &cast{server: s, root: s.custodian(t), auditor: s.regulator(t)}
 	c.a1, c.b1, c.c1 = s.doctor(t, "a1", "a"), s.doctor(t, "b1", "b"), s.doctor(t, "c1", "c")
 	c.systemA, c.systemB = s.system(t, "a"), s.system(t, "b")

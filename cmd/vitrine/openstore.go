@@ -25,6 +25,7 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 		Definitions: tools.Definitions,
 		CacheSize:   int64(h.cfg.blockCache()),
 		ScanBudget:  h.cfg.ScanBudget,
+		Reserve:     int64(h.cfg.DiskReserve),
 		Logger:      h.log,
 	})
 	if errors.Is(err, store.ErrCopying) {

@@ -28,7 +28,7 @@ type DB struct {
 	life store.Life
 	// turn is held by the one writer.
 	turn     chan struct{}
-	last     *syncing         // the newest write; under turn
+	last     chan struct{}    // closed when the newest write is on the disk; under turn
 	counters counters         // under turn
 	several  map[several]bool // known to be marked; under turn
 	types    atomic.Pointer[map[fhir.ResourceType]typeNumber]
@@ -39,7 +39,8 @@ type DB struct {
 	shelf    shelf
 	basics   sync.Map      // the numbers of types that may have basic editions
 	events   *events.Index // nil without an indexer
-	salt     []byte        // for drawOrdinal
+	reserve  reserve
+	salt     []byte // for drawOrdinal
 	figures  figures
 
 	stop context.CancelFunc
@@ -60,6 +61,7 @@ func Open(dir string, opt Options) (*DB, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	db := &DB{opt: opt, eng: eng, turn: make(chan struct{}, 1), several: map[several]bool{}, kept: newKept(opt.CacheSize)}
+	db.reserve = reserve{fs: opt.disk, dir: dir, least: uint64(opt.Reserve), log: opt.Logger}
 	if err := db.prepare(); err != nil {
 		return nil, errors.Join(err, eng.Close())
 	}

@@ -18,6 +18,8 @@ import (
 // is put together, since the caller waits for that.
 type auditLog struct {
 	eng    *pebble.DB
+	space  *reserve
+	log    engineLog
 	packer packer // of run
 
 	mu      sync.Mutex
@@ -45,7 +47,8 @@ type round struct {
 func newRound() *round { return &round{done: make(chan struct{})} }
 
 func (l *auditLog) open(db *DB) error {
-	l.eng, l.filling, l.wake = db.eng, newRound(), make(chan struct{}, 1)
+	l.eng, l.space, l.log = db.eng, &db.reserve, engineLog{db.opt.Logger}
+	l.filling, l.wake = newRound(), make(chan struct{}, 1)
 	l.seen = sync.NewCond(&l.numbers)
 	last, err := lastRecord(db.eng)
 	l.next = last + 1
@@ -122,21 +125,25 @@ func (l *auditLog) close() {
 }
 
 func (l *auditLog) write(r *round) error {
+	size := 0
+	for _, one := range r.records {
+		size += len(one)
+	}
+	if err := l.space.room(size); err != nil {
+		return err
+	}
 	batch := l.eng.NewBatch()
 	r.first = l.reserve(len(r.records))
 	if err := l.packer.set(batch, r.first, r.records); err != nil {
 		l.applied(r.first)
 		return errors.Join(err, batch.Close())
 	}
-	err := l.eng.ApplyNoSyncWait(batch, pebble.Sync)
+	err := hand(l.eng, batch, l.log)
 	l.applied(r.first)
 	if err != nil {
 		return err
 	}
-	if err := batch.SyncWait(); err != nil {
-		return err
-	}
-	return batch.Close()
+	return synced(batch, l.log)
 }
 
 // reserve gives out n numbers, which applied must follow.

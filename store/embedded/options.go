@@ -24,6 +24,8 @@ type Options struct {
 	// ScanBudget is how many admitted rows one query may examine; default
 	// 250,000.
 	ScanBudget int
+	// Reserve is how many bytes of the disk are to be left free; default 256 MiB.
+	Reserve int64
 	// Copying opens also a store into which a copy is not finished.
 	Copying bool
 	// Logger gets the events of the engine; default none.
@@ -38,9 +40,12 @@ type Options struct {
 const (
 	defaultCache  = 256 << 20
 	defaultBudget = 250_000
-	memTable      = 32 << 20
-	bloomBits     = 10
-	blockSize     = 16 << 10
+	// defaultReserve is the engine's memory four times over, and as much for the
+	// files of its log.
+	defaultReserve = 2 * 4 * memTable
+	memTable       = 32 << 20
+	bloomBits      = 10
+	blockSize      = 16 << 10
 )
 
 func (o Options) withDefaults() Options {
@@ -49,6 +54,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ScanBudget <= 0 {
 		o.ScanBudget = defaultBudget
+	}
+	if o.Reserve <= 0 {
+		o.Reserve = defaultReserve
 	}
 	if o.glance <= 0 {
 		o.glance = glance
@@ -105,10 +113,16 @@ func (l engineLog) Errorf(format string, _ ...any) {
 	l.log.Error("storage engine", slog.String("event", format))
 }
 
-// Fatalf must not return: what was acknowledged can no longer be kept.
-func (l engineLog) Fatalf(format string, args ...any) {
-	l.Errorf(format, args...)
-	panic("storage engine: " + format)
+// Fatalf ends the program: what was acknowledged can no longer be kept.
+func (l engineLog) Fatalf(format string, _ ...any) { l.end(format) }
+
+// end ends the program as kill -9 would, and so loses nothing that was
+// acknowledged. It does not return, and nobody can recover from it: a server that
+// goes on with half an engine hangs, or shows what is not kept.
+func (l engineLog) end(event string) {
+	l.log.Error("the storage engine cannot go on", slog.String("event", event))
+	go panic("storage engine: " + event)
+	select {}
 }
 
 // corrupted reports a damaged file. Whoever reads from it gets an error.

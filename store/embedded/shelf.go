@@ -101,6 +101,9 @@ func (s *shelf) work(ctx context.Context, began time.Time) error {
 			return nil
 		}
 		if err := s.shelve(ctx, settled); err != nil {
+			if errors.Is(err, errNoRoom) { // that is said elsewhere, and once
+				return nil
+			}
 			return err
 		}
 		share := max(leastShare, float64(settled-at)/mostBacklog)
@@ -263,6 +266,9 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	}
 	if err == nil {
 		err = x.batch.Set([]byte(metaCounters), x.counters.append(nil), nil)
+	}
+	if err == nil {
+		err = s.db.room(x)
 	}
 	if err != nil {
 		_ = x.batch.Close() // nothing of it is kept

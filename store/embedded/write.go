@@ -23,61 +23,54 @@ func (db *DB) Write(ctx context.Context, do func(store.Tx) error) error {
 		return err
 	}
 	defer db.life.Leave()
-	batch, sync, err := db.apply(ctx, do)
+	batch, durable, err := db.apply(ctx, do)
 	if batch == nil {
-		if lost := sync.wait(); lost != nil {
-			return lost
+		if durable != nil {
+			<-durable
 		}
 		return err
 	}
-	sync.err = batch.SyncWait()
-	close(sync.done)
-	if sync.err != nil {
-		return sync.err
-	}
+	err = synced(batch, engineLog{db.opt.Logger})
+	close(durable)
 	db.figures.writes.Add(1)
-	return batch.Close()
+	return err
 }
 
-// syncing is the wait of a write for the disk. The log is written in order: once
-// it is over, all writes before are durable.
-type syncing struct {
-	done chan struct{}
-	err  error
-}
-
-// wait returns when the write is durable; nil is one that is.
-func (s *syncing) wait() error {
-	if s == nil {
-		return nil
-	}
-	<-s.done
-	return s.err
-}
-
-// apply runs do and makes its batch visible. The batch is nil when there was
-// nothing to write: what is to be waited for is then the write before.
-func (db *DB) apply(ctx context.Context, do func(store.Tx) error) (*pebble.Batch, *syncing, error) {
+// apply runs do and makes its batch visible. durable is to be closed when the
+// batch is on the disk, and then all before it is, too: the log is written in
+// order. The batch is nil when there was nothing to write, and durable then that of
+// the write before.
+func (db *DB) apply(ctx context.Context, do func(store.Tx) error) (batch *pebble.Batch, durable chan struct{}, err error) {
 	if err := db.takeTurn(ctx); err != nil {
 		return nil, nil, err
 	}
 	defer func() { <-db.turn }()
 	x := newTx(db)
 	defer x.end()
-	err := do(x)
-	if err == nil {
+	if err = do(x); err == nil {
 		err = x.failed
+	}
+	if err == nil {
+		err = db.room(x)
 	}
 	if err != nil {
 		_ = x.batch.Close() // nothing of it is kept
 		return nil, db.last, err
 	}
-	batch, err := x.commit()
-	if err != nil || batch == nil {
+	if batch, err = x.commit(); err != nil || batch == nil {
 		return nil, db.last, err
 	}
-	db.last = &syncing{done: make(chan struct{})}
+	db.last = make(chan struct{})
 	return batch, db.last, nil
+}
+
+// room reports whether there is room for a write.
+func (db *DB) room(x *tx) error {
+	size := x.batch.Len()
+	for _, r := range x.records {
+		size += len(r)
+	}
+	return db.reserve.room(size)
 }
 
 func (db *DB) takeTurn(ctx context.Context) error {
@@ -159,7 +152,7 @@ func (x *tx) commit() (*pebble.Batch, error) {
 	next := x.db.epochs.touch(x.touched)
 	x.db.kept.stamp(x.written, next)
 	if !x.batch.Empty() {
-		if err := x.db.eng.ApplyNoSyncWait(x.batch, pebble.Sync); err != nil {
+		if err := hand(x.db.eng, x.batch, engineLog{x.db.opt.Logger}); err != nil {
 			return nil, err
 		}
 	}
