@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -30,7 +31,7 @@ func (m *mutation) noticedBy() string {
 // named, each in another place. A row whose stretch is no longer found fails in every run: the list
 // follows the code.
 func mutations() []mutation {
-	return append(append(rowMutations(), searchMutations()...), historyMutations()...)
+	return slices.Concat(rowMutations(), searchMutations(), historyMutations(), concurrencyMutations())
 }
 
 // rowMutations break who sees which row.
@@ -113,7 +114,7 @@ func isRed(t *testing.T, tree, test string) (out string, red bool) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.failfast", "-test.run=^"+test+"$") //nolint:gosec // a name of the list
 	cmd.Dir = filepath.Join(tree, "conformance")
-	cmd.Env = append(os.Environ(), "VITRINE_WORLDS=2,3")
+	cmd.Env = append(os.Environ(), "VITRINE_WORLDS=2,3", "VITRINE_HISTORIES=4")
 	text, err := cmd.CombinedOutput()
 	return string(text), err != nil
 }
