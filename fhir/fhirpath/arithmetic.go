@@ -5,9 +5,12 @@ import (
 )
 
 // reckoning is how decimals are reckoned with: far more digits than the language
-// asks for, and no more than can be paid for.
+// asks for, and no more than can be paid for. What is no number is an error.
 func reckoning() *apd.Context {
-	return &apd.Context{Precision: 64, MaxExponent: 2 * maxExponent, MinExponent: -2 * maxExponent, Rounding: apd.RoundHalfUp}
+	return &apd.Context{
+		Precision: 64, MaxExponent: 2 * maxExponent, MinExponent: -2 * maxExponent,
+		Rounding: apd.RoundHalfUp, Traps: apd.DefaultTraps,
+	}
 }
 
 // quotients have fewer digits, since most have no end.
@@ -167,12 +170,16 @@ func quotient(form string, l, r *apd.Decimal) (*apd.Decimal, bool) {
 // nothing.
 func shortest(d *apd.Decimal) *apd.Decimal {
 	d.Reduce(d)
-	if d.Exponent > 0 {
-		if _, err := reckoning().Quantize(d, d, 0); err != nil {
-			return d
-		}
+	if d.Exponent <= 0 {
+		return d
 	}
-	return d
+	ctx := reckoning()
+	ctx.Precision = 2 * maxExponent
+	whole := new(apd.Decimal)
+	if _, err := ctx.Quantize(whole, d, 0); err != nil {
+		return d
+	}
+	return whole
 }
 
 // finite reports whether a result is a number that can be reckoned with further.

@@ -1,7 +1,6 @@
 package fhirpath
 
 import (
-	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -58,9 +57,7 @@ type compiler struct {
 	strict bool
 }
 
-func refuse(e *Expr, reason string) error {
-	return fmt.Errorf("fhirpath: %w", &SyntaxError{e.Offset, reason})
-}
+func refuse(e *Expr, reason string) error { return &SyntaxError{e.Offset, reason} }
 
 func (c *compiler) node(e *Expr) (n *node, err error) {
 	n = &node{offset: e.Offset, name: e.Name}

@@ -63,6 +63,7 @@ func TestElements(t *testing.T) {
 		"%rootResource.contained.id = %resource.contained.id":                  {"true"},
 		"contained.select(%context.id)":                                        {"1"},
 		"%`vs-x` & %`ext-y`":                                                   {"http://hl7.org/fhir/ValueSet/xhttp://hl7.org/fhir/StructureDefinition/y"},
+		"checkModifiers('m').id":                                               {"1"},
 		"%given":                                                               {"g"},
 		"conformsTo('http://hl7.org/fhir/StructureDefinition/DomainResource')": {"true"},
 	} {
@@ -154,6 +155,9 @@ func TestErrors(t *testing.T) {
 		if (err != nil) != fails {
 			t.Errorf("%s: %v", src, err)
 		}
+	}
+	if got := shown(t, d, tape, 0, "185.5.exp() > 10.power(80) and 185.5.exp() < 10.power(81)", Scope{}); len(got) != 1 || got[0] != "true" {
+		t.Errorf("a large power: %v", got)
 	}
 	p, err := Compile("true", d)
 	if err != nil {

@@ -311,6 +311,7 @@ func equivalentDecimals(a, b *apd.Decimal) bool {
 	y.Reduce(b)
 	e := min(max(x.Exponent, y.Exponent), 0)
 	ctx := reckoning()
+	ctx.Precision = 2 * maxExponent
 	if _, err := ctx.Quantize(&x, a, e); err != nil {
 		return a.Cmp(b) == 0
 	}

@@ -1,6 +1,8 @@
 package fhirpath
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 
 	"vitrine/fhir"
@@ -21,6 +23,8 @@ func fhirFunctions() map[string]*function {
 		"htmlChecks":   {truth: (*machine).htmlChecks},
 		"conformsTo":   {least: 1, most: 1, truth: (*machine).conformsTo},
 		"type":         {eval: (*machine).typeInfo},
+
+		"checkModifiers": {least: 1, most: 16, eval: (*machine).checkModifiers},
 	}
 }
 
@@ -260,6 +264,39 @@ func (m *machine) htmlChecks(n *node) (tri, error) {
 		return triOf(ok), err
 	}
 	return triOf(m.scope.HTML(v.text)), nil
+}
+
+// checkModifiers fails where an element has a modifier extension that is not
+// among those named.
+func (m *machine) checkModifiers(n *node) error {
+	var allowed [][]byte
+	for _, a := range n.args {
+		url, ok, err := m.text(a)
+		if err != nil {
+			return err
+		}
+		if ok {
+			allowed = append(allowed, url)
+		}
+	}
+	base := len(m.vals)
+	if err := m.eval(n.left); err != nil {
+		return err
+	}
+	end := len(m.vals)
+	for i := base; i < end; i++ {
+		if err := m.membersOf(m.vals[i], "modifierExtension"); err != nil {
+			return err
+		}
+	}
+	for _, v := range m.vals[end:] {
+		url := m.tape.Bytes(m.tape.Field(v.Node, "url"), nil)
+		if !slices.ContainsFunc(allowed, func(a []byte) bool { return bytes.Equal(a, url) }) {
+			return fail("there is a modifier extension that is not expected")
+		}
+	}
+	m.vals = m.vals[:end]
+	return nil
 }
 
 const structures = "http://hl7.org/fhir/StructureDefinition/"

@@ -45,7 +45,9 @@ func FuzzRun(f *testing.F) {
 			t.Errorf("%q: %v", src, err)
 		}
 		for _, v := range out {
-			_ = show(tape, v)
+			if text := show(tape, v); v.dec != nil && !finite(v.dec) {
+				t.Errorf("%q: %s", src, text)
+			}
 		}
 		if took := time.Since(begin); took > 2*time.Second {
 			t.Errorf("%q: took %s", src, took)

@@ -247,7 +247,7 @@ func onlyComplex(p *Program, s shape) bool {
 // result is the shape of what a function answers.
 func (c *checker) result(n *node, in shape, args []shape) (shape, error) {
 	switch n.name {
-	case "where", "sort", "trace", "distinct", "intersect", "exclude", "single":
+	case "where", "sort", "trace", "distinct", "intersect", "exclude", "single", "checkModifiers":
 		return in, nil
 	case "first", "last", "tail", "skip", "take":
 		return c.ordered(n)
