@@ -55,6 +55,14 @@ func rowMutations() []mutation {
 			name: "a patch gives back what could not be read", test: "TestScenario78TestsSeeNothingHidden",
 			edits: []edit{{"consent/gate/patch.go", "edition != consent.EditionFull", "edition == 9"}},
 		},
+		{
+			name: "definitions of others bind", test: "TestAttackDefinitionsForOthers",
+			edits: []edit{{"consent/gate/profiles.go", "if f.Contributor != partition {", "if f.Contributor == partition+\"x\" {"}},
+		},
+		{
+			name: "a definition that was deleted goes on binding", test: "TestAttackDefinitionsForOthers",
+			edits: []edit{{"consent/gate/conditional.go", "\tw.defined(r.Type, prior.Contributor)\n", ""}},
+		},
 		{name: "providers see whom a patient chose", edits: []edit{
 			{"consent/decision.go", `return t == "" || t == "Consent" || t == "AuditEvent"`, `return t == ""`},
 			{"consent/gate/universe.go", `return r.Type != "Consent" && r.Type != "AuditEvent" && r.Type != "Group"`, "return true"},
