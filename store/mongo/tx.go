@@ -95,10 +95,10 @@ func (b *batch) run(some []*writing) error {
 		if transient(one.err) {
 			return one.err
 		}
-		if len(some) == 1 {
-			return one.err
-		}
 		if b.dirty || one.ctx.Err() != nil || failed(one.err) { // the servers may have ended the transaction with it
+			if len(some) == 1 {
+				return one.err
+			}
 			return errSolo
 		}
 	}

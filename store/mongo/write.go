@@ -200,10 +200,12 @@ func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) 
 	if held = err == nil; held {
 		err = b.run(some)
 	}
-	if err != nil || !b.wrote {
+	if err != nil {
 		_ = s.AbortTransaction(ctx) // what is not committed is dropped in any case
 		return held, err
 	}
+	// Also when nothing was written, because the writes refuse: only what a
+	// transaction that was committed has read is sure to outlive an election.
 	return held, db.commit(ctx, s)
 }
 

@@ -222,3 +222,27 @@ func TestTooManyOwners(t *testing.T) {
 		}
 	}
 }
+
+// TestRefusalIsCommitted: a write that refuses has seen something. It says so when
+// what it saw can no longer be lost with a primary, which is when its transaction,
+// though there is nothing in it, was committed.
+func TestRefusalIsCommitted(t *testing.T) {
+	proxy := mongotest.Through(t, mongotest.Server(t))
+	db := lone(t, proxy.URI(), mongotest.Database(t))
+	trap := proxy.Arm(mongotest.Fault{Match: mongotest.Command("commitTransaction"), When: mongotest.Answered, Do: mongotest.Cut, Times: 1})
+	refused := errors.New("no")
+	err := db.Write(t.Context(), func(x store.Tx) error {
+		if _, err := x.Read(t.Context(), consent.Everything(), "Observation", "o1"); !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		return refused
+	})
+	if !errors.Is(err, refused) {
+		t.Errorf("got %v, want its refusal", err)
+	}
+	select {
+	case <-trap.Sprung():
+	default:
+		t.Error("it was told without a commit")
+	}
+}
