@@ -156,7 +156,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%s: %v", src, err)
 		}
 	}
-	if got := shown(t, d, tape, 0, "185.5.exp() > 10.power(80) and 185.5.exp() < 10.power(81)", Scope{}); len(got) != 1 || got[0] != "true" {
+	if got := shown(t, d, tape, 0, "0.power(0) = 1 and 185.5.exp() > 10.power(80) and 185.5.exp() < 10.power(81)", Scope{}); len(got) != 1 || got[0] != "true" {
 		t.Errorf("a large power: %v", got)
 	}
 	p, err := Compile("true", d)

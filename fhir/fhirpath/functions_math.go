@@ -142,7 +142,9 @@ func (m *machine) power(in Value, args []Value) (v Value, ok bool, err error) {
 	if limit := apd.New(maxCurve, 0); y.Cmp(limit) > 0 || y.Cmp(new(apd.Decimal).Neg(limit)) < 0 {
 		return v, false, nil
 	}
-	v, ok = curved(func(c *apd.Context, d, x *apd.Decimal) error { _, err := c.Pow(d, x, y); return err }, in.asDecimal())
+	if v, ok = decimalOf(apd.New(1, 0)), true; !y.IsZero() {
+		v, ok = curved(func(c *apd.Context, d, x *apd.Decimal) error { _, err := c.Pow(d, x, y); return err }, in.asDecimal())
+	}
 	if ok && in.sys == SystemInteger && args[0].sys == SystemInteger {
 		if n, err := v.dec.Int64(); err == nil && fitsInteger(n) {
 			return integerOf(n), true, nil
