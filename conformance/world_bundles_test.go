@@ -17,6 +17,9 @@ func entryOf(r request) object {
 	e := object{"request": asked}
 	if len(r.body) > 0 {
 		e["resource"] = rawJSON(r.body)
+		if r.method == http.MethodPatch {
+			e["resource"] = rawJSON(patchEntry(r))
+		}
 	}
 	return e
 }
@@ -33,7 +36,7 @@ func bundleOf(kind string, entries ...any) request {
 
 func batchWrite(w *writing, c *writer) request {
 	makes := []func(*writing, *writer) request{
-		createWrite, createUnless, createWithQuery, updateOwn, updateForeign, updateWhere, deleteOwn, deleteForeign, deleteWhere, refusedWrite,
+		createWrite, createUnless, createWithQuery, updateOwn, updateForeign, updateWhere, deleteOwn, deleteForeign, deleteWhere, refusedWrite, patchOwn, patchForeign, patchWhere,
 		func(w *writing, _ *writer) request { return w.looks() },
 	}
 	var entries []any
@@ -49,9 +52,9 @@ func transactionWrite(w *writing, c *writer) request {
 	makes := []func(*writing, *writer) request{createWrite, createWrite, createUnless, deleteWhere}
 	switch w.g.rand.IntN(6) {
 	case 0:
-		makes = append(makes, updateForeign, deleteForeign)
+		makes = append(makes, updateForeign, deleteForeign, patchForeign)
 	case 1:
-		makes = append(makes, updateOwn, deleteOwn, updateWhere)
+		makes = append(makes, updateOwn, deleteOwn, updateWhere, patchOwn, patchOwn)
 	case 2:
 		makes = append(makes, func(w *writing, _ *writer) request { return w.looks() })
 	case 3:

@@ -61,6 +61,7 @@ func (w *writing) contribute(o object) {
 	a := w.one.do(w.t, w.one.system(w.t, "clinic-b"), send(http.MethodPost, text(o, "resourceType"), mustJSON(o))).want(w.t, http.StatusCreated)
 	at := locationPattern.FindStringSubmatch(a.header.Get("Location"))
 	w.foreign = append(w.foreign, at[1]+"/"+at[2])
+	w.said[at[1]+"/"+at[2]] = o
 	if _, patient, ok := strings.Cut(text(o, "subject", "reference"), "Patient/"); ok {
 		w.of[patient] = append(w.of[patient], at[1]+"/"+at[2])
 	}

@@ -18,7 +18,7 @@ type writeKind struct {
 
 // writeKinds are the ways to write that there are.
 func writeKinds() []writeKind {
-	return []writeKind{
+	return append(patchKinds(), []writeKind{
 		{"create", createWrite, []int{201}},
 		{"create unless", createUnless, []int{200, 201, 412}},
 		{"create with a query", createWithQuery, []int{201}},
@@ -37,15 +37,19 @@ func writeKinds() []writeKind {
 		{"patient of one's own", ownPatient, []int{201}},
 		{"goes with another", companionWrite, []int{201}},
 		{"refused", refusedWrite, []int{400, 403, 422}},
-	}
+	}...)
 }
 
 // launchedKinds are those of a doctor whose launch is for one patient: to know
 // whose something is would be to know that it is there.
 func launchedKinds() []writeKind {
 	kinds := writeKinds()
-	companion := slices.IndexFunc(kinds, func(k writeKind) bool { return k.name == "goes with another" })
-	return append(kinds, kinds[companion], kinds[companion], kinds[0], kinds[0])
+	for _, k := range writeKinds() {
+		if k.name == "goes with another" || k.name == "create" {
+			kinds = append(kinds, k, k)
+		}
+	}
+	return kinds
 }
 
 // writeTypes are what clinics contribute as a rule.
@@ -222,7 +226,10 @@ func (w *writing) theirs() (kind, id string) {
 func updateForeign(w *writing, c *writer) request {
 	kind, id := w.theirs()
 	o := object{"resourceType": kind}
-	if slices.Contains(writeTypes(), kind) {
+	switch said := w.said[kind+"/"+id]; {
+	case said != nil && w.g.rand.IntN(3) == 0: // what it says already
+		o = said
+	case slices.Contains(writeTypes(), kind):
 		o = w.contribution(c, kind)
 	}
 	return w.matching(send(http.MethodPut, kind+"/"+id, mustJSON(with(o, "id", id))), -1)

@@ -20,6 +20,7 @@ type writing struct {
 	made    []made
 	foreign []string
 	of      map[string][]string // those of foreign that are about a patient
+	said    map[string]object   // what those of foreign say
 	doctor  caller
 	looking []caller
 }
@@ -51,7 +52,7 @@ const writeRounds = 11
 // to them, and to others.
 func (p *pair) writes(t *testing.T, g *worldMaker) {
 	p.t, p.strict = t, newStrict()
-	w := &writing{pair: p, g: g, of: map[string][]string{}}
+	w := &writing{pair: p, g: g, of: map[string][]string{}, said: map[string]object{}}
 	w.hide()
 	writers := w.writers()
 	for _, c := range writers { // each kind once, and then any

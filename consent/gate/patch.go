@@ -121,8 +121,10 @@ func (v *visit) revise(ctx context.Context, p *patching, prior *store.Found) {
 // that an update is held to; as the client did not send it, what is wrong with it
 // has no line, and is no fault of the syntax (RFC 5789 §2.2).
 func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found) (*draft, error) {
-	c := Content{Tape: new(fhir.Tape), labels: prior.Labels}
+	c := Content{Tape: new(fhir.Tape)}
+	var own []string // not those of what it goes with, which would tell of that
 	err := v.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
+		own = labels(t)
 		out, err := p.doc.Apply(t, patch.Limits{})
 		if err != nil {
 			return err
@@ -139,8 +141,8 @@ func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found) (*
 		if c, err = p.linked(ctx, v, c); err != nil {
 			return nil, err
 		}
-		c.labels = prior.Labels
 	}
+	c.labels = own
 	d, err := v.acceptable(ctx, p.typ, c)
 	if invalid := (*Invalid)(nil); errors.As(err, &invalid) && invalid.Status == http.StatusBadRequest {
 		issues := make([]fhir.Issue, len(invalid.Issues))

@@ -132,7 +132,7 @@ func (w *writing) update(ctx context.Context, d *draft, ifMatch string) (item It
 // version of it, and the request is on record all the same. What registers a
 // patient on one practitioner's word is written again by whoever vouches for it.
 func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
-	if d.always || slices.Contains(prior.Labels, consent.LabelHearsay) && !w.hearsay(d, prior.Row) {
+	if d.always || registers(d.typ) && slices.Contains(prior.Labels, consent.LabelHearsay) && !w.hearsay(d, prior.Row) {
 		return false, nil
 	}
 	err = w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
@@ -328,11 +328,14 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 	return nil
 }
 
+// registers reports whether resources of the type may say that a patient is here.
+func registers(t fhir.ResourceType) bool { return t == "EpisodeOfCare" || t == "Encounter" || t == "Patient" }
+
 // hearsay reports whether the row says on the word of one practitioner that a
 // patient is here. That it was vouched for before does not help: a visit that is
 // over could be reopened, and an employer's be made to look like care.
 func (w *writing) hearsay(d *draft, before consent.Row) bool {
-	if d.typ != "EpisodeOfCare" && d.typ != "Encounter" && d.typ != "Patient" {
+	if !registers(d.typ) {
 		return false
 	}
 	switch {

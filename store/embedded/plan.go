@@ -257,6 +257,7 @@ func (w *walk) listsLead(prefixes [][]byte) (stream, error) {
 // one with the fewest hits.
 func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, error) {
 	var best stream
+	_, own := w.u.Contributor() // what others contributed is not looked at
 	fewest, none := probed+1, errMany
 	for i := range all {
 		s, err := w.clauseLead(ctx, &all[i])
@@ -265,6 +266,9 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 				none = errShort
 			}
 			continue
+		}
+		if err == nil && own {
+			return s, nil
 		}
 		if err == nil {
 			var hits []number

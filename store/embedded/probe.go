@@ -64,6 +64,14 @@ func (p *probe) open(by search.Param) error {
 	}
 	all := both{p.list}
 	p.lead = all
+	if org, own := w.u.Contributor(); own { // what others contributed is not looked at
+		s, err := newKeys(w.view.src, prefixValue(nil, w.edition, paramContributor, w.t, []byte(org)))
+		if err != nil {
+			return err
+		}
+		all = append(all, s)
+		p.lead = all
+	}
 	for i := range w.q.Clauses {
 		c := &w.q.Clauses[i]
 		if !c.Plain() || len(c.Any) != 1 || c.Any[0].Op != search.OpEqual {
