@@ -165,6 +165,25 @@ func TestErrorsToHTTP(t *testing.T) {
 	}
 }
 
+// TestRetryAfter: whoever may try again is told when, within a Bundle too.
+func TestRetryAfter(t *testing.T) {
+	for _, row := range []struct {
+		err  error
+		want string
+	}{
+		{gate.ErrConflict, "1"},
+		{&gate.EntryError{Index: 3, Err: gate.ErrConflict}, "1"},
+		{&gate.Invalid{Status: 409, Issues: []fhir.Issue{{Code: fhir.CodeConflict}}}, ""},
+		{refuse(problemThrottled), "1"},
+		{gate.ErrUnavailable, "5"},
+		{gate.ErrNotFound, ""},
+	} {
+		if got := retryAfter(explain(row.err).status, row.err); got != row.want {
+			t.Errorf("%v: %q, want %q", row.err, got, row.want)
+		}
+	}
+}
+
 func TestEveryProblemHasAStatusAndAText(t *testing.T) {
 	for p := range problemCount {
 		if e := p.entry(); e.status < 400 || e.code == "" || e.text == "" {

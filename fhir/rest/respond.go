@@ -244,16 +244,28 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 		if x.row.body == bodyPatch {
 			h["Accept-Patch"] = valuePatches // RFC 5789 §3.1
 		}
-	case http.StatusTooManyRequests:
-		h.Set("Retry-After", "1")
-	case http.StatusServiceUnavailable:
-		h.Set("Retry-After", "5")
+	}
+	if seconds := retryAfter(o.status, err); seconds != "" {
+		h.Set("Retry-After", seconds)
 	}
 	body := s.bodies[o.problem]
 	if o.issues != nil {
 		body = fhir.AppendOutcome(nil, o.issues...)
 	}
 	s.write(w, x, o.status, valueFHIR, x.printed(body))
+}
+
+// retryAfter is in how many seconds the request may do better; empty when it will
+// not: a conflict with what is on file stays one.
+func retryAfter(status int, err error) string {
+	switch {
+	case status == http.StatusServiceUnavailable:
+		return "5"
+	case status == http.StatusTooManyRequests, errors.Is(err, gate.ErrConflict):
+		return "1"
+	default:
+		return ""
+	}
 }
 
 // write sends status, headers and body; of an answer to HEAD, all but the body.
