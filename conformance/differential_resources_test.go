@@ -418,7 +418,7 @@ func (g *specMaker) sequence() object {
 	o := object{"coordinateSystem": json.Number("0")}
 	g.set(o, 70, "patient", func() any { return g.refer("Patient") })
 	g.set(o, 80, "referenceSeq", func() any {
-		return object{"windowStart": g.whole(), "windowEnd": g.whole(), "strand": "watson", "referenceSeqString": "ACGT", "chromosome": g.concept()}
+		return object{"windowStart": g.whole(), "windowEnd": g.whole(), "strand": "watson", "genomeBuild": "GRCh38", "chromosome": g.concept()}
 	})
 	g.set(o, 60, "variant", func() any { return several(g, 2, func() any { return object{"start": g.whole(), "end": g.whole()} }) })
 	return o

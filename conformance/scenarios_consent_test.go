@@ -11,7 +11,7 @@ func TestScenario15DoubtfulConsent(t *testing.T) {
 	c := newCast(t)
 	rootWithActor := optOut("q")
 	rootWithActor["provision"] = provision("deny", "Organization/a")
-	neither := without(without(optOut("q"), "policyRule"), "provision")
+	neither := with(without(without(optOut("q"), "policyRule"), "provision"), "policy", []any{object{"uri": "https://policy.example"}})
 	deep := consent("q", "OPTOUTE", "deny", with(provision("permit", "Organization/a"), "provision", []any{provision("deny", "Organization/b")}))
 	unresolvable := consent("q", "OPTINR", "permit", provision("deny", "Group/everyone"))
 	modified := with(optOut("q"), "modifierExtension", []any{object{"url": "http://example.org/unknown", "valueBoolean": true}})

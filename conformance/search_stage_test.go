@@ -30,7 +30,7 @@ func newSearchStage(t *testing.T) *searchStage {
 	t.Helper()
 	c := newCast(t, "--base-url", worldBase)
 	for id, more := range map[string]object{
-		"p": {"identifier": nricOf("S0000001I"), "name": []any{object{"family": "Pauline"}}, "address": []any{object{"city": "Moved"}}, "telecom": []any{object{"value": "none"}}},
+		"p": {"identifier": nricOf("S0000001I"), "name": []any{object{"family": "Pauline"}}, "address": []any{object{"city": "Moved"}}, "telecom": []any{object{"system": "phone", "value": "none"}}},
 		"q": {"identifier": nricOf("S0000002G"), "name": []any{object{"family": "Quentin"}}, "address": []any{object{"city": "Openville"}}, "telecom": []any{object{"system": "phone", "value": "555-1000"}}},
 	} {
 		o := person(id)

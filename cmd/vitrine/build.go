@@ -100,6 +100,7 @@ func buildTools(fhirBase string) (gate.Tools, error) {
 	}
 	return gate.Tools{
 		Terms:        search.NewShipped(terms),
+		Codes:        terms,
 		Definitions:  definitions,
 		Indexer:      indexer,
 		Parser:       indexer.Parser(),
@@ -124,6 +125,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		PageMax:     h.cfg.PageMax,
 		DeleteMost:  h.cfg.DeleteMost,
 		CursorKey:   key,
+		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,
 		Log:         h.log,
 

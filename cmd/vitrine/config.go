@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"vitrine/consent"
+	"vitrine/fhir/validate"
 )
 
 // streams are the standard streams, as arguments.
@@ -44,6 +45,7 @@ type settings struct {
 	Grace            time.Duration `name:"relation-grace" help:"How long a finished visit still counts as care." default:"720h"`
 	GrantTTL         time.Duration `name:"grant-ttl" help:"Life of a break-glass grant." default:"4h"`
 	GrantMax         time.Duration `name:"grant-max" help:"Longest life of a break-glass grant that may be asked for." default:"24h"`
+	Validation       string        `name:"validation" help:"How much is checked of what is written: ${enum}. full: elements, formats, codes, rules and profiles, as R4 has them; structure: elements, formats and codes; off: only that it is a resource of R4. Below full the store may come to hold what other systems refuse." enum:"full,structure,off" default:"full"`
 	Site             string        `help:"Name of this installation, as AuditEvent.source.site says it." default:"vitrine" placeholder:"NAME"`
 
 	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`
@@ -162,6 +164,18 @@ func (c *settings) policy() consent.Policy {
 		ClientsListed:  c.ClientsListed,
 		Roles:          codings(c.Roles),
 		EmergencyRoles: codings(c.EmergencyRoles),
+	}
+}
+
+// validation is the level chosen.
+func (c *settings) validation() validate.Level {
+	switch c.Validation {
+	case "structure":
+		return validate.LevelStructure
+	case "off":
+		return validate.LevelOff
+	default:
+		return validate.LevelFull
 	}
 }
 

@@ -22,6 +22,10 @@ func (s *Set) Version() string { return s.cfg.Name + "/" + s.cfg.Version }
 // meta marks the edition as less than the resource (R4 resource.html#Meta).
 const meta = `"meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}`
 
+// IdentifierSystems are the systems of NRIC and FIN. The slice is shared and must
+// not be changed.
+func (s *Set) IdentifierSystems() []string { return s.cfg.IdentifierSystems }
+
 // Edition appends the basic edition of the resource to dst, without
 // meta.versionId and meta.lastUpdated. ok is false for a type that has none.
 // Values are copied byte for byte and in their order. Only what is listed

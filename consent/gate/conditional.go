@@ -91,7 +91,7 @@ func (g *Gate) UpdateWhere(ctx context.Context, req *Request, q *search.Query, c
 		if !ok && errors.Is(err, store.ErrNotFound) && (ifMatch == "" || ifMatch == Absent) {
 			item, created, err = w.create(ctx, d, nil)
 		}
-		return Released{items: []Item{item}, total: -1, created: created}, err
+		return Released{items: []Item{item}, total: -1, created: created, issues: d.noticed}, err
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	"vitrine/fhir"
 	"vitrine/fhir/compartment"
 	"vitrine/fhir/search"
-	"vitrine/fhir/validate"
 	"vitrine/store"
 )
 
@@ -41,6 +40,8 @@ type draft struct {
 	// patients by their ids, and by what parameters it is indexed.
 	first *editions
 	by    *parameters
+	// noticed are the issues that do not forbid to store it.
+	noticed []fhir.Issue
 }
 
 // editions are the stored forms of one version.
@@ -57,62 +58,41 @@ func (v *visit) draft(ctx context.Context, t fhir.ResourceType, c Content) (*dra
 		return nil, invalid(http.StatusBadRequest, fhir.CodeInvalid,
 			"resourceType must be the type in the URL, "+string(t), "resourceType")
 	}
-	if err := v.valid(ctx, t, c); err != nil {
+	noticed, err := v.valid(ctx, t, c)
+	if err != nil {
 		return nil, err
 	}
 	d := v.g.understand(t, c.Tape)
-	for _, l := range d.labels {
-		if (l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex) && !slices.Contains(c.labels, l) {
-			return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,
-				"this label is set by the server alone", string(t)+".meta.security")
-		}
+	d.noticed = noticed
+	if err := v.unlabelled(t, d.labels, c.labels); err != nil {
+		return nil, err
 	}
 	d.partition = v.contributor()
 	d.contributor = d.partition
 	return d, nil
 }
 
-// valid holds content against R4 and against the profiles that count.
-func (v *visit) valid(ctx context.Context, t fhir.ResourceType, c Content) error {
-	p := v.profiles()
-	issues := v.g.tools.Validator.Check(c.Tape, validate.How{Now: v.now, Profiles: p.find(ctx)})
-	if err := p.failure(); err != nil {
-		return v.g.failed(ctx, err)
-	}
-	if severe(issues) {
-		return &Invalid{Status: refusedAs(issues), Issues: issues}
-	}
-	if t == "StructureDefinition" {
-		return p.profiling(ctx, c.Tape)
+// unlabelled refuses the labels that are the server's own, but for those that
+// were there before.
+func (v *visit) unlabelled(t fhir.ResourceType, labels, before []string) error {
+	for _, l := range labels {
+		if (l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex) && !slices.Contains(before, l) {
+			return invalid(statusBusiness, fhir.CodeBusinessRule, "this label is set by the server alone", string(t)+".meta.security")
+		}
 	}
 	return nil
 }
 
-// refusedAs is the status of content that is refused: 422 when it breaks rules of
-// this server's profiles alone, else 400.
-func refusedAs(issues []fhir.Issue) int {
-	for _, i := range issues {
-		if (i.Severity == fhir.SeverityError || i.Severity == fhir.SeverityFatal) && i.Detail != validate.DetailProfile {
-			return http.StatusBadRequest
-		}
-	}
-	return http.StatusUnprocessableEntity
-}
-
-// severe reports whether some issue forbids to store the resource.
-func severe(issues []fhir.Issue) bool {
-	for _, i := range issues {
-		if i.Severity == fhir.SeverityError || i.Severity == fhir.SeverityFatal {
-			return true
-		}
-	}
-	return false
-}
+// statusBusiness is the status of content that breaks a rule of this server, and
+// none of R4's (R4 http.html#create).
+const statusBusiness = http.StatusUnprocessableEntity
 
 func invalid(status int, code fhir.IssueCode, text, expression string) *Invalid {
-	return &Invalid{Status: status, Issues: []fhir.Issue{{
-		Severity: fhir.SeverityError, Code: code, Text: text, Expression: expression,
-	}}}
+	return &Invalid{Status: status, Issues: []fhir.Issue{errorIssue(code, text, expression)}}
+}
+
+func errorIssue(code fhir.IssueCode, text, expression string) fhir.Issue {
+	return fhir.Issue{Severity: fhir.SeverityError, Code: code, Text: text, Expression: expression}
 }
 
 // understand reads what the gate must know of a resource.

@@ -55,6 +55,8 @@ type Config struct {
 	// CursorKey seals cursors. It must stay the same across restarts and be
 	// kept secret.
 	CursorKey [cursorKeySize]byte
+	// Validation is how much is checked of what is written.
+	Validation validate.Level
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger
@@ -70,6 +72,8 @@ type Tools struct {
 	Basic        *basic.Set
 	// Terms are the value sets and code systems that ship with the server.
 	Terms search.Terminology
+	// Codes are the same, for what is written.
+	Codes *r4.Terms
 }
 
 // Defaults of ACCESS.md and of the porch.

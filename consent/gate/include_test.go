@@ -116,7 +116,7 @@ func TestIncludedPatientsAreRecorded(t *testing.T) {
 func TestIncludesEnd(t *testing.T) {
 	w := newClinics(t, nil)
 	for i := range 12 {
-		w.put("Organization", fmt.Sprintf("ring%d", i), fmt.Sprintf(`"active":true,"partOf":{"reference":"Organization/ring%d"}`, (i+1)%12))
+		w.put("Organization", fmt.Sprintf("ring%d", i), fmt.Sprintf(`"active":true,"name":"Clinic","partOf":{"reference":"Organization/ring%d"}`, (i+1)%12))
 	}
 	partOf := search.Include{Source: "Organization", Param: w.param("Organization", "partof")}
 	r := w.gives(custodian(), including("Organization", "ring0", partOf), "match Organization/ring0", "include Organization/ring1")
@@ -128,7 +128,7 @@ func TestIncludesEnd(t *testing.T) {
 	if got := answered(r); len(got) != 10 || !r.Partial() {
 		t.Errorf("%d resources, incomplete %v: %q", len(got), r.Partial(), got)
 	}
-	w.put("Organization", "ring3", `"active":true,"partOf":{"reference":"Organization/ring0"}`)
+	w.put("Organization", "ring3", `"active":true,"name":"Clinic","partOf":{"reference":"Organization/ring0"}`)
 	r = w.searched(custodian(), including("Organization", "ring0", partOf))
 	if got := answered(r); len(got) != 4 || r.Partial() {
 		t.Errorf("%d resources, incomplete %v: %q", len(got), r.Partial(), got)

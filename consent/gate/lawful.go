@@ -24,17 +24,11 @@ func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) 
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case v.caller.Kind == consent.Regulator:
+	if v.caller.Kind == consent.Regulator {
 		return v.order(d)
-	case t == "SearchParameter" && v.caller.Kind == consent.Custodian:
-		if _, problem := v.g.definition(d.tape); problem != nil {
-			return nil, problem
-		}
-	case t == "Consent" && v.caller.Kind != consent.Custodian:
-		if _, problem := restriction.Compile(d.tape, v.g.tools.Definitions, v.g.cfg.BaseURL, ""); problem != nil {
-			return nil, &Invalid{Status: http.StatusUnprocessableEntity, Issues: problem.Issues}
-		}
+	}
+	if err := v.contentRules(t, d.tape); err != nil {
+		return nil, err
 	}
 	return d, nil
 }

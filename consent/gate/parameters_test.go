@@ -85,7 +85,7 @@ func TestSearchParametersAreUsedOnceTheirIndexIsMade(t *testing.T) {
 	if diff := cmp.Diff([]string{"requested 32768 0 0"}, w.registrations("noted")); diff != "" {
 		t.Errorf("registered (-want +got):\n%s", diff)
 	}
-	w.put("AllergyIntolerance", "a2-p", `"patient":{"reference":"Patient/p"},"note":[{"text":"seen since"}]`)
+	w.put("AllergyIntolerance", "a2-p", `"clinicalStatus":`+concept("http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "active")+`,"patient":{"reference":"Patient/p"},"note":[{"text":"seen since"}]`)
 	w.reindex(w.gate)
 	if diff := cmp.Diff([]string{"completed 32768 7 7"}, w.registrations("noted")); diff != "" {
 		t.Errorf("once it is made (-want +got):\n%s", diff)

@@ -72,6 +72,7 @@ type Released struct {
 	created  bool
 	grant    Grant
 	access   Access
+	issues   []fhir.Issue
 }
 
 // Valid reports whether the answer may be sent.
@@ -148,4 +149,30 @@ func (r Released) Access() Access {
 		return Access{}
 	}
 	return r.access
+}
+
+// Issues are what $validate has to say, or what was noticed of content that was
+// stored, when the client asked to hear it.
+func (r Released) Issues() []fhir.Issue {
+	if !r.Valid() {
+		return nil
+	}
+	return r.issues
+}
+
+// Moved is the answer with the places of its issues told from where the content
+// begins in the body.
+func (r Released) Moved(line, column int) Released {
+	moved := make([]fhir.Issue, len(r.issues))
+	for i, issue := range r.issues {
+		if issue.Line == 1 {
+			issue.Column += column - 1
+		}
+		if issue.Line > 0 {
+			issue.Line += line - 1
+		}
+		moved[i] = issue
+	}
+	r.issues = moved
+	return r
 }

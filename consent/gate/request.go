@@ -48,6 +48,8 @@ type Interaction struct {
 type Content struct {
 	// Tape has the resource at its root. It is not kept.
 	Tape *fhir.Tape
+	// Report asks for what was noticed of content that is taken.
+	Report bool
 	// labels are those that it had before, on file, and may keep though the server
 	// alone sets them.
 	labels []string

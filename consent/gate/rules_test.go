@@ -173,9 +173,9 @@ func TestForeignCursorIsRefused(t *testing.T) {
 // way round.
 func TestOrganizationHierarchy(t *testing.T) {
 	w := newClinics(t, nil)
-	w.put("Organization", "K", `"active":true`)
-	w.put("Organization", "A", `"active":true,"partOf":{"reference":"Organization/K"}`)
-	w.put("Organization", "W", `"active":true,"partOf":{"reference":"Organization/A"}`)
+	w.put("Organization", "K", `"active":true,"name":"Clinic"`)
+	w.put("Organization", "A", `"active":true,"name":"Clinic","partOf":{"reference":"Organization/K"}`)
+	w.put("Organization", "W", `"active":true,"name":"Clinic","partOf":{"reference":"Organization/A"}`)
 	for _, o := range []string{"W", "K"} {
 		w.put("PractitionerRole", o+"1", `"practitioner":{"reference":"Practitioner/dA"},"organization":{"reference":"Organization/`+o+
 			`"},"code":[`+concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")+`]`)
@@ -192,13 +192,13 @@ func TestOrganizationHierarchy(t *testing.T) {
 // Scenario 20: a cycle ends, and permits do not inherit through it.
 func TestOrganizationCycle(t *testing.T) {
 	w := newClinics(t, nil)
-	w.put("Organization", "W", `"active":true,"partOf":{"reference":"Organization/A"}`)
+	w.put("Organization", "W", `"active":true,"name":"Clinic","partOf":{"reference":"Organization/A"}`)
 	w.put("PractitionerRole", "W1", `"practitioner":{"reference":"Practitioner/dA"},"organization":{"reference":"Organization/W"},"code":[`+
 		concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")+`]`)
 	w.register("r", "W")
 	w.restrict("r", "OPTOUTE", permits("A"))
 	w.want("straight", w.sees(doctor("W"), "Observation", "patient=Patient/r"), "o-r")
-	w.put("Organization", "A", `"active":true,"partOf":{"reference":"Organization/W"}`)
+	w.put("Organization", "A", `"active":true,"name":"Clinic","partOf":{"reference":"Organization/W"}`)
 	w.want("in a cycle", w.sees(doctor("W"), "Observation", "patient=Patient/r"), "*")
 }
 
@@ -274,7 +274,7 @@ func TestRoles(t *testing.T) {
 	elsewhere.Organization = "B"
 	w.want("another's organisation", w.sees(elsewhere, "Observation", "patient=Patient/q"), "403 forbidden-role")
 	w.want("a system", w.reads(system("A"), "Patient", "q"), "403 forbidden-role")
-	w.put("Organization", "A", `"active":false`)
+	w.put("Organization", "A", `"active":false,"name":"Clinic"`)
 	w.want("organisation left", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "403 forbidden-client")
 }
 

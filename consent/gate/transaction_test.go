@@ -54,8 +54,8 @@ func TestTransactionRewritesLinks(t *testing.T) {
 			`"_status":{"extension":[{"url":"urn:x","valueReference":{"reference":"Patient/id-0"}}]}`,
 		},
 		"contained": {
-			`"contained":[{"resourceType":"DocumentReference","id":"d","status":"current","content":[{"attachment":{"url":"` + uuidOne + `"}}],"subject":{"reference":"` + uuidOne + `"}}]`,
-			`"contained":[{"resourceType":"DocumentReference","id":"d","status":"current","content":[{"attachment":{"url":"Patient/id-0"}}],"subject":{"reference":"Patient/id-0"}}]`,
+			`"derivedFrom":[{"reference":"#d"}],"contained":[{"resourceType":"DocumentReference","id":"d","status":"current","content":[{"attachment":{"url":"` + uuidOne + `"}}],"subject":{"reference":"` + uuidOne + `"}}]`,
+			`"derivedFrom":[{"reference":"#d"}],"contained":[{"resourceType":"DocumentReference","id":"d","status":"current","content":[{"attachment":{"url":"Patient/id-0"}}],"subject":{"reference":"Patient/id-0"}}]`,
 		},
 		"narrative": {narrative, strings.NewReplacer(
 			`title='x' href='`+uuidOne, `title='x' href='Patient/id-0`, `href = \"`+uuidOne, `href = \"Patient/id-0`,

@@ -65,7 +65,7 @@ func newWorld(t testing.TB, wrap func(store.Store) store.Store) *world {
 	}
 	w.tools = gate.Tools{
 		Definitions: d, Indexer: x, Parser: x.Parser(), Validator: validate.New(d),
-		Compartments: compartment.New(d), Basic: set, Terms: terms(t),
+		Compartments: compartment.New(d), Basic: set, Terms: search.NewShipped(terms(t)), Codes: terms(t),
 	}
 	w.gate = gate.New(gate.Config{BaseURL: base, CursorKey: [32]byte{1, 2, 3}, Site: "nehr.example"}, w.tools, w.store)
 	return w
@@ -77,7 +77,7 @@ func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 	t.Helper()
 	w := newWorld(t, wrap)
 	for _, o := range []string{"A", "B", "C"} {
-		w.put("Organization", o, `"active":true`)
+		w.put("Organization", o, `"active":true,"name":"Clinic"`)
 		w.put("Practitioner", "d"+o, `"active":true`)
 		w.put("PractitionerRole", o+"1", `"active":true,"practitioner":{"reference":"Practitioner/d`+o+
 			`"},"organization":{"reference":"Organization/`+o+`"},"code":[`+concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")+`]`)
@@ -239,6 +239,8 @@ func consentOf(patient, rule, provision string) string {
 		`,"patient":{"reference":"Patient/` + patient + `"},"dateTime":"2026-08-01"`
 	if rule != "" {
 		out += `,"policyRule":` + concept("http://terminology.hl7.org/CodeSystem/v3-ActCode", rule)
+	} else {
+		out += `,"policy":[{"uri":"https://policy.example/consent"}]`
 	}
 	if provision != "" {
 		out += `,"provision":` + provision
@@ -356,11 +358,11 @@ func (w *world) want(what, got, want string) {
 }
 
 // terms are the code systems and value sets that ship with the server.
-func terms(tb testing.TB) search.Terminology {
+func terms(tb testing.TB) *r4.Terms {
 	tb.Helper()
 	t, err := r4.LoadTerms()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return search.NewShipped(t)
+	return t
 }

@@ -31,7 +31,7 @@ func (g *Gate) Create(ctx context.Context, req *Request, c Content, cond *search
 	}
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		item, created, err := w.create(ctx, d, cond)
-		return Released{items: []Item{item}, total: -1, created: created}, err
+		return Released{items: []Item{item}, total: -1, created: created, issues: d.noticed}, err
 	})
 }
 
@@ -82,7 +82,7 @@ func (g *Gate) Update(ctx context.Context, req *Request, t fhir.ResourceType, id
 	}
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		item, created, err := w.update(ctx, d, ifMatch)
-		return Released{items: []Item{item}, total: -1, created: created}, err
+		return Released{items: []Item{item}, total: -1, created: created, issues: d.noticed}, err
 	})
 }
 

@@ -107,6 +107,8 @@ func definition(name string) string {
 		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 	case "$meta", "$meta-add", "$meta-delete":
 		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
+	case "$validate":
+		return "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

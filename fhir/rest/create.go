@@ -22,11 +22,16 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 			return answer{}, err
 		}
 	}
-	released, err := s.gate.Create(ctx, &x.request, gate.Content{Tape: x.tape}, cond)
+	released, err := s.gate.Create(ctx, &x.request, x.content(), cond)
 	if err != nil {
 		return answer{}, err
 	}
 	return written(released, x), nil
+}
+
+// content is the body as the gate takes it.
+func (x *exchange) content() gate.Content {
+	return gate.Content{Tape: x.tape, Report: x.prefer.returns == returnOutcome}
 }
 
 // unlessExists is the condition of a create: If-None-Exist, or else the query of

@@ -92,7 +92,7 @@ func buildWith(tb testing.TB, cfg gate.Config) *house {
 	})
 	door := gate.New(cfg, gate.Tools{
 		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(),
-		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set, Terms: terms(tb),
+		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set, Terms: search.NewShipped(terms(tb)), Codes: terms(tb),
 	}, db)
 	s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
 	if err != nil {
@@ -192,11 +192,11 @@ func (b bundle) link(relation string) string {
 }
 
 // terms are the code systems and value sets that ship with the server.
-func terms(tb testing.TB) search.Terminology {
+func terms(tb testing.TB) *r4.Terms {
 	tb.Helper()
 	t, err := r4.LoadTerms()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return search.NewShipped(t)
+	return t
 }

@@ -91,6 +91,9 @@ func interactions() []interaction {
 		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
 		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},
 
+		{name: "$validate", method: http.MethodPost, pattern: onType + "/$validate", letter: 'c', audit: "$validate", body: bodyResource, handle: (*Server).validate},
+		{name: "$validate", method: http.MethodGet, pattern: onInstance + "/$validate", letter: 'r', audit: "$validate", handle: (*Server).validate},
+		{name: "$validate", method: http.MethodPost, pattern: onInstance + "/$validate", letter: 'r', audit: "$validate", body: bodyOptional, handle: (*Server).validate},
 		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
 		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/_history/:vid/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
 		{name: "$meta-add", method: http.MethodPost, pattern: onInstance + "/$meta-add", letter: 'u', audit: "$meta-add", write: true, body: bodyResource, handle: (*Server).metaAdd},

@@ -120,6 +120,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /fhir/$meta", "GET /fhir/:type/$meta", "GET /fhir/:type/:id/$meta", "GET /fhir/:type/:id/_history/:vid/$meta", "POST /fhir/:type/:id/$meta-add", "POST /fhir/:type/:id/$meta-delete",
 		"HEAD /fhir/$meta", "HEAD /fhir/:type/$meta", "HEAD /fhir/:type/:id/$meta", "HEAD /fhir/:type/:id/_history/:vid/$meta",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
+		"POST /fhir/:type/$validate", "GET /fhir/:type/:id/$validate", "HEAD /fhir/:type/:id/$validate", "POST /fhir/:type/:id/$validate",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -188,7 +189,7 @@ func TestAddressesThatAreNone(t *testing.T) {
 		{"GET", "/fhir/Patient/a/b/c/d/e", 404, ""},
 		{"GET", "/fhir/Patient/$nonsense", 404, ""},
 		{"GET", "/fhir/Patient/p/$nonsense", 404, ""},
-		{"POST", "/fhir/Patient/$validate", 404, ""},
+		{"GET", "/fhir/Patient/$validate", 405, "POST"},
 		{"POST", "/fhir/Patient/_nonsense", 404, ""},
 		{"GET", "/fhir/Patient/p/%24nonsense", 404, ""},
 		{"GET", "/fhir/Observation/o/$everything", 404, ""},
@@ -433,9 +434,9 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
 	for name, want := range map[string][]string{
-		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "meta", "meta-add", "meta-delete"},
-		"Observation": {"meta", "meta-add", "meta-delete"},
-		"AuditEvent":  {"meta"},
+		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete"},
+		"Observation": {"validate", "meta", "meta-add", "meta-delete"},
+		"AuditEvent":  {"validate", "meta"},
 	} {
 		if d := cmp.Diff(want, operations[name]); d != "" {
 			t.Errorf("operations of %s (-want +got):\n%s", name, d)

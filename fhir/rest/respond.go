@@ -27,6 +27,7 @@ const (
 	formTransaction             // a transaction-response
 	formGrant                   // Parameters of $break-glass
 	formAccess                  // Parameters of $access
+	formIssues                  // the OperationOutcome of $validate
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
 	formNothing                 // headers alone that say nothing about a record
@@ -203,8 +204,10 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return appendGrant(dst, a.released.Grant())
 	case formAccess:
 		return appendAccess(dst, a.released.Access())
+	case formIssues:
+		return fhir.AppendOutcome(dst, a.released.Issues()...)
 	case formDone:
-		return fhir.AppendOutcome(dst, done())
+		return fhir.AppendOutcome(dst, append([]fhir.Issue{done()}, a.released.Issues()...)...)
 	case formMeta:
 		return s.appendMeta(dst, a.released.Items()[0].Resource.JSON)
 	case formDeleted:

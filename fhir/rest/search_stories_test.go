@@ -240,7 +240,7 @@ func TestManyIncludedAreSaidToBeMore(t *testing.T) {
 func TestContained(t *testing.T) {
 	h := build(t)
 	h.equip()
-	h.put("MedicationRequest", "mr", `"status":"active","intent":"order","subject":{"reference":"Patient/q"},"medicationReference":{"reference":"#m1"},`+
+	h.put("MedicationRequest", "mr", `"status":"active","intent":"order","subject":{"reference":"Patient/q"},"medicationReference":{"reference":"#m1"},"supportingInformation":[{"reference":"#m2"}],`+
 		`"contained":[{"resourceType":"Medication","id":"m1","status":"active","code":{"coding":[{"system":"http://x","code":"a"}]}},{"resourceType":"Medication","id":"m2","code":{"coding":[{"system":"http://x","code":"b"}]}}]`)
 	h.put("MedicationRequest", "hidden", `"status":"active","intent":"order","subject":{"reference":"Patient/p"},"medicationReference":{"reference":"#m1"},`+
 		`"contained":[{"resourceType":"Medication","id":"m1","status":"active","code":{"coding":[{"system":"http://x","code":"a"}]}}]`)

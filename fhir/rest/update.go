@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 
-	"vitrine/consent/gate"
 	"vitrine/fhir"
 )
 
@@ -19,7 +18,7 @@ func (s *Server) update(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	released, err := s.gate.Update(ctx, &x.request, x.request.Type, x.target.id, gate.Content{Tape: x.tape}, version)
+	released, err := s.gate.Update(ctx, &x.request, x.request.Type, x.target.id, x.content(), version)
 	if err != nil {
 		return answer{}, err
 	}
@@ -42,7 +41,7 @@ func (s *Server) updateWhere(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	released, err := s.gate.UpdateWhere(ctx, &x.request, q, gate.Content{Tape: x.tape}, version)
+	released, err := s.gate.UpdateWhere(ctx, &x.request, q, x.content(), version)
 	if err != nil {
 		return answer{}, err
 	}

@@ -48,3 +48,35 @@ func BenchmarkValidate(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkNew is what the validator adds to the start of a server.
+func BenchmarkNew(b *testing.B) {
+	d, err := r4.Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		validate.New(d)
+	}
+}
+
+// BenchmarkExamples is the mean of the official examples, by level.
+func BenchmarkExamples(b *testing.B) {
+	v, all := newValidator(b), examples(b)
+	for name, level := range map[string]validate.Level{"full": validate.LevelFull, "structure": validate.LevelStructure} {
+		b.Run(name, func(b *testing.B) {
+			size := int64(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				size = 0
+				for _, e := range all {
+					v.Check(e.tape, validate.How{Level: level, ErrorsOnly: true})
+					size += int64(len(e.tape.Source()))
+				}
+			}
+			b.SetBytes(size)
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(all)), "us/resource")
+		})
+	}
+}

@@ -24,7 +24,7 @@ func TestReportsAreBounded(t *testing.T) {
 
 func TestWarningsDoNotCrowdOutAnError(t *testing.T) {
 	src := `{"resourceType":"Observation","status":"final","code":{"text":"x"},"performer":[` +
-		strings.Repeat(`{"reference":"Encounter/e"},`, 500) + `{"reference":"Encounter/e","nome":"x"}]}`
+		strings.Repeat(`{"display":" "},`, 500) + `{"display":" ","nome":"x"}]}`
 	issues := newValidator(t).Check(parse(t, src), validate.How{})
 	errors := 0
 	for _, i := range issues {

@@ -1,6 +1,8 @@
 package validate
 
 import (
+	"bytes"
+
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
@@ -41,22 +43,38 @@ func (w *walker) primitive(n fhir.Node, kind fhir.Kind, e *r4.Element) {
 	right := ""
 	switch p { //nolint:exhaustive // the others need no check of their own here
 	case r4.PrimitiveString, r4.PrimitiveMarkdown:
-		right = wrongText(raw)
+		if right = wrongText(raw); right == "" && blank(raw) {
+			w.warn(n, fhir.CodeValue, e.Name+" should have more than white space")
+		}
 	case r4.PrimitiveXHTML:
-		right = wrongXHTML(raw)
+		right = wrongXHTML(w.decoded(n), w.rules)
 	case r4.PrimitiveBase64Binary:
-		right = wrongBase64(w.t.Bytes(n, room[:]))
+		right = wrongBase64(w.decoded(n))
+	case r4.PrimitiveURI, r4.PrimitiveURL, r4.PrimitiveCanonical:
+		if raw[1] == '#' {
+			w.locals = append(w.locals, local{n: n})
+		}
+		fallthrough
 	default:
 		right = wrongWord(p, w.t.Bytes(n, room[:]))
 	}
 	switch {
+	case right != "" && p == r4.PrimitiveXHTML:
+		w.fail(n, fhir.CodeInvariant, e.Name+" must be "+right)
 	case right != "":
 		w.fail(n, fhir.CodeValue, e.Name+" must be "+right)
-	case e.Binding != nil && e.Binding.Listed():
-		if _, ok := e.Binding.System(w.t.Bytes(n, room[:])); !ok {
-			w.uncoded(n, e)
-		}
+	case e.Binding != nil:
+		w.code(n, e, w.t.Bytes(n, room[:]))
 	}
+}
+
+// decoded is a text of any length, in memory that the next one takes.
+func (w *walker) decoded(n fhir.Node) []byte {
+	raw := w.t.Raw(n)
+	if len(raw) > cap(w.scratch) && bytes.IndexByte(raw, '\\') >= 0 {
+		w.scratch = make([]byte, 0, 2*len(raw))
+	}
+	return w.t.Bytes(n, w.scratch)
 }
 
 // wrongNumber says what would be right when the number is not of the type.
@@ -115,6 +133,17 @@ func wrongText(raw []byte) string {
 	return ""
 }
 
+// blank says that a text as it is written is white space alone (R4
+// datatypes.html#string).
+func blank(raw []byte) bool {
+	for _, c := range raw[1 : len(raw)-1] {
+		if c > ' ' {
+			return false
+		}
+	}
+	return true
+}
+
 // white says that the last two digits of \u00xx mean tab, line feed or carriage
 // return.
 func white(xx []byte) bool {
@@ -123,27 +152,6 @@ func white(xx []byte) bool {
 		return true
 	}
 	return false
-}
-
-// wrongXHTML checks that a narrative starts as one (R4 narrative.html#xhtml), as
-// it is written or with the escapes some writers use. What is in it is for
-// invariants to judge.
-func wrongXHTML(raw []byte) string {
-	text := raw[1 : len(raw)-1]
-	if len(text) > 6 && text[0] == '\\' {
-		if string(text[1:6]) != "u003c" && string(text[1:6]) != "u003C" {
-			return "XHTML that starts with <div"
-		}
-		text = text[6:]
-	} else if text[0] == '<' {
-		text = text[1:]
-	} else {
-		return "XHTML that starts with <div"
-	}
-	if len(text) < 4 || string(text[:3]) != "div" {
-		return "XHTML that starts with <div"
-	}
-	return ""
 }
 
 // wrongBase64 allows white space between the characters (R4

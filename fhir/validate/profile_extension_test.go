@@ -38,7 +38,7 @@ func TestExtensions(t *testing.T) {
 		},
 		{
 			"on a member", definition(context("element", "Patient.contact")),
-			[]string{pat(`,"contact":[{"gender":"male",` + ext(c) + `}]`)},
+			[]string{pat(`,"contact":[{"name":{"text":"x"},"gender":"male",` + ext(c) + `}]`)},
 			[]string{pat(`,` + ext(c)), obs(`,` + ext(c))},
 			[]string{wrongPlace("Patient.extension[0]"), wrongPlace("Observation.extension[0]")},
 		},
@@ -73,14 +73,14 @@ func TestExtensions(t *testing.T) {
 		},
 		{
 			"where an expression leads", definition(context("fhirpath", "Patient.contact.where(gender='male')")),
-			[]string{pat(`,"contact":[{"gender":"male",` + ext(c) + `}]`)},
-			[]string{pat(`,"contact":[{"gender":"male"},{"gender":"female",` + ext(c) + `}]`)},
+			[]string{pat(`,"contact":[{"name":{"text":"x"},"gender":"male",` + ext(c) + `}]`)},
+			[]string{pat(`,"contact":[{"name":{"text":"x"},"gender":"male"},{"name":{"text":"x"},"gender":"female",` + ext(c) + `}]`)},
 			[]string{wrongPlace("Patient.contact[1].extension[0]")},
 		},
 		{
 			"where something holds", definition(context("element", "Patient.contact") + `"contextInvariant":["gender='male'"],`),
-			[]string{pat(`,"contact":[{"gender":"male",` + ext(c) + `}]`)},
-			[]string{pat(`,"contact":[{"gender":"female",` + ext(c) + `}]`)},
+			[]string{pat(`,"contact":[{"name":{"text":"x"},"gender":"male",` + ext(c) + `}]`)},
+			[]string{pat(`,"contact":[{"name":{"text":"x"},"gender":"female",` + ext(c) + `}]`)},
 			[]string{"error invariant Patient.contact[0].extension[0]: what the definition of this extension asks of its place does not hold"},
 		},
 		{
@@ -170,7 +170,7 @@ func TestClaims(t *testing.T) {
 		{"one that cannot be used", claim(example + "broken"), nil, []string{"error business-rule Patient.meta.profile[0]: the profile is of another type, or cannot be used on this server"}},
 		{
 			"within a Bundle, and of what is contained",
-			`{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + claim(example+"p") + `},{"resource":` + obs(`,"contained":[{"resourceType":"Patient","id":"a","meta":{"profile":["http://x.example/p"]}}]`) + `}]}`,
+			`{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + claim(example+"p") + `},{"resource":` + obs(`,"subject":{"reference":"#a"},"contained":[{"resourceType":"Patient","id":"a","meta":{"profile":["http://x.example/p"]}}]`) + `}]}`,
 			nil,
 			[]string{
 				"error required Bundle.entry[0].resource.birthDate: birthDate is required (http://x.example/p)",

@@ -17,7 +17,7 @@ const maxClaims = 32
 // profiles holds a resource of sound structure against the profiles that it claims
 // to keep to, and its extensions against their definitions.
 func (w *walker) profiles(how *How) {
-	if how.Profiles == nil && len(how.Claimed) == 0 || w.errors > 0 {
+	if how.Profiles == nil && len(how.Claimed) == 0 || w.errors > w.broken {
 		return
 	}
 	src := w.t.Source()

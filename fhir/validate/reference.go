@@ -9,32 +9,60 @@ import (
 )
 
 // literal checks the form of a literal reference, and that it leads to a type
-// the element may refer to (R4 references.html#literal). The latter is a warning:
-// some of the specification's own examples break it.
+// the element may refer to (R4 references.html#literal).
 func (w *walker) literal(n fhir.Node, e *r4.Element) {
+	w.said(w.t.Field(n, "type"), e)
 	ref := w.t.Field(n, "reference")
 	if w.t.Kind(ref) != fhir.String {
 		return
 	}
 	var room [128]byte
 	text := w.t.Bytes(ref, room[:])
-	typ, known := w.relative(text)
 	switch {
-	case known:
-	case len(text) > 0 && text[0] == '#' && (len(text) == 1 || isID(text[1:])), isUUID(text):
+	case len(text) == 0:
+		return // reported as empty
+	case text[0] == '#' && (len(text) == 1 || isID(text[1:])):
+		w.locals = append(w.locals, local{ref, e})
 		return
-	default:
-		r := fhir.ParseReference(string(text), "")
-		if r.Form == fhir.RefInvalid || r.Form == fhir.RefLocal { // a local one of no known type
-			w.add(severity(e.Path), ref, "", fhir.CodeValue,
-				"reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…")
-		}
+	case isUUID(text):
 		return
 	}
-	if e.Targets != nil && !slices.Contains(e.Targets, typ.Resource()) {
-		w.warn(ref, fhir.CodeValue, e.Name+" should not refer to "+typ.Name)
+	if typ, known := w.relative(text); known {
+		w.target(ref, e, typ)
+		return
+	}
+	r := fhir.ParseReference(string(text), "")
+	if r.Form == fhir.RefInvalid || r.Form == fhir.RefLocal { // a local one of no known type
+		w.fail(ref, fhir.CodeValue,
+			"reference must be Type/id with a type of R4, an absolute URL, #id or urn:uuid:…")
+		return
+	}
+	if r.Form == fhir.RefConditional {
+		w.target(ref, e, w.defs.Resource(string(r.Type)))
+		return
+	}
+	w.target(ref, e, w.elsewhere(text))
+}
+
+// target checks the type that a reference leads to; nil when it cannot be told.
+func (w *walker) target(ref fhir.Node, e *r4.Element, typ *r4.Type) {
+	if w.rules && typ != nil && e.Targets != nil && !slices.Contains(e.Targets, typ.Resource()) {
+		w.fail(ref, fhir.CodeValue, e.Name+" must not refer to "+typ.Name)
 	}
 }
+
+// said checks Reference.type, where it names a type of R4.
+func (w *walker) said(n fhir.Node, e *r4.Element) {
+	if n == fhir.None || e.Targets == nil {
+		return
+	}
+	var room [64]byte
+	name := bytes.TrimPrefix(w.t.Bytes(n, room[:]), []byte(structurePrefix))
+	w.target(n, e, w.defs.ResourceBytes(name))
+}
+
+// structurePrefix is what the URLs of R4's own types begin with.
+const structurePrefix = "http://hl7.org/fhir/StructureDefinition/"
 
 // relative is the type of a reference of the form Type/id or
 // Type/id/_history/version; known is false for every other form.
@@ -49,6 +77,18 @@ func (w *walker) relative(text []byte) (typ *r4.Type, known bool) {
 	}
 	typ = w.v.defs.ResourceBytes(name)
 	return typ, typ != nil
+}
+
+// elsewhere is the type of a reference to another server, where its URL has the
+// form that RESTful servers give it (R4 references.html#literal).
+func (w *walker) elsewhere(text []byte) *r4.Type {
+	text, _, _ = bytes.Cut(text, []byte("/_history/"))
+	end := bytes.LastIndexByte(text, '/')
+	if end < 0 || !okID(text[end+1:]) {
+		return nil
+	}
+	text = text[:end]
+	return w.v.defs.ResourceBytes(text[bytes.LastIndexByte(text, '/')+1:])
 }
 
 // okID leaves . and .. to the slower way, which refuses them.

@@ -23,6 +23,11 @@ type reporter struct {
 	t        *fhir.Tape
 	findings []finding
 	errors   int
+	// broken is how many of the errors are broken rules: with the others nothing
+	// is sure of the structure.
+	broken int
+	// errorsOnly leaves out what is no error.
+	errorsOnly bool
 }
 
 // finding is an issue whose place is still a node.
@@ -74,15 +79,18 @@ func (r *reporter) add(s fhir.Severity, n fhir.Node, child string, code fhir.Iss
 			return
 		}
 		r.errors++
-	} else if len(r.findings)-r.errors >= maxOthers {
+		if code == fhir.CodeInvariant || code == fhir.CodeBusinessRule {
+			r.broken++
+		}
+	} else if r.errorsOnly || len(r.findings)-r.errors >= maxOthers {
 		return
 	}
 	start, _ := r.t.Span(n)
 	r.findings = append(r.findings, finding{severity: s, code: code, text: text, node: n, child: child, offset: start})
 }
 
-// report is all that was found, in the order of the passes. Line and column are
-// found in one pass over the source.
+// report is all that was found: errors, warnings, information, each in the order
+// of the passes. Line and column are found in one pass over the source.
 func (r *reporter) report() []fhir.Issue {
 	if len(r.findings) == 0 {
 		return nil
@@ -106,5 +114,20 @@ func (r *reporter) report() []fhir.Issue {
 		at = r.findings[i].offset
 		issues[i].Line, issues[i].Column = line, column
 	}
+	slices.SortStableFunc(issues, func(a, b fhir.Issue) int { return rank(a.Severity) - rank(b.Severity) })
 	return issues
+}
+
+// rank puts errors before warnings, and those before what is for information.
+func rank(s fhir.Severity) int {
+	switch s {
+	case fhir.SeverityFatal, fhir.SeverityError:
+		return 0
+	case fhir.SeverityWarning:
+		return 1
+	case fhir.SeverityInformation:
+		return 2
+	default:
+		return 0
+	}
 }

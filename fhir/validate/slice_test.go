@@ -84,8 +84,8 @@ func TestSlices(t *testing.T) {
 			"by a pattern around what is discriminated",
 			[]string{sd("p Patient Patient", el("Patient.contact", by("pattern", "relationship.coding.code", "open"))+
 				el("Patient.contact:kin", `"min":1`)+el("Patient.contact:kin.relationship", `"patternCodeableConcept":`+coded("N")))},
-			[]string{pat(`,"contact":[{"relationship":[` + coded("E") + `],"gender":"male"},{"relationship":[` + coded("N") + `],"gender":"male"}]`)},
-			[]string{pat(`,"contact":[{"relationship":[` + coded("E") + `],"gender":"male"}]`)},
+			[]string{pat(`,"contact":[{"relationship":[` + coded("E") + `],"gender":"male","name":{"text":"x"}},{"relationship":[` + coded("N") + `],"gender":"male","name":{"text":"x"}}]`)},
+			[]string{pat(`,"contact":[{"relationship":[` + coded("E") + `],"gender":"male","name":{"text":"x"}}]`)},
 			[]string{"error required Patient.contact: contact of the slice kin is required" + at},
 		},
 		{

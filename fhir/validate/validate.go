@@ -6,6 +6,7 @@
 package validate
 
 import (
+	"sync"
 	"time"
 
 	"vitrine/fhir"
@@ -30,8 +31,15 @@ const (
 // everything that needs nothing from outside.
 type How struct {
 	Level Level
+	// ErrorsOnly leaves out what is no error: what a write need not know.
+	ErrorsOnly bool
 	// Now is the moment of the request, for rules that ask for it.
 	Now time.Time
+	// National are the systems of NRIC and FIN, whose values have a check letter.
+	National []string
+	// Codes says whether a code is one of its system, and whether that system is
+	// known at all; nil leaves it unasked. It does not forbid to store anything.
+	Codes func(system, code string) (in, known bool)
 	// Profiles finds a compiled profile by its canonical; nil when none are known.
 	Profiles func(canonical string) (*Profile, bool)
 	// Claimed are profiles to check against beyond those of meta.profile.
@@ -47,11 +55,17 @@ type Validator struct {
 	required []uint64
 	// core are the invariants of R4, by key and expression.
 	core map[string]bool
+	// rules has, by the number of a type, the invariants of its values.
+	rules [][]invariant
+	// special has those that elements have besides.
+	special map[*r4.Element][]invariant
+	walkers sync.Pool
 }
 
 // New makes a Validator.
 func New(d *r4.Definitions) *Validator {
 	v := &Validator{defs: d, core: coreRules(d)}
+	v.rules, v.special = rulesOf(d)
 	for _, t := range d.Types() {
 		var slots uint64
 		for i := range t.Elements {
@@ -68,14 +82,19 @@ func New(d *r4.Definitions) *Validator {
 // nil when nothing is. A resource with an issue of SeverityError must not be
 // stored. It allocates nothing for a resource without issues.
 func (v *Validator) Check(t *fhir.Tape, how How) []fhir.Issue {
-	w := walker{v: v, reporter: reporter{defs: v.defs, t: t}}
+	w, _ := v.walkers.Get().(*walker)
+	if w == nil {
+		w = &walker{v: v}
+	}
+	defer v.walkers.Put(w)
+	w.start(t, how)
 	if how.Level == LevelOff {
 		w.typed(t.Root())
 		return w.report()
 	}
-	w.resource(t.Root())
+	w.whole(t.Root())
 	if how.Level == LevelFull {
-		w.profiles(&how)
+		w.profiles(&w.how)
 	}
 	return w.report()
 }

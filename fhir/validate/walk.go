@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"vitrine/fhir"
+	"vitrine/fhir/fhirpath"
 	"vitrine/fhir/r4"
 )
 
@@ -11,16 +12,54 @@ import (
 type walker struct {
 	reporter
 	v     *Validator
+	how   How
 	depth int
+	// rules is LevelFull.
+	rules bool
 	// contained says that the walk is inside a contained resource.
 	contained bool
+	// resource is the resource around the place of the walk, outer the one that
+	// contains it, or the same.
+	resource, outer fhir.Node
+	// locals are the addresses within the outer resource, beginning with #.
+	locals []local
+	// outward are the contained resources that refer to the one around them.
+	outward []fhir.Node
+	// scratch is memory for texts that were written with escapes.
+	scratch []byte
+	scope   fhirpath.Scope
+	// told are the code systems that were reported as not known.
+	told map[string]bool
 }
 
-// resource checks an object that is a resource.
-func (w *walker) resource(n fhir.Node) {
+// maxScratch is how much memory a walker keeps between resources.
+const maxScratch = 1 << 20
+
+// start makes the walker ready for a tape.
+func (w *walker) start(t *fhir.Tape, how How) {
+	findings, locals, outward, scratch, scope := w.findings[:0], w.locals[:0], w.outward[:0], w.scratch, w.scope
+	if cap(scratch) > maxScratch {
+		scratch = nil
+	}
+	*w = walker{
+		v: w.v, how: how, rules: how.Level == LevelFull, locals: locals, outward: outward, scratch: scratch, scope: scope,
+		reporter: reporter{defs: w.v.defs, t: t, findings: findings, errorsOnly: how.ErrorsOnly},
+	}
+}
+
+// whole checks a resource that stands for itself: the outermost, or one within a
+// Bundle or Parameters.
+func (w *walker) whole(n fhir.Node) {
+	resource, outer, contained, locals, outward := w.resource, w.outer, w.contained, len(w.locals), len(w.outward)
+	w.resource, w.outer, w.contained = n, n, false
 	if typ := w.typed(n); typ != nil {
 		w.object(n, typ)
+		if w.rules {
+			w.within(n, w.locals[locals:], w.outward[outward:])
+		}
 	}
+	w.resource, w.outer, w.contained = resource, outer, contained
+	w.locals, w.outward = w.locals[:locals], w.outward[:outward]
 }
 
 // typed is the type of a resource; what is none is reported.
@@ -45,16 +84,18 @@ func (w *walker) typed(n fhir.Node) *r4.Type {
 	return typ
 }
 
-// object checks the members of an object of the type.
-func (w *walker) object(n fhir.Node, typ *r4.Type) {
+// object checks the members of an object of the type. bare says that it has an id
+// at most.
+func (w *walker) object(n fhir.Node, typ *r4.Type) (bare bool) {
 	if w.t.First(n) == fhir.None {
 		w.fail(n, fhir.CodeStructure, "an object must not be empty; leave the element out")
-		return
+		return false
 	}
 	var values, siblings uint64
+	bare = true
 	for m := w.t.First(n); m != fhir.None; m = w.t.Next(m) {
 		if w.full() {
-			return
+			return false
 		}
 		key := w.t.Key(m)
 		sibling := len(key) > 0 && key[0] == '_'
@@ -65,6 +106,7 @@ func (w *walker) object(n fhir.Node, typ *r4.Type) {
 		if e == nil || (sibling && e.Type.Kind != r4.KindPrimitive) {
 			if typ.Kind != r4.KindResource || sibling || string(key) != "resourceType" {
 				w.unknown(n, m, typ)
+				bare = false
 			}
 			continue
 		}
@@ -77,11 +119,16 @@ func (w *walker) object(n fhir.Node, typ *r4.Type) {
 		} else {
 			values |= bit
 		}
+		bare = bare && string(key) == "id"
 		w.member(n, m, e, sibling)
 	}
 	if missing := w.v.required[typ.Number] &^ (values | siblings); missing != 0 {
 		w.missing(n, typ, missing)
 	}
+	if w.rules {
+		w.holds(n, w.v.rules[typ.Number], values|siblings)
+	}
+	return bare
 }
 
 // conflicts says whether a member before m is of the same choice, but of another
@@ -118,7 +165,9 @@ func (w *walker) member(parent, m fhir.Node, e *r4.Element, sibling bool) {
 	case kind == fhir.Null:
 		w.fail(m, fhir.CodeStructure, "null is no value; leave "+e.Name+" out")
 	default:
-		w.value(m, e, sibling)
+		if w.value(m, e, sibling) && w.t.Field(parent, e.Name) == fhir.None {
+			w.bare(m)
+		}
 	}
 	w.depth--
 }
@@ -132,7 +181,9 @@ func (w *walker) array(parent, m fhir.Node, e *r4.Element, sibling bool) {
 		}
 		at++
 		if w.t.Kind(item) != fhir.Null {
-			w.value(item, e, sibling)
+			if w.value(item, e, sibling) && w.unvalued(w.t.Field(parent, e.Name), at-1) {
+				w.bare(item)
+			}
 			continue
 		}
 		if e.Type.Kind == r4.KindPrimitive {
@@ -176,47 +227,86 @@ func (w *walker) nulls(parent, m fhir.Node, e *r4.Element, sibling bool) {
 	}
 }
 
-// value checks one value of an element.
-func (w *walker) value(n fhir.Node, e *r4.Element, sibling bool) {
+// value checks one value of an element. bare says that it is the id beside a
+// primitive, and nothing else.
+func (w *walker) value(n fhir.Node, e *r4.Element, sibling bool) (bare bool) {
 	kind := w.t.Kind(n)
+	if len(e.Invariants) > 0 && w.rules && !sibling {
+		w.special(n, e)
+	}
 	if e.Type.Kind == r4.KindPrimitive && !sibling {
 		w.primitive(n, kind, e)
-		return
+		return false
 	}
 	if kind != fhir.Object {
 		w.fail(n, fhir.CodeStructure, e.Name+" must be an object, not "+kindName(kind))
-		return
+		return false
 	}
 	switch {
 	case sibling:
-		w.object(n, e.Type)
+		return w.object(n, e.Type)
 	case e.Type.Kind == r4.KindResource:
 		w.inner(n, e)
-	default:
-		w.object(n, e.Type)
-		if e.Type.Name == "Reference" {
-			w.literal(n, e)
+		return false
+	}
+	if w.object(n, e.Type) {
+		w.bare(n)
+	}
+	switch e.Type.Name {
+	case "Reference":
+		w.literal(n, e)
+	case "Identifier":
+		if w.rules {
+			w.national(n)
 		}
-		if e.Binding != nil {
-			w.coded(n, e)
+	case "Coding":
+		if w.rules && !w.errorsOnly && w.how.Codes != nil {
+			w.known(n)
 		}
 	}
+	if e.Binding != nil {
+		w.coded(n, e)
+	}
+	return false
+}
+
+// bare reports an element that has neither a value nor children (ele-1).
+func (w *walker) bare(n fhir.Node) {
+	if w.rules {
+		w.fail(n, fhir.CodeInvariant, "an element must have a value or children, not an id alone (ele-1)")
+	}
+}
+
+// unvalued says that an array has no value at a place.
+func (w *walker) unvalued(array fhir.Node, at int) bool {
+	item := w.t.First(array)
+	for ; at > 0 && item != fhir.None; at-- {
+		item = w.t.Next(item)
+	}
+	return item == fhir.None || w.t.Kind(item) == fhir.Null
 }
 
 // inner checks a resource within a resource. A contained one contains no other
 // (R4 references.html#contained).
 func (w *walker) inner(n fhir.Node, e *r4.Element) {
 	if e.Name != "contained" {
-		w.resource(n)
+		w.whole(n)
 		return
 	}
 	if w.contained {
-		w.fail(n, fhir.CodeInvariant, "a contained resource must not contain another")
+		w.fail(n, fhir.CodeInvariant, "a contained resource must not contain another (dom-2)")
 		return
 	}
-	w.contained = true
-	w.resource(n)
-	w.contained = false
+	resource := w.resource
+	w.contained, w.resource = true, n
+	from := len(w.locals)
+	if typ := w.typed(n); typ != nil {
+		w.object(n, typ)
+	}
+	if w.rules {
+		w.inward(n, from)
+	}
+	w.contained, w.resource = false, resource
 }
 
 // missing reports the required elements that an object lacks.
@@ -232,7 +322,7 @@ func (w *walker) missing(n fhir.Node, typ *r4.Type, slots uint64) {
 		if e.Choice != "" {
 			name, text = e.Choice, e.Choice+"[x] is required, for instance as "+e.Name
 		}
-		w.add(severity(e.Path), n, name, fhir.CodeRequired, text)
+		w.failIn(n, name, fhir.CodeRequired, text)
 	}
 }
 
