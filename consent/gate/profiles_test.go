@@ -18,15 +18,15 @@ import (
 // profileOf is the members of a StructureDefinition that builds on another, or on
 // R4's own definition of its type.
 func profileOf(name, typ, base, elements string) string {
-	kind := "resource"
+	kind, where := "resource", ""
 	if typ == "Extension" {
-		kind = "complex-type"
+		kind, where = "complex-type", `"context":[{"type":"element","expression":"Element"}],`
 	}
 	if base == "" {
 		base = "http://hl7.org/fhir/StructureDefinition/" + typ
 	}
 	return `"url":"http://x.example/` + name + `","name":"P","status":"active","kind":"` + kind + `","abstract":false,"type":"` + typ +
-		`","baseDefinition":"` + base + `","derivation":"constraint","differential":{"element":[{"id":"` + typ + `","path":"` + typ + `"}` + elements + `]}`
+		`","baseDefinition":"` + base + `","derivation":"constraint",` + where + `"differential":{"element":[{"id":"` + typ + `","path":"` + typ + `"}` + elements + `]}`
 }
 
 // asked is an element of a differential.

@@ -11,8 +11,8 @@ import (
 func TestConditionsSayNothingOfLinks(t *testing.T) {
 	w := newClinics(t, nil)
 	own := system("A")
-	mine := w.created(own, "Patient", `"gender":"male","identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Sp"},{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Snobody"}]`)
-	for name, nric := range map[string]string{"on file": "Sp", "not on file": "Snobody"} {
+	mine := w.created(own, "Patient", `"gender":"male","identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000001I"},{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000006Z"}]`)
+	for name, nric := range map[string]string{"on file": "S0000001I", "not on file": "S0000006Z"} {
 		code := concept("http://a", nric)
 		content := `"status":"final","code":` + code + `,"subject":{"identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"` + nric + `"}}`
 		w.created(own, "Observation", content)
@@ -54,7 +54,7 @@ func TestConditionsSayNothingOfLinks(t *testing.T) {
 func TestManyLinkedRowsCostNothing(t *testing.T) {
 	w := newClinics(t, nil)
 	own := system("A")
-	content := `"status":"final","code":{"text":"x"},"subject":{"identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Sp"}}`
+	content := `"status":"final","code":{"text":"x"},"subject":{"identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000001I"}}`
 	for range 1010 {
 		w.created(own, "Observation", content)
 	}

@@ -84,7 +84,7 @@ func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 	}
 	for _, p := range []string{"p", "q", "r"} {
 		w.put("Patient", p, `"gender":"female","birthDate":"1980-02-03","address":[{"city":"Boston"}],`+
-			`"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S`+p+`"}]`)
+			`"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"`+nrics[p]+`"}]`)
 		for _, o := range []string{"A", "B"} {
 			w.register(p, o)
 		}
@@ -366,3 +366,6 @@ func terms(tb testing.TB) *r4.Terms {
 	}
 	return t
 }
+
+// nrics are those of the patients of the clinics.
+var nrics = map[string]string{"p": "S0000001I", "q": "S0000002G", "r": "S0000003E"}

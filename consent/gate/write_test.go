@@ -135,7 +135,7 @@ func TestBasicEditionHasItsOwnVersions(t *testing.T) {
 		return r.Items()[0].Resource.Version + " " + string(r.Items()[0].Resource.JSON)
 	}
 	before := version()
-	w.put("Patient", "p", `"gender":"female","birthDate":"1980-02-03","address":[{"city":"Quincy"}],"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Sp"}]`)
+	w.put("Patient", "p", `"gender":"female","birthDate":"1980-02-03","address":[{"city":"Quincy"}],"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000001I"}]`)
 	w.want("after an address", version(), before)
 	w.put("Patient", "p", `"gender":"male","birthDate":"1980-02-03"`)
 	if got := version(); !strings.HasPrefix(got, "b2 ") || !strings.Contains(got, `"male"`) {
@@ -159,17 +159,17 @@ func TestLogicalIdentifiers(t *testing.T) {
 	by := func(nric string) string {
 		return `"status":"final","code":{"text":"x"},"subject":{"type":"Patient","identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"` + nric + `"}}`
 	}
-	linked := w.created(system("B"), "Observation", by("Sq"))
+	linked := w.created(system("B"), "Observation", by("S0000002G"))
 	w.want("linked", w.reads(doctor("A"), "Observation", linked)[:24], `{"resourceType":"Observa`)
 	if got := w.sees(doctor("A"), "Observation", "patient=Patient/q"); !strings.Contains(got, linked) {
 		t.Errorf("found by the patient: %s", got)
 	}
-	waiting := w.created(system("B"), "Observation", by("Snew"))
+	waiting := w.created(system("B"), "Observation", by("S0000005A"))
 	nobody := w.created(system("B"), "Observation", `"status":"final","code":{"text":"x"}`)
 	for _, id := range []string{waiting, nobody} {
 		w.want("quarantined", w.reads(doctor("A"), "Observation", id), "not found")
 	}
-	w.put("Patient", "new", `"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Snew"}]`)
+	w.put("Patient", "new", `"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000005A"}]`)
 	w.want("still unregistered", w.reads(doctor("A"), "Observation", waiting), "not found")
 	w.register("new", "A")
 	w.want("arrived", w.sees(doctor("A"), "Observation", "patient=Patient/new"), waiting)
@@ -181,13 +181,13 @@ func TestLogicalIdentifiers(t *testing.T) {
 // where nobody came.
 func TestArrivalIsNotTold(t *testing.T) {
 	const waiting = `"status":"final","code":{"text":"x"},"identifier":[{"system":"urn:a","value":"1"}],` +
-		`"subject":{"type":"Patient","identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Snew"}}`
+		`"subject":{"type":"Patient","identifier":{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000005A"}}`
 	answers := func(arrives bool) (told []string, found string) {
 		w := newClinics(t, nil)
 		id := w.created(system("B"), "Observation", waiting)
 		w.now = w.now.Add(time.Hour)
 		if arrives {
-			w.put("Patient", "new", `"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"Snew"}]`)
+			w.put("Patient", "new", `"identifier":[{"system":"https://fhir.synapxe.sg/NamingSystem/nric","value":"S0000005A"}]`)
 			w.register("new", "A")
 		}
 		tell := func(r gate.Released, err error) {
@@ -326,8 +326,8 @@ func TestTransactionIsAllOrNothing(t *testing.T) {
 	w.restrict("p", optOut, closed)
 	good := func() gate.Entry { return w.entry("create", "Observation", "", "", observation("Patient/q")) }
 	for name, bad := range map[string]gate.Entry{
-		"hidden reference":  w.entry("create", "Observation", "", "", observation("Patient?identifier=https://fhir.synapxe.sg/NamingSystem/nric|Sp")),
-		"absent reference":  w.entry("create", "Observation", "", "", observation("Patient?identifier=https://fhir.synapxe.sg/NamingSystem/nric|none")),
+		"hidden reference":  w.entry("create", "Observation", "", "", observation("Patient?identifier=https://fhir.synapxe.sg/NamingSystem/nric|S0000001I")),
+		"absent reference":  w.entry("create", "Observation", "", "", observation("Patient?identifier=https://fhir.synapxe.sg/NamingSystem/nric|S0000007H")),
 		"hidden read":       w.entry("read", "Observation", "o-p", "", ""),
 		"absent read":       w.entry("read", "Observation", "none", "", ""),
 		"foreign update":    w.entry("update", "Observation", "o-q", "", observation("Patient/q")),

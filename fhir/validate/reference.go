@@ -46,8 +46,9 @@ func (w *walker) literal(n fhir.Node, e *r4.Element) {
 
 // target checks the type that a reference leads to; nil when it cannot be told.
 func (w *walker) target(ref fhir.Node, e *r4.Element, typ *r4.Type) {
-	if w.rules && typ != nil && e.Targets != nil && !slices.Contains(e.Targets, typ.Resource()) {
+	if w.rules && !w.full() && typ != nil && e.Targets != nil && !slices.Contains(e.Targets, typ.Resource()) {
 		w.fail(ref, fhir.CodeValue, e.Name+" must not refer to "+typ.Name)
+		w.broken++ // the structure is none the worse for it
 	}
 }
 

@@ -1,8 +1,10 @@
 // Package validate owns the rules of R4 that a resource must keep to be stored:
-// elements, JSON kinds, cardinalities, choices, primitive formats and required
-// codes. It does not parse, which is fhir's; it does not know the shape of R4,
-// which is r4's; and it never repeats a value in what it reports, only names of
-// elements.
+// elements, JSON kinds, cardinalities, choices, formats, required codes,
+// narratives, references, contained resources, invariants, and what profiles ask
+// beyond R4. It does not parse, which is fhir's; it does not know the shape of R4,
+// which is r4's; it does not evaluate expressions, which is fhirpath's; it does not
+// choose the profiles that count, which is gate's; and it never repeats a value in
+// what it reports, only names of elements.
 package validate
 
 import (
