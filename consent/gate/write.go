@@ -329,7 +329,9 @@ func (w *writing) store(d *draft, h homing, e *editions, before consent.Row) err
 }
 
 // registers reports whether resources of the type may say that a patient is here.
-func registers(t fhir.ResourceType) bool { return t == "EpisodeOfCare" || t == "Encounter" || t == "Patient" }
+func registers(t fhir.ResourceType) bool {
+	return t == "EpisodeOfCare" || t == "Encounter" || t == "Patient"
+}
 
 // hearsay reports whether the row says on the word of one practitioner that a
 // patient is here. That it was vouched for before does not help: a visit that is
