@@ -18,7 +18,7 @@ type writeKind struct {
 
 // writeKinds are the ways to write that there are.
 func writeKinds() []writeKind {
-	return append(patchKinds(), []writeKind{
+	return append(append(patchKinds(), metaKinds()...), []writeKind{
 		{"create", createWrite, []int{201}},
 		{"create unless", createUnless, []int{200, 201, 412}},
 		{"create with a query", createWithQuery, []int{201}},
