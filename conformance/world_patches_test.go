@@ -11,7 +11,7 @@ import (
 // condition.
 func patchKinds() []writeKind {
 	return []writeKind{
-		{"patch own", patchOwn, []int{200, 412, 422}},
+		{"patch own", patchOwn, []int{200, 412}},
 		{"patch foreign", patchForeign, []int{404}},
 		{"patch where", patchWhere, []int{404}},
 	}
@@ -64,30 +64,4 @@ func patchEntry(r request) []byte {
 		return r.body
 	}
 	return mustJSON(object{"resourceType": "Binary", "contentType": mediaPatch, "data": base64.StdEncoding.EncodeToString(r.body)})
-}
-
-// metaKinds change tags and labels, and ask for them.
-func metaKinds() []writeKind {
-	return []writeKind{{"meta of own", metaOwn, []int{200}}, {"meta of another's", metaForeign, []int{404}}}
-}
-
-func (w *writing) meta(at string) request {
-	op := []string{"$meta-add", "$meta-add", "$meta-delete", "$meta"}[w.g.rand.IntN(4)]
-	if op == "$meta" {
-		return get(at + "/$meta")
-	}
-	tag := object{"tag": []any{object{"system": "http://example.org/tag", "code": "t" + fmt.Sprint(w.g.rand.IntN(3))}}}
-	return send(http.MethodPost, at+"/"+op, mustJSON(object{"resourceType": "Parameters", "parameter": []any{object{"name": "meta", "valueMeta": tag}}}))
-}
-
-func metaOwn(w *writing, c *writer) request {
-	if n, ok := w.own(c, writeTypes()...); ok {
-		return w.meta(w.made[n].kind + "/" + twinID(n))
-	}
-	return metaForeign(w, c)
-}
-
-func metaForeign(w *writing, _ *writer) request {
-	kind, id := w.theirs()
-	return w.meta(kind + "/" + id)
 }
