@@ -78,11 +78,11 @@ func addressMutations() []mutation {
 		},
 		{
 			name: "writes: an entry of a transaction passes over its scope", test: "TestAttackEntriesPassEveryGate",
-			edits: []edit{{"consent/gate/transaction.go", "if err := v.admit(ctx, e.Interaction, e.Type); err != nil {", "if err := error(nil); err != nil {"}},
+			edits: []edit{{"consent/gate/transaction.go", "if err := v.admit(ctx, e.Interaction, e.Type); err != nil || !e.Interaction.Write {", "if err := error(nil); err != nil || !e.Interaction.Write {"}},
 		},
 		{
 			name: "writes: the server's own label is anybody's", test: "TestAttackServersOwnLabel",
-			edits: []edit{{"consent/gate/content.go", "if (l == consent.LabelOversight || l == consent.SystemLabel+\"|\"+labelIndex) && !slices.Contains(c.labels, l) {", "if l == \"\" && slices.Contains(c.labels, l) {"}},
+			edits: []edit{{"consent/gate/content.go", "if (l == consent.LabelOversight || l == consent.SystemLabel+\"|\"+labelIndex) && !slices.Contains(before, l) {", "if l == \"\" && slices.Contains(before, l) {"}},
 		},
 		{
 			name: "writes: what is written leaves no record", test: "TestAttackWritesOffTheRecord",

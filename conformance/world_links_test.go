@@ -159,6 +159,9 @@ func (g *worldMaker) web(subject, farObservation, farEncounter string) []object 
 		"component": []any{object{"code": g.code(), "valueQuantity": object{"value": g.rand.IntN(90), "system": "http://unitsofmeasure.org", "code": "g"}}},
 		"performer": []any{with(ref("Practitioner/dr-n"), "identifier", object{"system": "http://example.org/reg", "value": "N1"})},
 	})
+	for text(panel, "code", "text") == text(panel, "component", 0, "code", "text") { // R4 wants another (obs-7)
+		panel["code"] = g.code()
+	}
 	report := object{
 		"resourceType": "DiagnosticReport", "id": g.next("DiagnosticReport"), "status": "final", "code": g.code(),
 		"subject":           with(who, "identifier", object{"system": nric, "value": worldPatient{id: subject}.nric()}),
