@@ -103,6 +103,15 @@ func (v *visit) proposed(ctx context.Context, t fhir.ResourceType, tape *fhir.Ta
 	}
 	if p.Intent != IntentProfile {
 		issues = append(issues, v.unlawful(t, tape)...)
+		if t == "StructureDefinition" && !severe(issues) {
+			err := v.profiles().profiling(ctx, tape)
+			if problem := (*Invalid)(nil); errors.As(err, &problem) {
+				issues, err = append(issues, problem.Issues...), nil
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
 	}
 	return allRight(issues), nil
 }

@@ -64,6 +64,10 @@ func TestAProfileIsPutAndBinds(t *testing.T) {
 	if d := cmp.Diff([]string{"business-rule StructureDefinition.differential.element[5], line 1"}, wrongs(t, refused.Body.String())); d != "" {
 		t.Errorf("a profile that cannot be compiled (-want +got):\n%s", d)
 	}
+	tried := h.want("good", "POST", "StructureDefinition/$validate", body, 200)
+	if !strings.Contains(tried.Body.String(), "StructureDefinition.differential.element[5]") {
+		t.Errorf("$validate does not say so: %s", tried.Body)
+	}
 	h.put("StructureDefinition", "pressure", profile("pressure", sliced))
 	if d := cmp.Diff([]string{"structure Observation.component[0].value, line 4"}, send("clinic", "8480-6", words, 422)); d != "" {
 		t.Errorf("a value of another type (-want +got):\n%s", d)

@@ -34,7 +34,7 @@ func Disagreements(v *Validator, t *fhir.Tape) (out []string, compared int) {
 				continue
 			}
 			compared++
-			if full := b.evaluate(r.Expression, n, typ); full != quick && !(full != broken && quick != broken) {
+			if full := b.evaluate(r.Expression, n, typ); full != quick && (full == broken || quick == broken) {
 				out = append(out, fmt.Sprintf("%s at %s: %v, evaluated %v", r.Key, w.expression(n, ""), quick, full))
 			}
 		}

@@ -150,7 +150,7 @@ func presenceOf(e *fhirpath.Expr, typ *r4.Type) presence {
 }
 
 func presenceOfTwo(e *fhirpath.Expr, typ *r4.Type) presence {
-	op := opUnknown
+	var op presenceOp
 	switch e.Name {
 	case "and":
 		op = opAnd

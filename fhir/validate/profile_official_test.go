@@ -150,7 +150,7 @@ func testVitalSigns(t *testing.T, snapshots bool) {
 	examples := files(t, exampleFiles)
 	for name, profile := range map[string]string{
 		"Observation-blood-pressure": "bp", "Observation-blood-pressure-cancel": "bp", "Observation-blood-pressure-dar": "bp",
-		"Observation-bmi": "bmi", "Observation-body-height": "bodyheight", "Observation-body-length": "bodyheight",
+		"Observation-bmi": "bmi", "Observation-body-height": "bodyheight", "Observation-body-length": "bodyheight", //nolint:misspell // what they are called
 		"Observation-body-temperature": "bodytemp", "Observation-example": "bodyweight", "Observation-head-circumference": "headcircum",
 		"Observation-heart-rate": "heartrate", "Observation-respiratory-rate": "resprate", "Observation-satO2": "oxygensat",
 		"Observation-vitals-panel": "vitalspanel",
