@@ -9,11 +9,15 @@ import (
 func definition(name, typ, kind, path string, asks object) object {
 	element := with(asks, "id", path)
 	element["path"] = path
-	return object{
+	o := object{
 		"resourceType": "StructureDefinition", "url": "http://x.example/" + name, "name": "P", "status": "active", "kind": kind, "abstract": false,
 		"type": typ, "baseDefinition": "http://hl7.org/fhir/StructureDefinition/" + typ, "derivation": "constraint",
 		"differential": object{"element": []any{object{"id": typ, "path": typ}, element}},
 	}
+	if typ == "Extension" {
+		o["context"] = []any{object{"type": "element", "expression": "Condition"}}
+	}
+	return o
 }
 
 // A clinic contributes definitions of profiles and extensions that others use, so

@@ -204,7 +204,7 @@ func TestAttackHostileInput(t *testing.T) {
 		`{"resourceType":"Observation","contained":{"a":1}}`, `{"resourceType":"Observation","meta":[]}`, `{"resourceType":"Observation","meta":{"security":{}}}`,
 		`{"resourceType":"Observation","identifier":[null,1,{"value":{}}],"subject":{"reference":{}}}`,
 		`{"resourceType":"Observation","valueQuantity":{"value":1e999999999}}`, `{"resourceType":"Observation","id":"` + strings.Repeat("a", 1<<16) + `"}`,
-		`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"?"}}]}`,
+		`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"?="}}]}`,
 		`{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"DELETE","url":"Patient/p?x=y"}},{}]}`,
 		`{"resourceType":"Bundle","type":"batch","entry":[null,1,{"request":{"method":"GET","url":"Patient/%70/../q"}}]}`,
 		`{"resourceType":"Bundle","type":"transaction","entry":[{"fullUrl":"/","request":{"method":"POST","url":"Patient"},"resource":{"resourceType":"Patient"}}]}`,

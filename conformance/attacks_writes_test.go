@@ -115,7 +115,11 @@ func TestAttackServersOwnLabel(t *testing.T) {
 		"contained": send(http.MethodPost, "Task", encode(t, held)), "by condition": send(http.MethodPut, "Task?_id=none", encode(t, forged)),
 		"transaction": bundleOf("transaction", entryOf(send(http.MethodPost, "Task", encode(t, forged)))),
 	} {
-		if a := c.do(t, c.systemA, r); a.status != http.StatusUnprocessableEntity {
+		want := http.StatusUnprocessableEntity
+		if name == "contained" { // R4 has no labels there at all (dom-5)
+			want = http.StatusBadRequest
+		}
+		if a := c.do(t, c.systemA, r); a.status != want {
 			t.Errorf("%s: %d %s", name, a.status, a.body)
 		}
 	}

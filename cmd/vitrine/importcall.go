@@ -137,19 +137,22 @@ func (o outcome) refusals(status string) []refusal {
 }
 
 // entryRefusals are the reasons by the index of the entry they concern, their
-// expressions cut to what follows the resource; nil when one of them concerns
-// none of the n entries, or no resource's content.
-func (a *answer) entryRefusals(n int) map[int][]refusal {
+// expressions those of the resource alone; nil when one of them concerns none of
+// the entries, or no resource's content.
+func (a *answer) entryRefusals(sent []loose) map[int][]refusal {
 	if a.status != http.StatusBadRequest && a.status != http.StatusUnprocessableEntity {
 		return nil // the resources may be right, and what is on file against them
 	}
 	why := map[int][]refusal{}
 	for _, r := range a.refusals() {
 		i, ok := entryOf(r.expression)
-		if !ok || i >= n {
+		if !ok || i >= len(sent) {
 			return nil
 		}
-		_, r.expression, _ = strings.Cut(r.expression, ".resource")
+		_, within, ok := strings.Cut(r.expression, ".resource")
+		if r.expression = ""; ok {
+			r.expression = sent[i].typ + within
+		}
 		why[i] = append(why[i], r)
 	}
 	return why

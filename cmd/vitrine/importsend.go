@@ -140,7 +140,7 @@ func (s *sender) do(j job) error {
 			}
 			return nil
 		}
-		why := a.entryRefusals(len(rest))
+		why := a.entryRefusals(rest)
 		if why == nil {
 			break // it is not said which
 		}
@@ -167,9 +167,6 @@ func (s *sender) without(list []loose, why map[int][]refusal) []loose {
 		}
 		for _, r := range why[i] {
 			r.origin, r.typ = l.origin, l.typ
-			if r.expression != "" {
-				r.expression = l.typ + r.expression
-			}
 			s.report.refuse(r)
 		}
 		s.report.lost(1)
