@@ -130,8 +130,8 @@ func (p *pair) confined(g *worldMaker) {
 	}
 }
 
-// scoped adds to the first world what only a scope hides, and compares what a
-// caller with narrow scopes is told.
+// scoped adds to the first world what only a scope hides, compares what a caller
+// with narrow scopes is told, and takes it away again.
 func (p *pair) scoped(g *worldMaker) {
 	var out []object
 	for _, w := range g.patients {
@@ -152,5 +152,9 @@ func (p *pair) scoped(g *worldMaker) {
 	}
 	for _, r := range g.featureRequests(20) {
 		p.compare(narrow, r)
+	}
+	for _, o := range out { // those with wider scopes would see it
+		at := text(o, "resourceType") + "/" + text(o, "id")
+		p.one.do(p.t, p.one.custodian(p.t), request{method: http.MethodDelete, path: at}).want(p.t, http.StatusNoContent)
 	}
 }
