@@ -339,6 +339,9 @@ func (g *worldMaker) observation(_ worldPatient, subject string, more object) ob
 	for k, v := range more {
 		o[k] = v
 	}
+	for text(o, "component", 0, "code", "text") == text(o, "code", "text") {
+		o["code"] = g.code() // a component must not have the code of the whole (obs-7)
+	}
 	return o
 }
 
@@ -458,7 +461,7 @@ func (g *worldMaker) requests(c caller) []request {
 		out = append(out, g.searchRequest())
 	}
 	for _, p := range g.patients {
-		out = append(out, get("Patient/"+p.id+"/$everything?_count=7"), get("Patient/"+p.id+"/$access"),
+		out = append(out, get("Patient/"+p.id+"/$everything?_count=7"), get("Patient/"+p.id+"/$access"), get("Patient/"+p.id+"/$validate"),
 			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"))
 	}
 	return append(out, g.batchRequest(targets))

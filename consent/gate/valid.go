@@ -25,7 +25,7 @@ func (v *visit) valid(ctx context.Context, t fhir.ResourceType, c Content) (noti
 		}
 		return nil, &Invalid{Status: refusedAs(issues), Issues: issues}
 	}
-	if t == "StructureDefinition" {
+	if t == "StructureDefinition" && v.g.cfg.Validation == validate.LevelFull { // else nothing is held against it
 		return issues, v.profiles().profiling(ctx, c.Tape)
 	}
 	return issues, nil
