@@ -64,9 +64,10 @@ func duplicate(t *testing.T, from, to string) {
 	runProgram(t, "restore", "--data", to, "--from", dump)
 }
 
-// TestOnMongoDB runs the scenarios, the transcripts, two worlds and the crash
-// rounds once more with every record in MongoDB, of the last two fewer unless
-// they are asked for. With VITRINE_TEST_STORE=mongodb the whole package runs so.
+// TestOnMongoDB runs the scenarios of access, breaking the glass and writing, the
+// transcripts, two worlds and the crash rounds once more with every record in
+// MongoDB, of the last two fewer unless they are asked for. With
+// VITRINE_TEST_STORE=mongodb the whole package runs so.
 func TestOnMongoDB(t *testing.T) {
 	if onMongoDB() {
 		t.Skip("every test of this run is")
@@ -75,7 +76,7 @@ func TestOnMongoDB(t *testing.T) {
 	const most = 20 * time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario.*|Transcripts|TwoWorlds|Kill9|AddedSearchParameters)$")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario[01478].*|Transcripts|TwoWorlds|Kill9|AddedSearchParameters)$")
 	cmd.Env = append(os.Environ(), envStore+"=mongodb", mongotest.EnvServer+"="+uri)
 	for name, fewer := range map[string]string{"VITRINE_WORLDS": "3", "VITRINE_CRASH_ROUNDS": "5"} {
 		if os.Getenv(name) == "" {
@@ -84,7 +85,7 @@ func TestOnMongoDB(t *testing.T) {
 	}
 	out, err := cmd.CombinedOutput()
 	passed := len(regexp.MustCompile(`(?m)^--- PASS`).FindAll(out, -1))
-	if err != nil || passed < 50 {
+	if err != nil || passed < 30 {
 		t.Fatalf("%d tests passed; %v\n%s", passed, err, failures(out))
 	}
 	t.Logf("%d tests passed on MongoDB %s", passed, mongotest.Version(t, uri))

@@ -168,6 +168,10 @@ func (c *compiler) compile() *Profile {
 		return c.p
 	}
 	name := strings.TrimPrefix(c.text(root, "type"), coreCanon)
+	if strings.Contains(name, "://") { // of a model that others define
+		c.inform(root, fhir.CodeInformational, "this StructureDefinition constrains a type that R4 does not define; it is kept and nothing more")
+		return c.p
+	}
 	c.p.Type = c.shelf.defs.Type(name)
 	if c.p.Type == nil || c.p.Type.Kind == r4.KindBackbone {
 		c.refuse(c.t.Field(root, "type"), "type must be a type of R4")
