@@ -35,15 +35,15 @@ func TestAttackTryingPassports(t *testing.T) {
 	of := func(system, value string) object {
 		return with(without(allergy("", ""), "id"), "patient", object{"identifier": object{"system": system, "value": value}})
 	}
-	c.post(t, c.systemA, of("http://example.org/passport", secret)).want(t, http.StatusCreated)
+	const known, number = "S9876543C", "E7654321"
+	c.put(t, with(person("p"), "identifier", append(nricOf(known), object{"system": passport, "value": number})))
+	tried := instance(c, c.post(t, c.systemA, of(passport, number)).want(t, http.StatusCreated))
+	same(t, "a passport", c.do(t, c.a1, get("AllergyIntolerance/none")), c.do(t, c.a1, get(tried)))
 	if got := c.do(t, c.a1, get("AllergyIntolerance?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 1 {
 		t.Errorf("%v are P's, want the one that was", got)
 	}
-	c.put(t, with(person("p"), "identifier", nricOf("S9876543C")))
-	c.post(t, c.systemA, of(nric, "S9876543C")).want(t, http.StatusCreated)
-	if got := c.do(t, c.a1, get("AllergyIntolerance?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 2 {
-		t.Errorf("%v are P's, want what came under P's number, too", got)
-	}
+	linked := instance(c, c.post(t, c.systemA, of(nric, known)).want(t, http.StatusCreated))
+	c.do(t, c.a1, get(linked)).want(t, http.StatusOK)
 }
 
 // A clinic links a Patient of its own to somebody it does not care for: whether
