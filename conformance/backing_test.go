@@ -76,16 +76,16 @@ func TestOnMongoDB(t *testing.T) {
 	const most = 20 * time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario[01478].*|Transcripts|TwoWorlds|Kill9|AddedSearchParameters)$")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario[047].*|Transcripts|TwoWorlds|Kill9)$")
 	cmd.Env = append(os.Environ(), envStore+"=mongodb", mongotest.EnvServer+"="+uri)
-	for name, fewer := range map[string]string{"VITRINE_WORLDS": "3", "VITRINE_CRASH_ROUNDS": "5"} {
+	for name, fewer := range map[string]string{"VITRINE_WORLDS": "3", envOneIn: "5", "VITRINE_CRASH_ROUNDS": "3"} {
 		if os.Getenv(name) == "" {
 			cmd.Env = append(cmd.Env, name+"="+fewer)
 		}
 	}
 	out, err := cmd.CombinedOutput()
 	passed := len(regexp.MustCompile(`(?m)^--- PASS`).FindAll(out, -1))
-	if err != nil || passed < 30 {
+	if err != nil || passed < 25 {
 		t.Fatalf("%d tests passed; %v\n%s", passed, err, failures(out))
 	}
 	t.Logf("%d tests passed on MongoDB %s", passed, mongotest.Version(t, uri))

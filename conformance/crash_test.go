@@ -21,7 +21,7 @@ func crashRounds(t *testing.T) int {
 		}
 		return n
 	}
-	return 50
+	return 25
 }
 
 // ledger is what clients were told.

@@ -41,7 +41,7 @@ func fromEnv(t *testing.T, name string, otherwise int) int {
 // specification's text: what is found, in which order, page by page.
 func TestDifferential(t *testing.T) {
 	seed := uint64(fromEnv(t, envQueriesSeed, 1))
-	n := fromEnv(t, envQueries, 1500)
+	n := fromEnv(t, envQueries, 750)
 	s := start(t, t.TempDir()+"/data", "--base-url", worldBase, "--validation", "structure") // periods that end before they begin are searched, too
 	g := newSpecMaker(t, seed, worldBase+"/fhir")
 	resources := g.world(max(1, min(8, n/1000)))

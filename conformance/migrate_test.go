@@ -35,7 +35,7 @@ func killedCopies(t *testing.T, whole, data string, to ...string) {
 	t.Helper()
 	args := append([]string{"migrate", "--from", data}, to...)
 	kills := 0
-	for wait := 100 * time.Millisecond; ; wait += wait / 4 {
+	for wait := 100 * time.Millisecond; ; wait += wait / 2 {
 		var out bytes.Buffer
 		cmd := exec.Command(program, args...)
 		cmd.Stdout, cmd.Stderr = &out, &out

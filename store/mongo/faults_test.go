@@ -23,7 +23,7 @@ const lanes = 8
 // driver's own second attempt fails too. Another process writes to the same
 // database all the while.
 func TestCutConnections(t *testing.T) {
-	uri, opt, each := mongotest.Server(t), settings(t), (rounds(t, "VITRINE_FAULTS", 200)+lanes-1)/lanes
+	uri, opt, each := mongotest.Server(t), settings(t), (rounds(t, "VITRINE_FAULTS", everyFault)+lanes-1)/lanes
 	start := time.Now()
 	var work sync.WaitGroup
 	for n := range lanes { // by themselves: a lane mostly waits, and is to be in nobody's way
@@ -41,6 +41,9 @@ func TestCutConnections(t *testing.T) {
 	work.Wait()
 	t.Logf("%d rounds in %v", each*lanes, time.Since(start).Round(time.Second))
 }
+
+// everyFault is how many faults differ.
+const everyFault = 3 * 4 * 3 * 3
 
 // fault is one of all that differ, in turn.
 func fault(n int) mongotest.Fault {

@@ -127,7 +127,7 @@ func leading() map[string]*search.Query {
 // TestEveryWay: however a search goes about what leads elsewhere, it finds the
 // same, in the same order, and counts the same.
 func TestEveryWay(t *testing.T) {
-	const patients = 40
+	const patients = 16
 	opt := testOptions(t)
 	db := openFresh(t, opt)
 	writeAll(t, db, crowded(patients)...)

@@ -39,14 +39,14 @@ func testCrowd(t *testing.T, st store.Store) {
 	r := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		var puts []store.Put
-		for range rapid.IntRange(20, 120).Draw(rt, "puts") {
+		for range rapid.IntRange(10, 60).Draw(rt, "puts") {
 			r++
 			puts = append(puts, drawCrowdPut(rt, number(r)))
 		}
 		keep(puts...)
 		s := openOr(rt, st)
 		defer s.Close()
-		for range 4 {
+		for range 2 {
 			w := drawCrowdWorld(rt)
 			compare(rt, s, m, w, drawCrowdQuery(rt), rapid.SampledFrom([]int{7, 64, 130, 500}).Draw(rt, "limit"))
 		}
