@@ -18,6 +18,10 @@ type Limits struct {
 	Nodes int
 }
 
+// Stored are the limits for what was let in once, or made of it: it is as large as
+// the bounds of that day allowed and its stamp made it.
+func Stored() Limits { return Limits{Size: math.MaxInt32, Nodes: math.MaxInt32} }
+
 func (l Limits) filled() Limits {
 	if l.Depth <= 0 {
 		l.Depth = 100

@@ -124,6 +124,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		PageDefault: h.cfg.PageDefault,
 		PageMax:     h.cfg.PageMax,
 		DeleteMost:  h.cfg.DeleteMost,
+		MaxBody:     int(h.cfg.MaxBody),
 		CursorKey:   key,
 		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,

@@ -82,7 +82,7 @@ func (alone) Joined(*search.Join) (bool, error) { return false, nil }
 // Reads implements search.Beyond.
 func (a alone) Reads(r search.Reading) (bool, error) {
 	var t fhir.Tape
-	if err := t.Parse(a, fhir.Limits{}); err != nil {
+	if err := t.Parse(a, fhir.Stored()); err != nil {
 		return false, err
 	}
 	return r.Holds(&t), nil

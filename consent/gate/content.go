@@ -206,7 +206,7 @@ const stampRoom = 160
 func (v *visit) basicVersion(d *draft, links []search.Link, version string) (store.Version, error) {
 	t := v.g.tape()
 	defer v.g.tapes.Put(t)
-	if err := t.Parse(d.basic, fhir.Limits{}); err != nil {
+	if err := t.Parse(d.basic, fhir.Stored()); err != nil {
 		return store.Version{}, fmt.Errorf("parse basic edition of %s: %w", d.typ, err)
 	}
 	b := store.Version{

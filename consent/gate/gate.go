@@ -52,6 +52,9 @@ type Config struct {
 	// this server that is not there. For others the answer never depends on what
 	// there is.
 	RefuseDangling bool
+	// MaxBody is how many bytes a resource may have after a patch; 16 MiB where
+	// nothing is said.
+	MaxBody int
 	// CursorKey seals cursors. It must stay the same across restarts and be
 	// kept secret.
 	CursorKey [cursorKeySize]byte

@@ -74,7 +74,7 @@ func (v *visit) order(d *draft) (*draft, error) {
 // own is the draft of what the server itself writes.
 func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*draft, error) {
 	tape := new(fhir.Tape)
-	if err := tape.Parse(resource, fhir.Limits{}); err != nil {
+	if err := tape.Parse(resource, fhir.Stored()); err != nil {
 		return nil, fmt.Errorf("parse own %s: %w", t, err)
 	}
 	d := v.g.understand(t, tape)

@@ -61,7 +61,7 @@ func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c
 		if err != nil {
 			return err
 		}
-		return tape.Parse(text, fhir.Limits{})
+		return tape.Parse(text, fhir.Stored())
 	})
 	if err != nil {
 		return Item{}, err

@@ -125,11 +125,11 @@ func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found) (*
 	var own []string // not those of what it goes with, which would tell of that
 	err := v.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
 		own = labels(t)
-		out, err := p.doc.Apply(t, patch.Limits{})
+		out, err := p.doc.Apply(t, patch.Limits{Size: v.g.cfg.MaxBody})
 		if err != nil {
 			return err
 		}
-		return c.Tape.Parse(out, fhir.Limits{})
+		return c.Tape.Parse(out, fhir.Stored())
 	})
 	if wrong := (*patch.Error)(nil); errors.As(err, &wrong) {
 		return nil, &Invalid{Status: http.StatusUnprocessableEntity, Issues: []fhir.Issue{wrong.Issue()}}

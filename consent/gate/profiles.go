@@ -246,7 +246,7 @@ func (p *profiles) definition(ctx context.Context, partition, canonical string) 
 			own++
 			p.spend(&p.bytes, len(f.JSON), profilesBytes)
 			t := new(fhir.Tape)
-			if err := t.Parse(f.JSON, fhir.Limits{}); err != nil {
+			if err := t.Parse(f.JSON, fhir.Stored()); err != nil {
 				return nil, err
 			}
 			text := func(name string) string { return t.Text(t.Field(t.Root(), name)) }

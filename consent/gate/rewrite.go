@@ -95,7 +95,7 @@ func (v *visit) rewritten(ctx context.Context, p *plan, s *step) (Content, error
 		return c, err
 	}
 	t := new(fhir.Tape)
-	if err := t.Parse(fhir.Splice(nil, c.Tape.Source(), r.edits), fhir.Limits{}); err != nil {
+	if err := t.Parse(fhir.Splice(nil, c.Tape.Source(), r.edits), fhir.Stored()); err != nil {
 		return c, fmt.Errorf("parse rewritten entry: %w", err)
 	}
 	return Content{Tape: t}, nil

@@ -210,7 +210,7 @@ func (t *terminology) filed(ctx context.Context, typ fhir.ResourceType, canonica
 			return nil, search.ErrTooManyCodes
 		}
 		tape := new(fhir.Tape)
-		if err := tape.Parse(f.JSON, fhir.Limits{}); err != nil {
+		if err := tape.Parse(f.JSON, fhir.Stored()); err != nil {
 			return nil, err
 		}
 		if versioned && tape.Text(tape.Field(tape.Root(), "version")) != version {

@@ -66,7 +66,7 @@ func (v *view) each(ctx context.Context, t fhir.ResourceType, clauses []search.C
 func (g *Gate) parsed(f store.Found, with func(store.Found, *fhir.Tape) error) error {
 	t := g.tape()
 	defer g.tapes.Put(t)
-	if err := t.Parse(f.JSON, fhir.Limits{}); err != nil {
+	if err := t.Parse(f.JSON, fhir.Stored()); err != nil {
 		return fmt.Errorf("parse stored %s: %w", f.Resource.Type, err)
 	}
 	return with(f, t)

@@ -282,7 +282,7 @@ func (w *writing) following(ctx context.Context, d *draft, h homing, prior *stor
 func restamped(g *Gate, resource []byte, kept fhir.Resource) (bool, error) {
 	t := g.tape()
 	defer g.tapes.Put(t)
-	if err := t.Parse(resource, fhir.Limits{}); err != nil {
+	if err := t.Parse(resource, fhir.Stored()); err != nil {
 		return false, err
 	}
 	return bytes.Equal(fhir.Stamp(nil, t, kept.ID, kept.Version, kept.Updated), kept.JSON), nil

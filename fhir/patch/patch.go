@@ -114,7 +114,7 @@ func (d *Document) Apply(t *fhir.Tape, lim Limits) ([]byte, error) {
 	if lim.Work <= 0 {
 		lim.Work = 256 << 20
 	}
-	w := worker{tape: t, size: lim.Size, left: lim.Work}
+	w := worker{tape: t, size: max(lim.Size, len(t.Source())), left: lim.Work}
 	for i, s := range d.steps {
 		err := w.spend(len(w.tape.Source()))
 		if err == nil {
@@ -174,7 +174,7 @@ func (w *worker) edit(edits ...fhir.Edit) error {
 	if next == nil {
 		next = new(fhir.Tape)
 	}
-	if err := next.Parse(out, fhir.Limits{Size: w.size}); err != nil {
+	if err := next.Parse(out, fhir.Limits{Size: w.size, Nodes: w.size / 4}); err != nil {
 		syntax := (*fhir.SyntaxError)(nil)
 		if errors.As(err, &syntax) && syntax.Limit {
 			return fault(ErrTooMuch, "the resource becomes larger or deeper than this server accepts")

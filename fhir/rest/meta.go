@@ -74,7 +74,7 @@ func (s *Server) appendMeta(dst, resource []byte) []byte {
 	t := s.tape()
 	defer s.tapes.Put(t)
 	dst = append(dst, `{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":`...)
-	if t.Parse(resource, fhir.Limits{}) == nil {
+	if t.Parse(resource, fhir.Stored()) == nil {
 		if meta := t.Field(t.Root(), "meta"); t.Kind(meta) == fhir.Object {
 			return append(append(dst, t.Raw(meta)...), `}]}`...)
 		}

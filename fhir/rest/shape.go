@@ -72,7 +72,7 @@ func (s *Server) appendShaped(dst []byte, shape *subset.Form, resource []byte) [
 	}
 	t := s.tape()
 	defer s.tapes.Put(t)
-	if t.Parse(resource, fhir.Limits{}) != nil {
+	if t.Parse(resource, fhir.Stored()) != nil {
 		return append(dst, resource...) // it was released whole
 	}
 	return shape.Append(dst, t)

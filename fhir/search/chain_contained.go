@@ -50,7 +50,7 @@ func (contents) Joined(*Join) (bool, error) { return false, nil }
 // Reads parses the contained resource by itself.
 func (c contents) Reads(r Reading) (bool, error) {
 	var t fhir.Tape
-	if err := t.Parse(c, fhir.Limits{}); err != nil {
+	if err := t.Parse(c, fhir.Stored()); err != nil {
 		return false, err
 	}
 	return r.Holds(&t), nil

@@ -26,7 +26,7 @@ func (x *Indexer) Contained(t *fhir.Tape, typ fhir.ResourceType, found func(id s
 		}
 		var own fhir.Tape
 		var e Entries
-		if own.Parse(t.Raw(c), fhir.Limits{}) != nil || x.Index(&e, &own) != nil {
+		if own.Parse(t.Raw(c), fhir.Stored()) != nil || x.Index(&e, &own) != nil {
 			continue
 		}
 		id := t.Text(t.Field(c, "id"))

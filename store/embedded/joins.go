@@ -343,7 +343,7 @@ func (a *asked) Reads(r search.Reading) (bool, error) {
 		if err := errors.Join(err, p.closer.Close()); err != nil {
 			return false, err
 		}
-		if err := o.content.Parse(f.JSON, fhir.Limits{}); err != nil {
+		if err := o.content.Parse(f.JSON, fhir.Stored()); err != nil {
 			return false, err
 		}
 		o.of = a.key

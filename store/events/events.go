@@ -211,7 +211,7 @@ func (m *Maker) shape(ev *audit.Event) (search.Encoded, error) {
 // index makes all entries of an edition.
 func (m *Maker) index(ev *audit.Event, id string, e consent.Edition) error {
 	m.json = ev.AppendJSON(m.json[:0], id, e)
-	if err := m.tape.Parse(m.json, fhir.Limits{}); err != nil {
+	if err := m.tape.Parse(m.json, fhir.Stored()); err != nil {
 		return err
 	}
 	m.all.Reset()

@@ -124,7 +124,7 @@ func (x *examination) Reads(r search.Reading) (bool, error) {
 			return false, err
 		}
 		x.read = 0
-		if err := x.tape.Parse(x.rows[x.at].json, fhir.Limits{}); err != nil {
+		if err := x.tape.Parse(x.rows[x.at].json, fhir.Stored()); err != nil {
 			return false, err
 		}
 		x.read = x.at + 1
