@@ -54,7 +54,7 @@ type settings struct {
 	DeleteMost  int           `name:"conditional-delete-max" help:"Most resources one conditional delete may delete; with 1, a condition that several match is refused." default:"1"`
 	References  string        `name:"references" help:"References of the custodian's writes to resources that do not exist here: ${enum}." enum:"accept,refuse" default:"accept"`
 	CacheSize   byteSize      `name:"cache-size" help:"Block cache of the store; 0 is an eighth of the memory." default:"0"`
-	DiskReserve byteSize      `name:"disk-reserve" help:"Free space of the embedded store's disk below which nothing more is taken (503) until there is room again." default:"256MiB"`
+	DiskReserve byteSize      `name:"disk-reserve" help:"Free space of the embedded store's disk below which nothing more is taken or shown (503) until there is room again." default:"256MiB"`
 	MaxBody     byteSize      `name:"max-body" help:"Largest body with one resource." default:"16MiB"`
 	MaxBundle   byteSize      `name:"max-bundle" help:"Largest batch or transaction." default:"64MiB"`
 	MaxEntries  int           `name:"max-entries" help:"Most entries of a batch or transaction." default:"50000"`

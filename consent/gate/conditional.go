@@ -122,9 +122,10 @@ func (g *Gate) Delete(ctx context.Context, req *Request, t fhir.ResourceType, id
 }
 
 // DeleteWhere answers R4 http.html#cdelete: nothing, the one match, or several
-// where the deployment lets it.
-func (g *Gate) DeleteWhere(ctx context.Context, req *Request, q *search.Query) (Released, error) {
-	return g.remove(ctx, req, q.Type, func(w *writing) (Item, error) { return w.removeWhere(ctx, q) })
+// where the deployment lets it. ifMatch is the version that the one match must
+// have; empty for any.
+func (g *Gate) DeleteWhere(ctx context.Context, req *Request, q *search.Query, ifMatch string) (Released, error) {
+	return g.remove(ctx, req, q.Type, func(w *writing) (Item, error) { return w.removeWhere(ctx, q, ifMatch) })
 }
 
 func (g *Gate) remove(ctx context.Context, req *Request, t fhir.ResourceType, do func(*writing) (Item, error)) (Released, error) {
@@ -142,15 +143,20 @@ func (g *Gate) remove(ctx context.Context, req *Request, t fhir.ResourceType, do
 	})
 }
 
-func (w *writing) removeWhere(ctx context.Context, q *search.Query) (Item, error) {
+func (w *writing) removeWhere(ctx context.Context, q *search.Query, ifMatch string) (Item, error) {
 	if w.g.DeletesMany() {
-		return w.removeAll(ctx, q)
+		return w.removeAll(ctx, q, ifMatch)
 	}
 	f, ok, err := w.only(ctx, q)
-	if err != nil || !ok {
-		return Item{Status: http.StatusNoContent}, err
+	switch {
+	case err != nil:
+		return Item{}, err
+	case !ok && ifMatch != "":
+		return Item{}, ErrPrecondition
+	case !ok:
+		return Item{Status: http.StatusNoContent}, nil
 	}
-	return w.remove(ctx, q.Type, f.ID, "")
+	return w.remove(ctx, q.Type, f.ID, ifMatch)
 }
 
 // remove records a deletion; of what is deleted already, nothing is done.

@@ -79,8 +79,12 @@ func (l *lookup) walk(ctx context.Context, n fhir.Node, place string) error {
 
 // look finds what one Reference means, if that is a resource of this server.
 func (l *lookup) look(ctx context.Context, n fhir.Node, place string) error {
-	ref := l.g.reference(l.tape, n)
-	if ref.ID == "" {
+	ref := fhir.ParseReference(l.tape.Text(l.tape.Field(n, "reference")), l.g.cfg.BaseURL)
+	switch ref.Form {
+	case fhir.RefLocal:
+	case fhir.RefURN:
+		return errDangling(place) // what names an entry of the transaction is replaced by now
+	case fhir.RefInvalid, fhir.RefExternal, fhir.RefContained, fhir.RefConditional:
 		return nil
 	}
 	there, met := l.known[ref.Local()]
@@ -95,7 +99,11 @@ func (l *lookup) look(ctx context.Context, n fhir.Node, place string) error {
 		l.known[ref.Local()] = there
 	}
 	if !there {
-		return invalid(http.StatusUnprocessableEntity, fhir.CodeNotFound, "the resource that is referred to is not here", place+".reference")
+		return errDangling(place)
 	}
 	return nil
+}
+
+func errDangling(place string) error {
+	return invalid(http.StatusUnprocessableEntity, fhir.CodeNotFound, "the resource that is referred to is not here", place+".reference")
 }

@@ -11,8 +11,9 @@ import (
 
 // removeAll deletes everything of the caller's own that a condition matches, or
 // nothing where that is more than one delete may. How many there are it says of
-// what the caller could find one by one.
-func (w *writing) removeAll(ctx context.Context, q *search.Query) (Item, error) {
+// what the caller could find one by one. A version that is required is one
+// resource's.
+func (w *writing) removeAll(ctx context.Context, q *search.Query, ifMatch string) (Item, error) {
 	most := w.g.cfg.DeleteMost
 	found, err := w.matchingMost(ctx, w.partition(), q, most+1)
 	if err != nil {
@@ -22,9 +23,12 @@ func (w *writing) removeAll(ctx context.Context, q *search.Query) (Item, error) 
 		return Item{}, invalid(http.StatusPreconditionFailed, fhir.CodeTooCostly,
 			"the condition matches more than the "+strconv.Itoa(most)+" resources that one delete may delete; nothing was deleted: it needs a narrower criterion", "")
 	}
+	if ifMatch != "" && len(found) != 1 {
+		return Item{}, ErrPrecondition
+	}
 	out := Item{Status: http.StatusNoContent, Several: true, Count: len(found)}
 	for i := range found {
-		if _, err := w.remove(ctx, q.Type, found[i].ID, ""); err != nil {
+		if _, err := w.remove(ctx, q.Type, found[i].ID, ifMatch); err != nil {
 			return Item{}, err
 		}
 		out.deleted = append(out.deleted, string(q.Type)+"/"+found[i].ID)

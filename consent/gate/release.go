@@ -34,6 +34,9 @@ type Item struct {
 	Count   int
 	// deleted are those, "Type/id".
 	deleted []string
+	// Issues are what was noticed of the content of an entry, when the client asked
+	// to hear it.
+	Issues []fhir.Issue
 	// Answer is the answer to a read or search entry of a transaction; nil for
 	// other entries.
 	Answer *Released

@@ -98,7 +98,8 @@ func (v *visit) rewritten(ctx context.Context, p *plan, s *step) (Content, error
 	if err := t.Parse(fhir.Splice(nil, c.Tape.Source(), r.edits), fhir.Stored()); err != nil {
 		return c, fmt.Errorf("parse rewritten entry: %w", err)
 	}
-	return Content{Tape: t}, nil
+	c.Tape = t
+	return c, nil
 }
 
 // fullURLs are those of the entries of a Bundle; nil for every other resource.

@@ -100,7 +100,7 @@ func (w *writing) writeRound(ctx context.Context, r *round) (wrote bool, err err
 			if r.items[i], err = w.write(ctx, s); err != nil {
 				return false, &EntryError{Index: i, Err: err}
 			}
-			s.done = true
+			r.items[i].Issues, s.done = s.draft.noticed, true
 		}
 	}
 	return len(turn) > 0, nil

@@ -44,11 +44,11 @@ func TestConditionsThatLeadElsewhere(t *testing.T) {
 		}
 	}
 	many := w.query("Observation", "encounter:Encounter.identifier=http://a|visit")
-	if _, err := w.gate.DeleteWhere(w.ctx(), w.request(own, "delete", "Observation"), many); !errors.Is(err, gate.ErrMultiple) {
+	if _, err := w.gate.DeleteWhere(w.ctx(), w.request(own, "delete", "Observation"), many, ""); !errors.Is(err, gate.ErrMultiple) {
 		t.Errorf("several: %v", err)
 	}
 	none := w.query("Observation", "_has:Provenance:target:_id=x")
-	if _, err := w.gate.DeleteWhere(w.ctx(), w.request(own, "delete", "Observation"), none); err != nil {
+	if _, err := w.gate.DeleteWhere(w.ctx(), w.request(own, "delete", "Observation"), none, ""); err != nil {
 		t.Errorf("none: %v", err)
 	}
 	// What the custodian asks is asked of everything.

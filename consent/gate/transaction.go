@@ -131,7 +131,7 @@ func (w *writing) deleteAll(ctx context.Context, p *plan, items []Item) error {
 		w.caller.Confined = s.confined
 		var err error
 		if s.condition() != nil {
-			items[i], err = w.removeWhere(ctx, s.entry.Query)
+			items[i], err = w.removeWhere(ctx, s.entry.Query, s.entry.IfMatch)
 		} else {
 			items[i], err = w.remove(ctx, s.entry.Type, s.entry.ID, s.entry.IfMatch)
 		}

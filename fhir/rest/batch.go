@@ -76,6 +76,7 @@ func (s *Server) entry(t *fhir.Tape, n fhir.Node, i int) (asked, error) {
 			ifNoneMatch:     t.Text(t.Field(request, "ifNoneMatch")),
 			ifModifiedSince: t.Text(t.Field(request, "ifModifiedSince")),
 			ifNoneExist:     t.Text(t.Field(request, "ifNoneExist")),
+			unless:          t.Field(request, "ifNoneExist") != fhir.None,
 		},
 	}
 	url := t.Field(request, "url")

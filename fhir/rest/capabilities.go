@@ -72,6 +72,7 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 		}
 		w = w.raw("}")
 	}
+	// That the custodian may choose ids is for no other client to count on.
 	w = w.raw(`],"versioning":"versioned","readHistory":true,"updateCreate":false`)
 	if contains(interactions, "create") {
 		w = w.raw(`,"conditionalCreate":true,"conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":`)

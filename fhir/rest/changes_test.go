@@ -131,9 +131,6 @@ func TestUpdateOfWhatMustNotBeThere(t *testing.T) {
 func TestConditionalDeleteOfMany(t *testing.T) {
 	h := buildWith(t, gate.Config{DeleteMost: 3})
 	h.furnish()
-	numbered := func(n string) string {
-		return strings.Replace(condition, `{`, `{"identifier":[{"system":"urn:x","value":"`+n+`"}],`, 1)
-	}
 	var ids []string
 	for _, n := range []string{"1", "1", "1", "2", "2", "2", "2"} {
 		at := h.want("clinic", "POST", "Condition", numbered(n), 201).Header().Get("Location")
@@ -181,8 +178,13 @@ func TestReferencesToWhatIsNotThere(t *testing.T) {
 	if w := h.want("good", "POST", "", apart, 422); !strings.Contains(w.Body.String(), "Bundle.entry[1].resource.managingOrganization.reference") {
 		t.Errorf("%s", w.Body)
 	}
+	lost := strings.Replace(together, `"urn:uuid:5f0c1d7a-6b39-4e4e-9a51-2c8d1e7b4f62","resource"`, `"urn:uuid:5f0c1d7a-6b39-4e4e-9a51-2c8d1e7b4f63","resource"`, 1)
+	if w := h.want("good", "POST", "", lost, 422); !strings.Contains(w.Body.String(), "Bundle.entry[0].resource.subject.reference") {
+		t.Errorf("%s", w.Body)
+	}
 	open := build(t)
 	open.furnish()
+	open.want("good", "POST", "", lost, 200)
 	open.want("good", "POST", "Condition", dangling, 201)
 }
 

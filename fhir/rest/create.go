@@ -16,7 +16,7 @@ func (s *Server) create(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	var cond *search.Query
-	if given := x.unlessExists(); given != "" {
+	if given, asked := x.unlessExists(); asked {
 		var err error
 		if cond, err = s.condition(ctx, x.request.Type, given); err != nil {
 			return answer{}, err
@@ -37,10 +37,11 @@ func (x *exchange) content() gate.Content {
 // unlessExists is the condition of a create: If-None-Exist, or else the query of
 // its address without what is about the form of the answer. R4 has no such
 // query, but some clients put the condition there, and to overlook it would make
-// the duplicate they want to avoid.
-func (x *exchange) unlessExists() string {
-	if x.conditions.ifNoneExist != "" {
-		return x.conditions.ifNoneExist
+// the duplicate they want to avoid. One that is empty is asked for too, and will be
+// refused.
+func (x *exchange) unlessExists() (condition string, asked bool) {
+	if x.conditions.unless {
+		return x.conditions.ifNoneExist, true
 	}
 	var kept []string
 	for one := range strings.SplitSeq(x.query, "&") {
@@ -50,7 +51,8 @@ func (x *exchange) unlessExists() string {
 		}
 		kept = append(kept, one)
 	}
-	return strings.Join(kept, "&")
+	condition = strings.Join(kept, "&")
+	return condition, condition != ""
 }
 
 // sameType refuses a body of another type than the address names.

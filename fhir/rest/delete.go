@@ -24,11 +24,15 @@ func (s *Server) remove(ctx context.Context, x *exchange) (answer, error) {
 
 // removeWhere is R4 http.html#cdelete.
 func (s *Server) removeWhere(ctx context.Context, x *exchange) (answer, error) {
+	version, err := versionOf(x.conditions.ifMatch)
+	if err != nil {
+		return answer{}, err
+	}
 	q, err := s.condition(ctx, x.request.Type, x.query)
 	if err != nil {
 		return answer{}, err
 	}
-	released, err := s.gate.DeleteWhere(ctx, &x.request, q)
+	released, err := s.gate.DeleteWhere(ctx, &x.request, q, version)
 	if err != nil {
 		return answer{}, err
 	}

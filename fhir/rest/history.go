@@ -81,14 +81,16 @@ func (s *Server) paging(x *exchange, known ...string) (paged, error) {
 		case one.Name == "_cursor":
 			p.cursor = one.Value
 			continue
+		case one.Name == "_summary" || one.Name == "_elements":
+			continue // R4 lets a server overlook them
 		case !contains(known, one.Name):
 			if x.prefer.lenient {
 				continue
 			}
 			return p, wrongParameter(one.Name, "it is not a parameter of this interaction; known are: "+strings.Join(known, ", "))
 		case one.Name == "_count":
-			if p.count, err = strconv.Atoi(one.Value); err != nil || p.count < 0 {
-				return p, wrongParameter(one.Name, "it must be a whole number, 0 or more")
+			if p.count, err = strconv.Atoi(one.Value); err != nil || p.count < 1 {
+				return p, wrongParameter(one.Name, "it must be a whole number, 1 or more")
 			}
 		case one.Name == "_type":
 			if p.types, err = s.types(p.types, one); err != nil {

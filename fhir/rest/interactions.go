@@ -153,7 +153,7 @@ func (x *exchange) there() error {
 	case strings.Contains(x.row.pattern, "$"):
 		return refuse(problemUnknownOperation)
 	default:
-		return refuse(problemMethod)
+		return refuse(problemNotForCaller)
 	}
 }
 

@@ -43,7 +43,11 @@ type conditions struct {
 	ifMatch         string
 	ifNoneMatch     string
 	ifModifiedSince string
-	ifNoneExist     string
+	// ifUnmodifiedSince is of HTTP alone: nothing in a Bundle says so.
+	ifUnmodifiedSince string
+	ifNoneExist       string
+	// unless says that there is an If-None-Exist, which may be empty.
+	unless bool
 }
 
 // negotiate is the phase that settles in what form the answer goes out, and
@@ -66,7 +70,10 @@ func (x *exchange) negotiate(r *http.Request) error {
 		ifMatch:         first(h["If-Match"]),
 		ifNoneMatch:     strings.Join(h["If-None-Match"], ","),
 		ifModifiedSince: first(h["If-Modified-Since"]),
-		ifNoneExist:     first(h["If-None-Exist"]),
+
+		ifUnmodifiedSince: first(h["If-Unmodified-Since"]),
+		ifNoneExist:       first(h["If-None-Exist"]),
+		unless:            len(h["If-None-Exist"]) > 0,
 	}
 	if x.row.letter == 's' || len(x.row.only) > 0 {
 		x.request.Header = auditHeader(h)
@@ -289,6 +296,19 @@ func versionOf(tag string) (version string, err error) {
 
 // unlessThere reports whether If-None-Match says that there must be nothing.
 func (c *conditions) unlessThere() bool { return strings.TrimSpace(c.ifNoneMatch) == "*" }
+
+// fit refuses a write with a condition that is not one of its own: to overlook it
+// might overwrite what the client meant to spare.
+func (c *conditions) fit(name string) error {
+	switch {
+	case c.ifNoneMatch != "" && (name != "update" || !c.unlessThere()):
+		return refuse(problemIfNoneMatch)
+	case c.ifMatch != "" && name == "create", c.unless && name != "create", c.ifUnmodifiedSince != "":
+		return refuse(problemPreconditions)
+	default:
+		return nil
+	}
+}
 
 // required is the version that an update requires to be there, or that there be
 // none.

@@ -27,10 +27,12 @@ const (
 	problemForbiddenPurpose
 	problemBlocked
 	problemNotFound
+	problemNothingToUpdate
 	problemUnknownPath
 	problemUnknownType
 	problemUnknownOperation
 	problemMethod
+	problemNotForCaller
 	problemNotAcceptable
 	problemGone
 	problemConflict
@@ -45,6 +47,7 @@ const (
 	problemContent
 	problemHeader
 	problemIfNoneMatch
+	problemPreconditions
 	problemCursor
 	problemTooCostly
 	problemThrottled
@@ -80,10 +83,12 @@ var catalogue = [problemCount]entry{
 	problemForbiddenPurpose: {http.StatusForbidden, fhir.CodeForbidden, "forbidden-purpose", "The token must state exactly one purpose of use, and one that is open to its caller."},
 	problemBlocked:          {http.StatusForbidden, fhir.CodeForbidden, "blocked", "Access is blocked by direction of the authority."},
 	problemNotFound:         {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource."},
+	problemNothingToUpdate:  {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource. The server chooses the ids of new ones: they are sent by POST, or by PUT with a condition in place of the id."},
 	problemUnknownPath:      {http.StatusNotFound, fhir.CodeNotSupported, "", "Nothing is served at this address."},
 	problemUnknownType:      {http.StatusNotFound, fhir.CodeNotSupported, "", "The resource type is not one of FHIR R4."},
 	problemUnknownOperation: {http.StatusNotFound, fhir.CodeNotSupported, "", "The operation is not one of this server; its CapabilityStatement lists them."},
 	problemMethod:           {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "The method is not one of this address; the Allow header lists them."},
+	problemNotForCaller:     {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "For this caller there is no such interaction."},
 	problemNotAcceptable:    {http.StatusNotAcceptable, fhir.CodeNotSupported, "", "Only application/fhir+json for FHIR version 4.0 can be sent."},
 	problemGone:             {http.StatusGone, fhir.CodeDeleted, "", "The resource was deleted."},
 	problemConflict:         {http.StatusConflict, fhir.CodeConflict, "", "Another write came first; the request may be tried again."},
@@ -98,6 +103,7 @@ var catalogue = [problemCount]entry{
 	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
 	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
 	problemIfNoneMatch:      {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "If-None-Match is for reads, and an update takes it with a star; other writes have If-Match and If-None-Exist."},
+	problemPreconditions:    {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "A write is not made dependent on this: a create has If-None-Exist, an update, a patch and a deletion have If-Match; of times nothing depends."},
 	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
 	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much. It needs a narrower criterion: a patient, an identifier, a code with its system, a shorter time; without _sort or _total it may do."},
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
@@ -126,7 +132,12 @@ type fault struct {
 	problem problem
 	// allow is the Allow header of a 405.
 	allow string
+	// of is the error that the problem tells of in its words; nil for none.
+	of error
 }
+
+// Unwrap makes the fault the error that it tells of.
+func (f *fault) Unwrap() error { return f.of }
 
 // Error implements error.
 func (f *fault) Error() string {

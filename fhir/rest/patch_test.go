@@ -57,7 +57,7 @@ func TestPatchRefused(t *testing.T) {
 		"no media type":     {"", married, 415, "json-patch"},
 		"XML":               {"application/xml-patch+xml", "<diff/>", 415, "json-patch"},
 		"merge patch":       {"application/merge-patch+json", `{}`, 415, "json-patch"},
-		"plain JSON":        {"application/json", `[]`, 400, "line 1"},
+		"plain JSON":        {"application/json", ` [{"op":"add"}]`, 400, "application/json-patch+json"},
 		"no JSON":           {jsonPatch, `[{`, 400, "line 1"},
 		"no patch":          {jsonPatch, `{"op":"add"}`, 400, "array"},
 		"no pointer":        {jsonPatch, `[{"op":"remove","path":"/x"},{"op":"remove","path":"x"}]`, 400, "Operation 1 at x: path must be a JSON Pointer."},

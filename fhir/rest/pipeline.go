@@ -197,8 +197,10 @@ func (s *Server) address(x *exchange) error {
 	if err := x.there(); err != nil {
 		return err
 	}
-	if x.row.write && x.conditions.ifNoneMatch != "" && (x.row.name != "update" || !x.conditions.unlessThere()) {
-		return refuse(problemIfNoneMatch) // to overlook it might overwrite what the client meant to spare
+	if x.row.write {
+		if err := x.conditions.fit(x.row.name); err != nil {
+			return err
+		}
 	}
 	if x.row.only != "" && x.row.only != x.request.Type {
 		return refuse(problemUnknownOperation)
@@ -291,6 +293,12 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if x.row.body == bodyPatch && patchesJSON(r.Header) {
 		x.changes, err = s.jsonPatch(body)
 		return err
+	}
+	if x.row.body == bodyPatch && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+		return wrong(fhir.Issue{
+			Severity: fhir.SeverityError, Code: fhir.CodeStructure, Detail: "invalid",
+			Text: "A list of operations is a JSON Patch, and is sent as " + mediaPatch + ".",
+		})
 	}
 	x.tape = s.tape()
 	if err := x.tape.Parse(body, s.tapeLimits(x.row.body)); err != nil || x.row.body != bodyPatch {

@@ -119,7 +119,7 @@ func (s *Server) transactionEntry(ctx context.Context, x, outer *exchange, e *as
 	}
 	out := gate.Entry{
 		Interaction: row.inner(), FullURL: e.fullURL, Type: x.request.Type,
-		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape}, Patch: x.changes,
+		ID: x.target.id, Version: x.target.version, Content: gate.Content{Tape: x.tape, Report: outer.prefer.returns == returnOutcome}, Patch: x.changes,
 		Method: e.method, Target: e.target(),
 	}
 	return out, s.entryConditions(ctx, &out, x)
@@ -155,7 +155,7 @@ func (s *Server) entryConditions(ctx context.Context, out *gate.Entry, x *exchan
 	if out.IfMatch, err = x.required(); err != nil {
 		return err
 	}
-	if cond := x.unlessExists(); cond != "" && x.row.name == "create" {
+	if cond, asked := x.unlessExists(); asked && x.row.name == "create" {
 		if out.IfNoneExist, err = s.condition(ctx, out.Type, cond); err != nil {
 			return err
 		}
@@ -201,9 +201,9 @@ func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item)
 		dst = append(dst, `"resource":`...)
 		dst = append(append(dst, r.JSON...), ',')
 	}
-	status := item.Status
-	if status == 0 {
-		status = http.StatusOK
+	status, several := item.Status, item.Several && a.returns != returnMinimal
+	if status == 0 || status == http.StatusNoContent && (several || a.returns == returnOutcome) {
+		status = http.StatusOK // as alone: 204 is without an outcome
 	}
 	dst = appendStatus(append(dst, `"response":{`...), status)
 	if named {
@@ -212,10 +212,10 @@ func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item)
 		dst = appendVersionHeaders(dst, r)
 	}
 	switch {
-	case item.Several && a.returns != returnMinimal:
+	case several:
 		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), deleted(item.Count))
 	case a.returns == returnOutcome:
-		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), done())
+		dst = fhir.AppendOutcome(append(dst, `,"outcome":`...), append([]fhir.Issue{done()}, item.Issues...)...)
 	}
 	return append(dst, `}}`...)
 }

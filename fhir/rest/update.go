@@ -2,7 +2,9 @@ package rest
 
 import (
 	"context"
+	"errors"
 
+	"vitrine/consent/gate"
 	"vitrine/fhir"
 )
 
@@ -19,6 +21,9 @@ func (s *Server) update(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	released, err := s.gate.Update(ctx, &x.request, x.request.Type, x.target.id, x.content(), version)
+	if errors.Is(err, gate.ErrNotFound) {
+		err = &fault{problem: problemNothingToUpdate, of: err}
+	}
 	if err != nil {
 		return answer{}, err
 	}
