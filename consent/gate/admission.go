@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"vitrine/consent"
 	"vitrine/consent/directive"
@@ -105,7 +106,9 @@ func (v *visit) blocked(ctx context.Context, in Interaction, t fhir.ResourceType
 	return set.Blocks(&v.caller, v.device, in.Write, t, v.now), nil
 }
 
-// directiveSet is every directive on file.
+// directiveSet is every directive on file: what bears the server's own label, which
+// the regulator's orders alone are given. The index folds the case of labels and
+// takes other shapes than R4's, so that by it alone nobody would be known to be one.
 func (v *view) directiveSet(ctx context.Context) (directive.Set, error) {
 	if set, ok := v.g.directives.get("", v.snap, v.now); ok {
 		return set, nil
@@ -114,6 +117,9 @@ func (v *view) directiveSet(ctx context.Context) (directive.Set, error) {
 	b.on(v.snap, directivesKey)
 	var set directive.Set
 	err := v.each(ctx, "Basic", []search.Clause{v.g.oversight("Basic")}, func(f store.Found, t *fhir.Tape) error {
+		if !slices.Contains(f.Labels, consent.LabelOversight) {
+			return nil
+		}
 		d, problem := directive.Compile(t, v.g.cfg.BaseURL)
 		if problem != nil {
 			v.g.log.WarnContext(ctx, "a directive on file is in doubt; it blocks", "alert", "directive-malformed", "id", f.ID)

@@ -73,10 +73,13 @@ func (v *visit) draft(ctx context.Context, t fhir.ResourceType, c Content) (*dra
 }
 
 // unlabelled refuses the labels that are the server's own, but for those that
-// were there before.
+// were there before. Whatever a search for them finds counts as one of them, and a
+// search folds the case of codes.
 func (v *visit) unlabelled(t fhir.ResourceType, labels, before []string) error {
 	for _, l := range labels {
-		if (l == consent.LabelOversight || l == consent.SystemLabel+"|"+labelIndex) && !slices.Contains(before, l) {
+		system, code, _ := strings.Cut(l, "|")
+		code = strings.ToLower(code)
+		if system == consent.SystemLabel && (code == labelOversight || code == labelIndex) && !slices.Contains(before, l) {
 			return invalid(statusBusiness, fhir.CodeBusinessRule, "this label is set by the server alone", string(t)+".meta.security")
 		}
 	}
@@ -116,12 +119,29 @@ func labels(t *fhir.Tape) []string {
 	}
 }
 
-// labelsOf appends the labels of one resource.
+// labelsOf appends the labels of one resource. Content that is not held to the
+// structure of R4 may have one thing where a list belongs, or a list for one thing:
+// the index reads both, and so must the rules.
 func labelsOf(dst []string, t *fhir.Tape, resource fhir.Node) []string {
-	elements(t, t.Field(resource, "meta"), "security", func(n fhir.Node) {
-		dst = append(dst, t.Text(t.Field(n, "system"))+"|"+t.Text(t.Field(n, "code")))
+	each(t, t.Field(resource, "meta"), func(meta fhir.Node) {
+		each(t, t.Field(meta, "security"), func(n fhir.Node) {
+			dst = append(dst, t.Text(t.Field(n, "system"))+"|"+t.Text(t.Field(n, "code")))
+		})
 	})
 	return dst
+}
+
+// each calls with for n, or for what is in it if it is a list.
+func each(t *fhir.Tape, n fhir.Node, with func(fhir.Node)) {
+	if t.Kind(n) != fhir.Array {
+		if n != fhir.None {
+			with(n)
+		}
+		return
+	}
+	for c := t.First(n); c != fhir.None; c = t.Next(c) {
+		with(c)
+	}
 }
 
 // labelsWithin appends those of the resources below n.

@@ -177,7 +177,7 @@ func (l *factsLoad) of(t fhir.ResourceType) search.Clause {
 func (l *factsLoad) grants(ctx context.Context) error {
 	clauses := []search.Clause{l.of("Task"), l.g.oversight("Task")}
 	return l.each(ctx, "Task", clauses, func(f store.Found, t *fhir.Tape) error {
-		if k, ok := l.g.grantOf(t); ok && l.own(f) && f.Contributor == "" {
+		if k, ok := l.g.grantOf(t); ok && l.own(f) && isOversight(f) {
 			l.facts.Grants = append(l.facts.Grants, k)
 		}
 		return nil

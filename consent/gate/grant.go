@@ -138,6 +138,12 @@ func (g *Gate) grantOf(t *fhir.Tape) (k consent.Grant, ok bool) {
 	return k, err == nil && err2 == nil && k.ID != ""
 }
 
+// isOversight reports whether the server itself wrote what was found: in nobody's
+// partition, under its own label.
+func isOversight(f store.Found) bool {
+	return f.Contributor == "" && slices.Contains(f.Labels, consent.LabelOversight)
+}
+
 // opened is a grant that is still open, with the Task that holds it.
 type opened struct {
 	consent.Grant
@@ -156,7 +162,7 @@ func (v *view) openGrants(ctx context.Context, patient string) ([]opened, error)
 	}
 	var open []opened
 	err := v.each(ctx, "Task", clauses, func(f store.Found, t *fhir.Tape) error {
-		if k, ok := v.g.grantOf(t); ok && f.Contributor == "" {
+		if k, ok := v.g.grantOf(t); ok && isOversight(f) {
 			open = append(open, opened{k, f})
 		}
 		return nil

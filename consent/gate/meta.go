@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"vitrine/consent"
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
@@ -38,8 +39,15 @@ func (g *Gate) Relabel(ctx context.Context, req *Request, t fhir.ResourceType, i
 	if err := c.check(); err != nil {
 		return Released{}, err
 	}
+	reads, err := v.verdict(ctx, Interaction{Code: "read", Letter: 'r'}, t)
+	if err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		item, err := w.relabel(ctx, t, id, &c, ifMatch)
+		if err == nil {
+			item, err = w.shownMeta(ctx, item, reads)
+		}
 		return Released{items: []Item{item}, total: -1}, err
 	})
 }
@@ -56,7 +64,9 @@ func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c
 		return Item{}, store.ErrGone
 	}
 	tape := new(fhir.Tape)
+	var own []string // not those of what it goes with, which would tell of that
 	err = w.g.parsed(*prior, func(_ store.Found, was *fhir.Tape) error {
+		own = labels(was)
 		text, err := c.apply(was)
 		if err != nil {
 			return err
@@ -66,7 +76,7 @@ func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c
 	if err != nil {
 		return Item{}, err
 	}
-	d, err := w.acceptable(ctx, t, Content{Tape: tape, labels: prior.Labels})
+	d, err := w.acceptable(ctx, t, Content{Tape: tape, labels: own})
 	if err != nil {
 		return Item{}, err
 	}
@@ -74,6 +84,25 @@ func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c
 		return Item{}, err
 	}
 	item, _, err := w.update(ctx, d, ifMatch)
+	return item, err
+}
+
+// shownMeta is the answer to a change of labels: all of the meta to who could read
+// the resource, as after a patch, and to others of it what the headers say.
+func (w *writing) shownMeta(ctx context.Context, item Item, reads consent.Verdict) (Item, error) {
+	r := item.Resource
+	row, wrote := w.rows[string(r.Type)+"/"+r.ID]
+	if !wrote { // nothing changed
+		f, err := newest(ctx, w.reader, w.addressable(), r.Type, r.ID)
+		if err != nil {
+			return item, err
+		}
+		row = f.Row
+	}
+	item, err := w.shown(ctx, &patching{reads: reads}, r, row)
+	if err == nil && item.Resource.JSON == nil {
+		item.Resource.JSON = fmt.Appendf(nil, `{"meta":{"versionId":%q,"lastUpdated":%q}}`, r.Version, fhir.FormatInstant(r.Updated))
+	}
 	return item, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/smart"
 )
 
 // relabel is what $meta-add, or $meta-delete with a minus before, makes of the
@@ -37,10 +38,10 @@ func TestLabels(t *testing.T) {
 	w := newClinics(t, nil)
 	id := w.created(system("A"), "Observation", observation("Patient/q"))
 	add := func(meta string) string {
-		return w.relabel(system("A"), "Observation", id, "$meta-add", meta)
+		return w.relabel(doctor("A"), "Observation", id, "$meta-add", meta)
 	}
 	take := func(meta string) string {
-		return w.relabel(system("A"), "Observation", id, "$meta-delete", meta)
+		return w.relabel(doctor("A"), "Observation", id, "$meta-delete", meta)
 	}
 	const tags = `{"tag":[{"system":"urn:t","code":"a"},{"system":"urn:t","code":"b","display":"B"}],"profile":["http://example.org/p"],"versionId":"9"}`
 	w.want("add", add(tags), `2 ,"profile":["http://example.org/p"],"tag":[{"system":"urn:t","code":"a"},{"system":"urn:t","code":"b","display":"B"}]`)
@@ -57,6 +58,54 @@ func TestLabels(t *testing.T) {
 	w.want("of the record of access", w.relabel(custodian(), "AuditEvent", "none", "$meta-add", tags), "method not allowed")
 	if got := len(w.events("entity=Observation/" + id)); got < 5 {
 		t.Errorf("%d events", got)
+	}
+}
+
+// TestLabelsForWhoMayNotRead: what a label was added to may have others, which came
+// from elsewhere, and to write is no right to read.
+func TestLabelsForWhoMayNotRead(t *testing.T) {
+	w := newClinics(t, nil)
+	const tag = `{"tag":[{"system":"urn:t","code":"b"}]}`
+	id := w.created(system("A"), "Observation", `"meta":{"tag":[{"system":"urn:t","code":"a"}],"security":[`+hiv+`]},`+observation("Patient/q"))
+	for range 2 { // the second changes nothing
+		w.want("a system", w.relabel(system("A"), "Observation", id, "$meta-add", tag), "2 }}")
+	}
+	w.want("a doctor", w.relabel(doctor("A"), "Observation", id, "$meta-add", tag),
+		`2 ,"tag":[{"system":"urn:t","code":"a"},{"system":"urn:t","code":"b"}],"security":[`+hiv+`]`)
+	before := len(w.events("patient=Patient/q&outcome=0"))
+	writer := doctor("A")
+	writer.Scopes = smart.ParseScopes("user/*.u")
+	w.want("without the scope to read", w.relabel(writer, "Observation", id, "$meta-delete", tag), "3 }}")
+	w.restrict("q", "OPTIN", `{"type":"permit","provision":[{"type":"deny","securityLabel":[`+hiv+`]}]}`)
+	w.want("whom the patient excludes", w.relabel(doctor("A"), "Observation", id, "$meta-add", tag), "4 }}")
+	if got := len(w.events("patient=Patient/q&outcome=0")); got < before+2 {
+		t.Errorf("%d events, of which %d before", got, before)
+	}
+}
+
+// TestLabelsOfWhatItGoesWith: the server's label on what a Provenance is about says
+// nothing of what may be put on the Provenance.
+func TestLabelsOfWhatItGoesWith(t *testing.T) {
+	w := newClinics(t, nil)
+	if _, err := w.breakGlass(doctor("A"), "p", emergency()); err != nil {
+		t.Fatal(explain(err))
+	}
+	tasks, err := w.search(custodian(), "Task", "patient=Patient/p")
+	if err != nil || len(tasks.Items()) != 1 {
+		t.Fatal(explain(err))
+	}
+	w.put("SearchParameter", "colour", parameter("colour", "token", "Observation", "Observation.code"))
+	jobs, err := w.search(custodian(), "Task", "_security="+consent.SystemLabel+"|search-index")
+	if err != nil || len(jobs.Items()) != 1 {
+		t.Fatal(explain(err))
+	}
+	const tag = `{"tag":[{"system":"urn:t","code":"a"}]}`
+	for _, target := range []string{"Task/" + tasks.Items()[0].Resource.ID, "Task/" + jobs.Items()[0].Resource.ID, "Task/none", "Observation/o-p"} {
+		id := w.created(system("C"), "Provenance", `"target":[{"reference":"`+target+`"}],"recorded":"2026-01-01T00:00:00Z","agent":[{"who":{"display":"x"}}]`)
+		for _, code := range []string{"oversight", "search-index", "OverSight"} {
+			w.want(code+" of "+target, w.relabel(system("C"), "Provenance", id, "$meta-add", `{"security":[{"system":"`+consent.SystemLabel+`","code":"`+code+`"}]}`), "422")
+		}
+		w.want("a tag of "+target, w.relabel(system("C"), "Provenance", id, "$meta-add", tag), "2 }}")
 	}
 }
 

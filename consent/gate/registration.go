@@ -140,7 +140,7 @@ func jobOf(f store.Found, t *fhir.Tape) (j job, ok bool) {
 			}
 		})
 	}
-	return j, f.Contributor == "" && j.number >= search.FirstAdded && j.number <= search.LastAdded && ref.Type == "SearchParameter"
+	return j, f.Contributor == "" && slices.Contains(f.Labels, consent.SystemLabel+"|"+labelIndex) && j.number >= search.FirstAdded && j.number <= search.LastAdded && ref.Type == "SearchParameter"
 }
 
 // take reads one input or output of the Task.
@@ -265,9 +265,10 @@ func (w *writing) keep(ctx context.Context, j *job) error {
 }
 
 // ownTask refuses what would change or delete the Task of a registration: its
-// number would be given to another parameter.
+// number would be given to another parameter. What goes with such a Task has its
+// label too, and is no registration.
 func ownTask(prior *store.Found, d *draft) error {
-	if prior == nil || !slices.Contains(prior.Labels, consent.SystemLabel+"|"+labelIndex) || d != nil && d.byServer {
+	if prior == nil || prior.Resource.Type != "Task" || !slices.Contains(prior.Labels, consent.SystemLabel+"|"+labelIndex) || d != nil && d.byServer {
 		return nil
 	}
 	return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,

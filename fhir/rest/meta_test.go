@@ -17,7 +17,8 @@ func TestMeta(t *testing.T) {
 		}
 	}
 	want("doctor", "GET", at+"/$meta", "", 200, `{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":{"versionId":"1","lastUpdated":"2026-09-01T10:00:00.000Z"}}]}`)
-	want("clinic", "POST", at+"/$meta-add", add, 200, `"code":"seen"`)
+	want("clinic", "POST", at+"/$meta-add", add, 200, `"valueMeta":{"versionId":"2","lastUpdated":"2026-09-01T10:00:00.000Z"}}`)
+	want("doctor", "POST", at+"/$meta-add", add, 200, `"code":"seen"`)
 	want("doctor", "GET", at+"/$meta", "", 200, `"versionId":"2"`)
 	want("doctor", "GET", at+"/_history/1/$meta", "", 200, `"versionId":"1"`)
 	want("clinic", "POST", at+"/$meta-delete", add, 200, `"versionId":"3"`)
