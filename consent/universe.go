@@ -21,6 +21,7 @@ const (
 	reachAnyPatient              // every patient, each decided
 	reachEverything              // the whole store, undecided (custodian, regulator)
 	reachOwn                     // what one organisation contributed
+	reachCommon                  // what the custodian keeps for all
 )
 
 // Universe is what exists for one caller in one request. A store answers reads,
@@ -71,6 +72,11 @@ func OfContributor(organization string) *Universe {
 	return &Universe{reach: reachOwn, contributor: organization}
 }
 
+// OfCustodian is what the custodian itself keeps that belongs to no patient: the
+// directory and the definitions. What others contributed is passed by unseen, so
+// that however much that is, nothing takes longer.
+func OfCustodian() *Universe { return &Universe{reach: reachCommon} }
+
 // Where narrows the universe to the rows for which keep holds. It is told the
 // type, the home and the labels of a row and no more: a store may ask once for
 // all rows that have them in common. What was left out before stays out.
@@ -95,13 +101,19 @@ func (u *Universe) IsEverything() bool { return u != nil && u.reach == reachEver
 // IsWhole reports whether every row is admitted, whatever it is.
 func (u *Universe) IsWhole() bool { return u.IsEverything() && u.where == nil }
 
-// Contributor is the organisation whose contributions make up the universe; ok
-// is false for every other universe.
+// Contributor is the organisation whose contributions make up the universe, none for
+// the custodian's; ok is false for every other universe.
 func (u *Universe) Contributor() (organization string, ok bool) {
-	if u == nil || u.reach != reachOwn || u.contributor == "" {
+	switch {
+	case u == nil:
 		return "", false
+	case u.reach == reachCommon:
+		return "", true
+	case u.reach != reachOwn || u.contributor == "":
+		return "", false
+	default:
+		return u.contributor, true
 	}
-	return u.contributor, true
 }
 
 // Patients are the patients to whom the universe is confined; ok is false when
@@ -161,6 +173,11 @@ func (u *Universe) Admit(ctx context.Context, r Row) (Edition, error) {
 		return EditionFull, nil
 	case reachOwn:
 		if u.contributor != "" && r.Contributor == u.contributor {
+			return EditionFull, nil
+		}
+		return 0, nil
+	case reachCommon:
+		if r.Contributor == "" && r.Home == HomeShared {
 			return EditionFull, nil
 		}
 		return 0, nil

@@ -30,6 +30,11 @@ const (
 	ownProfilesKept = 1 << 6
 	// absentKept is how many canonicals are remembered for which nothing is on file.
 	absentKept = 1 << 15
+	// canonicalMost is how many bytes a canonical that is looked up has at most. A
+	// longer one names nothing: what is remembered of canonicals is theirs in words.
+	canonicalMost = 2048
+	// claimedMost is how many profiles $validate may be asked about.
+	claimedMost = 32
 	// profilesAsked is how many canonicals that were not asked for before one
 	// request may name.
 	profilesAsked = 1 << 10
@@ -37,10 +42,11 @@ const (
 	// profilesSets how many value sets are worked out, beyond what is kept.
 	profilesBytes = 32 << 20
 	profilesSets  = 1 << 11
-	// profilesSame is how many StructureDefinitions of one URL may count, and
-	// profilesPassed how many of others' are passed by.
-	profilesSame   = 1 << 8
-	profilesPassed = 1 << 20
+	// profilesTerms and profilesWork are what all these value sets may cost together.
+	profilesTerms = 2 * termsBytes
+	profilesWork  = 4 * termsWork
+	// profilesSame is how many StructureDefinitions of one URL may count.
+	profilesSame = 1 << 8
 )
 
 // errTooManyProfiles refuses a resource that names more definitions than are
@@ -76,22 +82,27 @@ func (k *keptProfiles) of(partition string) *cache[filing, *validate.Profile] {
 type profiles struct {
 	*visit
 	// asked is how many were looked for that are not kept, bytes and sets how much
-	// was read for them.
-	asked, bytes, sets int
-	// shelves compile what is not kept, by partition.
+	// was read for them, and read and work what the sets have cost.
+	asked, bytes, sets, read, work int
+	// shelves compile what is not kept, by partition, from the definitions in force,
+	// by URL.
 	shelves map[string]*validate.Shelf
+	inForce map[filing][]definition
 	// err is why the store could not be asked.
 	err error
 }
 
 // profiles is what knows the profiles that count for the caller's writes.
 func (v *visit) profiles() *profiles {
-	return &profiles{visit: v, shelves: map[string]*validate.Shelf{}}
+	return &profiles{visit: v, shelves: map[string]*validate.Shelf{}, inForce: map[filing][]definition{}}
 }
 
 // find is validate.How.Profiles. What goes wrong on the way is in err.
 func (p *profiles) find(ctx context.Context) func(canonical string) (*validate.Profile, bool) {
 	return func(canonical string) (*validate.Profile, bool) {
+		if len(canonical) > canonicalMost {
+			return nil, false
+		}
 		for _, partition := range p.partitions() {
 			if found, ok := p.filed(ctx, filing{partition, canonical}); ok {
 				return found, true
@@ -167,6 +178,9 @@ func (p *profiles) shelf(ctx context.Context, partition string) *validate.Shelf 
 	terms := p.terms(partition)
 	s := p.g.tools.Validator.Shelf()
 	s.Fetch = func(canonical string) *fhir.Tape {
+		if p.err != nil {
+			return nil
+		}
 		for _, of := range slices.Compact([]string{"", partition}) {
 			t, err := p.definition(ctx, of, canonical)
 			if err != nil {
@@ -179,9 +193,13 @@ func (p *profiles) shelf(ctx context.Context, partition string) *validate.Shelf 
 		return nil
 	}
 	s.Codes = func(canonical string) ([]r4.Include, bool) {
-		p.spend(&p.sets, 1, profilesSets)
-		terms.read, terms.bytes, terms.work = 0, 0, 0
+		if p.spend(&p.sets, 1, profilesSets); p.err != nil {
+			return nil, false
+		}
+		terms.read, terms.bytes, terms.work = 0, 0, 0 // what one set may cost does not hang on others
 		codes, err := terms.Members(ctx, canonical)
+		p.spend(&p.read, terms.bytes, profilesTerms)
+		p.spend(&p.work, terms.work, profilesWork)
 		if err != nil && !errors.Is(err, search.ErrUnknownTerms) && !errors.Is(err, search.ErrTooManyCodes) {
 			p.err = err
 		}
@@ -201,8 +219,12 @@ func (p *profiles) spend(what *int, n, most int) {
 // terms is what knows the value sets that count in a partition, whatever the
 // caller may read.
 func (p *profiles) terms(partition string) *terminology {
+	var beside *consent.Universe
+	if partition != "" {
+		beside = consent.OfContributor(partition)
+	}
 	return &terminology{
-		visit: p.visit, u: consent.Everything(), own: partition,
+		visit: p.visit, u: consent.OfCustodian(), beside: beside, own: partition,
 		sets: map[string]*fhir.Tape{}, systems: map[string]*codeSystem{}, known: map[string]codeSet{},
 	}
 }
@@ -219,49 +241,67 @@ func included(all []search.Codes) []r4.Include {
 	return out
 }
 
+// definition is a StructureDefinition on file.
+type definition struct {
+	found store.Found
+	tape  *fhir.Tape
+}
+
 // definition is the StructureDefinition of a canonical that a partition has in
 // force: not a retired one, an active one before others, then the newest.
-func (p *profiles) definition(ctx context.Context, partition, canonical string) (best *fhir.Tape, err error) {
+func (p *profiles) definition(ctx context.Context, partition, canonical string) (*fhir.Tape, error) {
 	url, version, versioned := strings.Cut(canonical, "|")
-	q, refusal := p.parser().Parse("StructureDefinition", []search.Pair{{Name: "url", Value: searchEscape(url)}}, false)
-	if url == "" || refusal != nil {
-		return nil, nil //nolint:nilerr,nilnil // what is no URL names nothing
+	at := filing{partition, url}
+	all, known := p.inForce[at]
+	if !known {
+		var err error
+		if all, err = p.definitions(ctx, partition, url); err != nil {
+			return nil, err
+		}
+		p.inForce[at] = all
 	}
-	u := consent.Everything()
+	var best definition
+	for _, d := range all {
+		if versioned && d.tape.Text(d.tape.Field(d.tape.Root(), "version")) != version {
+			continue
+		}
+		if best.tape == nil || counts(d.found, d.tape, best.found, best.tape) {
+			best = d
+		}
+	}
+	return best.tape, nil
+}
+
+// definitions are those of a URL that a partition has and that are not retired.
+func (p *profiles) definitions(ctx context.Context, partition, url string) (all []definition, err error) {
+	q, refusal := p.parser().Parse("StructureDefinition", []search.Pair{{Name: "url", Value: searchEscape(url)}}, false)
+	if url == "" || len(url) > canonicalMost || refusal != nil {
+		return nil, nil //nolint:nilerr // what is no URL names nothing
+	}
+	u := consent.OfCustodian()
 	if partition != "" {
 		u = consent.OfContributor(partition)
 	}
-	var bestFound store.Found
-	var after []byte
-	for passed, own := 0, 0; passed <= profilesPassed && own <= profilesSame && p.err == nil; {
-		page, err := p.reader.Search(ctx, u, q, store.PageRequest{Limit: profilesSame, After: after})
-		if err != nil {
+	page, err := p.reader.Search(ctx, u, q, store.PageRequest{Limit: profilesSame})
+	if err != nil {
+		return nil, err
+	}
+	if len(page.Next) > 0 {
+		return nil, errTooManyProfiles
+	}
+	for _, f := range page.Found {
+		if p.spend(&p.bytes, len(f.JSON), profilesBytes); p.err != nil {
+			return nil, p.err
+		}
+		t := new(fhir.Tape)
+		if err := t.Parse(f.JSON, fhir.Stored()); err != nil {
 			return nil, err
 		}
-		passed += len(page.Found)
-		for _, f := range page.Found {
-			if f.Contributor != partition {
-				continue
-			}
-			own++
-			p.spend(&p.bytes, len(f.JSON), profilesBytes)
-			t := new(fhir.Tape)
-			if err := t.Parse(f.JSON, fhir.Stored()); err != nil {
-				return nil, err
-			}
-			text := func(name string) string { return t.Text(t.Field(t.Root(), name)) }
-			if text("status") == "retired" || versioned && text("version") != version {
-				continue
-			}
-			if best == nil || counts(f, t, bestFound, best) {
-				best, bestFound = t, f
-			}
-		}
-		if after = page.Next; len(after) == 0 {
-			return best, nil
+		if t.Text(t.Field(t.Root(), "status")) != "retired" {
+			all = append(all, definition{f, t})
 		}
 	}
-	return nil, errTooManyProfiles
+	return all, nil
 }
 
 // profiling refuses a StructureDefinition of the custodian that would be in force

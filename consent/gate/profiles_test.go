@@ -163,10 +163,10 @@ func TestProfilesOfTheCustodianCanBeUsed(t *testing.T) {
 	w.want("what is no profile", w.judged(system("A"), claiming("model", "")), "taken")
 }
 
-// counting counts the searches that snapshots are asked.
+// counting counts the searches that snapshots are asked, and what they find.
 type counting struct {
 	store.Store
-	searches atomic.Int64
+	searches, rows atomic.Int64
 }
 
 type countingSnapshot struct {
@@ -186,7 +186,9 @@ func (c *counting) Snapshot(ctx context.Context) (store.Snapshot, error) {
 
 func (s *countingSnapshot) Search(ctx context.Context, u *consent.Universe, q *search.Query, p store.PageRequest) (store.Page, error) {
 	s.of.searches.Add(1)
-	return s.Snapshot.Search(ctx, u, q, p)
+	page, err := s.Snapshot.Search(ctx, u, q, p)
+	s.of.rows.Add(int64(len(page.Found)))
+	return page, err
 }
 
 func TestProfilesAreReadOnce(t *testing.T) {
@@ -219,4 +221,91 @@ func TestNothingIsWrittenWhenProfilesCannotBeRead(t *testing.T) {
 	f.deaf.Store(fhir.ResourceType("StructureDefinition"))
 	w.want("a claim", w.judged(system("A"), claiming("p", "")), gate.ErrUnavailable.Error())
 	w.want("no claim", w.judged(system("A"), observation("Patient/p")), "taken")
+}
+
+func TestLongCanonicalsNameNothing(t *testing.T) {
+	counter := &counting{}
+	w := newClinics(t, counter.wrap)
+	searches := func(members string) int64 {
+		before := counter.searches.Load()
+		w.want("sent", w.judged(system("A"), members), "taken")
+		return counter.searches.Load() - before
+	}
+	long := strings.Repeat("x", 2048)
+	w.put("StructureDefinition", "long", profileOf(long, "Observation", "", asked("Observation.issued", `"min":1`)))
+	searches(observation("Patient/p"))
+	plain := searches(observation("Patient/p"))
+	if got := searches(claiming(long, "")); got != plain {
+		t.Errorf("a claim: %d searches, without it %d", got, plain)
+	}
+	if got := searches(observation("Patient/p") + `,"extension":[{"url":"http://x.example/` + long + `","valueString":"x"}]`); got != plain {
+		t.Errorf("an extension: %d searches, without it %d", got, plain)
+	}
+	before := counter.searches.Load()
+	if _, err := w.validate("Observation", "http://x.example/"+long); err != nil {
+		t.Error(explain(err))
+	}
+	if got := counter.searches.Load() - before; got != 0 {
+		t.Errorf("$validate: %d searches", got)
+	}
+}
+
+// validate asks whether an Observation keeps to profiles.
+func (w *world) validate(t fhir.ResourceType, profiles ...string) (gate.Released, error) {
+	p := gate.Proposal{Content: w.content(resource(t, "", observation("Patient/p"))), Profiles: profiles}
+	return w.gate.Validate(w.ctx(), w.request(system("A"), "$validate", t), t, p)
+}
+
+func TestManyVersionsOfAProfile(t *testing.T) {
+	counter := &counting{}
+	w := newClinics(t, counter.wrap)
+	for range 300 {
+		w.created(system("B"), "StructureDefinition", profileOf("u", "Observation", "", ""))
+	}
+	var claims []string
+	for i := range 32 {
+		claims = append(claims, fmt.Sprintf("http://x.example/u|%d", i))
+	}
+	if _, err := w.validate("Observation"); err != nil {
+		t.Fatal(explain(err))
+	}
+	searches, rows := counter.searches.Load(), counter.rows.Load()
+	if _, err := w.validate("Observation", claims...); err != nil {
+		t.Fatal(explain(err))
+	}
+	if got := counter.searches.Load() - searches; got != 2 {
+		t.Errorf("%d searches for one URL in two partitions", got)
+	}
+	if got := counter.rows.Load() - rows; got != 0 {
+		t.Errorf("%d definitions of others were read", got)
+	}
+	_, err := w.validate("Observation", append(claims, "http://x.example/v")...)
+	w.want("more than may be asked about", outcome(err), "400")
+}
+
+// TestValueSetsOfAProfileTogether: what one value set may cost each of them may, and
+// all of them no more than a few times as much.
+func TestValueSetsOfAProfileTogether(t *testing.T) {
+	w := newClinics(t, nil)
+	a := system("A")
+	var codes []string
+	for i := range 3000 {
+		codes = append(codes, fmt.Sprintf(`{"code":"c%d"}`, i))
+	}
+	w.created(a, "ValueSet", valueSet("big", `"include":[{"system":"http://x.example/animals","concept":[`+strings.Join(codes, ",")+`]}]`))
+	again := strings.Repeat(`,{"valueSet":["http://x.example/vs/big"]}`, 300)[1:]
+	bound := ""
+	for i, element := range []string{"bodySite", "code", "dataAbsentReason", "interpretation", "method"} {
+		w.created(a, "ValueSet", valueSet(element, `"include":[`+again+`]`))
+		one := asked("Observation."+element, `"binding":{"strength":"required","valueSet":"http://x.example/vs/`+element+`"}`)
+		bound += one
+		if i == 0 {
+			w.created(a, "StructureDefinition", profileOf("one", "Observation", "", one))
+		}
+	}
+	w.created(a, "StructureDefinition", profileOf("all", "Observation", "", bound))
+	const site = `,"bodySite":{"coding":[{"system":"http://x.example/animals","code":"c7"}]}`
+	w.want("one of them", w.judged(a, claiming("one", site)), "taken")
+	w.want("all of them", w.judged(a, claiming("all", site)),
+		"422 too-costly : the resource leads to more definitions of profiles and extensions than are looked up for one request")
 }

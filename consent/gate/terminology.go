@@ -38,6 +38,8 @@ const (
 type terminology struct {
 	*visit
 	u *consent.Universe // nil until something is read
+	// beside is where it is read, too; nil for nowhere.
+	beside *consent.Universe
 	// own is the contributor whose words count beside the custodian's.
 	own string
 	// sets and systems are those read, by URL; nil when there is none.
@@ -243,10 +245,19 @@ func (t *terminology) found(ctx context.Context, q *search.Query) ([]store.Found
 	if err := t.reach(ctx); err != nil {
 		return nil, err
 	}
-	var found []store.Found
+	found, err := t.among(ctx, t.u, q)
+	if err != nil || t.beside == nil {
+		return found, err
+	}
+	more, err := t.among(ctx, t.beside, q)
+	return append(found, more...), err
+}
+
+// among are those in one universe.
+func (t *terminology) among(ctx context.Context, u *consent.Universe, q *search.Query) (found []store.Found, err error) {
 	var after []byte
 	for passed := 0; passed <= termsPassed; {
-		page, err := t.reader.Search(ctx, t.u, q, store.PageRequest{Limit: termsSame, After: after})
+		page, err := t.reader.Search(ctx, u, q, store.PageRequest{Limit: termsSame, After: after})
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"vitrine/consent"
@@ -50,6 +51,10 @@ func (g *Gate) Validate(ctx context.Context, req *Request, t fhir.ResourceType, 
 	in.Write = p.ID == ""
 	if err := v.admit(ctx, in, t); err != nil {
 		return Released{}, err
+	}
+	if len(p.Profiles) > claimedMost {
+		return Released{}, invalid(http.StatusBadRequest, fhir.CodeTooCostly,
+			fmt.Sprintf("$validate may be asked about %d profiles at most", claimedMost), "")
 	}
 	if p.ID == "" {
 		if p.Content.Tape == nil {

@@ -20,8 +20,9 @@
 // was current at a moment passes over what was replaced by then, of which the key
 // tells; changes.go has the walk.
 //
-// The layout is "vitrine embedded 6": since 5, postings carry a mark of rows that
+// The layout is "vitrine embedded 7": since 5, postings carry a mark of rows that
 // cannot be counted without a look at them, and every row has one by which all are
-// counted; since 6, there are changes by time. A store of another layout is
+// counted; since 6, there are changes by time; since 7, what the custodian keeps for
+// all can be found among what others contributed. A store of another layout is
 // refused.
 package embedded

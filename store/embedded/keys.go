@@ -59,7 +59,7 @@ const (
 )
 
 // schema names the layout above. A directory with another one is not opened.
-const schema = "vitrine embedded 6"
+const schema = "vitrine embedded 7"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64
@@ -94,7 +94,7 @@ func appendNumber(b []byte, n number) []byte {
 type typeNumber uint16
 
 // paramContributor is the posting of every row's contributor, by the plain id
-// of the Organization. It is the store's own and never met in a query.
+// of the Organization; of what is shared the custodian, too, has one, of an empty id. It is the store's own and never met in a query.
 const paramContributor search.Param = 0xFFFF
 
 // paramEvery is the posting that every row has which was not deleted, of an empty

@@ -54,7 +54,7 @@ func entriesOf(dst []entry, e consent.Edition, h *header, encoded search.Encoded
 		}
 	}
 	dst = append(dst, entry{param: paramEvery})
-	if e == consent.EditionFull && h.row.Contributor != "" {
+	if e == consent.EditionFull && (h.row.Contributor != "" || h.row.Home == consent.HomeShared) { // as consent.OfCustodian has it
 		dst = append(dst, entry{paramContributor, []byte(h.row.Contributor)})
 	}
 	return dst

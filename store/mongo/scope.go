@@ -38,7 +38,8 @@ type branch struct {
 	// rows to be admitted by themselves.
 	classes []string
 	loose   bool
-	// contributor confines it to what one organisation contributed.
+	// own confines it to what one organisation contributed, or the custodian.
+	own         bool
 	contributor string
 }
 
@@ -137,7 +138,7 @@ func (s *searching) batches(ctx context.Context, each func([]branch) (more bool,
 		return nil
 	}
 	if org, own := s.u.Contributor(); own || s.u.IsEverything() {
-		return s.everywhere(ctx, org, each)
+		return s.everywhere(ctx, own, org, each)
 	}
 	more := true
 	var err error
@@ -160,8 +161,8 @@ func (s *searching) batches(ctx context.Context, each func([]branch) (more bool,
 }
 
 // everywhere is one branch for all homes.
-func (s *searching) everywhere(ctx context.Context, org string, each func([]branch) (bool, error)) error {
-	b := branch{edition: consent.EditionFull, whole: true, contributor: org}
+func (s *searching) everywhere(ctx context.Context, own bool, org string, each func([]branch) (bool, error)) error {
+	b := branch{edition: consent.EditionFull, whole: true, own: own, contributor: org}
 	for _, h := range []consent.Home{consent.HomePatients, consent.HomeShared, consent.HomeQuarantine} {
 		classes, loose, err := s.classed(ctx, consent.Row{Type: s.q.Type, Home: h, Contributor: org})
 		if err != nil {
@@ -340,7 +341,7 @@ func (s *searching) filter(all []branch, clauses []condition, e consent.Edition,
 			continue
 		}
 		wide := []bson.D{is("x", typeEntry(s.q.Type))}
-		if b.contributor != "" {
+		if b.own {
 			wide = append(wide, is("x", contributorEntry(b.contributor)))
 		}
 		conditions, choices := weighed(wide, clauses, b.patient)

@@ -32,6 +32,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"an unchanged edition stays", testUnchanged},
 		{"an unchanged edition is filed anew", testRefiled},
 		{"universes", testUniverses},
+		{"custodian", testCustodian},
 		{"labels of every byte", testLabels},
 		{"admission fails closed", testAdmissionError},
 		{"search by every operator", testOperators},

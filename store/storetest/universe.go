@@ -85,6 +85,44 @@ func testUniverses(t *testing.T, st store.Store) {
 	}
 }
 
+// testCustodian: what the custodian keeps for all is found among however much that
+// others contributed, of which nothing is looked at; and of patients there is nothing.
+func testCustodian(t *testing.T, st store.Store) {
+	common := func(id string) store.Put {
+		p := first(shared("Medication"), id, code("x"))
+		p.Contributor = ""
+		return p
+	}
+	homeless, patient := first(of("Medication"), "m2", code("x")), first(of("Medication", "p1"), "m3", code("x"))
+	homeless.Contributor, patient.Contributor = "", ""
+	write(t, st, common("m1"), homeless, patient, first(shared("Medication"), "m4", code("x")))
+	asked := func() (n int) {
+		u := func() *consent.Universe {
+			return consent.OfCustodian().Where(func(consent.Row) bool { n++; return true })
+		}
+		same(t, "the custodian's", ids(t, st, u, "Medication"), []string{"Medication/m1/1"})
+		return n
+	}
+	few := asked()
+	var others []store.Put
+	for i := range 300 {
+		others = append(others, first(shared("Medication"), "o"+number(i), code("x")))
+	}
+	write(t, st, others...)
+	same(t, "rows asked about", asked(), few)
+	s := open(t, st)
+	for id, there := range map[string]bool{"m1": true, "m2": false, "m3": false, "m4": false} {
+		if _, err := s.Read(t.Context(), consent.OfCustodian(), "Medication", id); (err == nil) != there {
+			t.Errorf("read of %s: %v", id, err)
+		}
+	}
+	moved := common("m1")
+	moved.Row, moved.Full = of("Medication", "p1"), version("Medication", "m1", "2", 2, code("x"))
+	moved.Contributor = ""
+	write(t, st, moved, common("m5"))
+	same(t, "after one found a patient", ids(t, st, consent.OfCustodian, "Medication"), []string{"Medication/m5/1"})
+}
+
 func testAdmissionError(t *testing.T, st store.Store) {
 	people(t, st)
 	s := open(t, st)
