@@ -85,7 +85,7 @@ func TestProfilesOnFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want("after it was deleted", w.judged(a, claiming("p", "")), "taken")
-	w.want("what was built on it", w.judged(a, claiming("q", "")), "422 business-rule Observation.meta.profile[0]: the profile is of another type, or cannot be used on this server")
+	w.want("what was built on it", w.judged(a, claiming("q", "")), "422 business-rule Observation.meta.profile[0]: the profile http://x.example/q cannot be used on this server: its StructureDefinition has faults")
 }
 
 func TestProfilesOfOthersCountForNothing(t *testing.T) {
@@ -157,7 +157,7 @@ func TestProfilesOfTheCustodianCanBeUsed(t *testing.T) {
 	}
 	w.created(system("A"), "StructureDefinition", broken)
 	w.want("a contributor's own that is broken", w.judged(system("A"), claiming("p", "")),
-		"422 business-rule Observation.meta.profile[0]: the profile is of another type, or cannot be used on this server")
+		"422 business-rule Observation.meta.profile[0]: the profile http://x.example/p cannot be used on this server: its StructureDefinition has faults")
 	w.want("for others", w.judged(system("B"), claiming("p", "")), "taken")
 	w.put("StructureDefinition", "model", strings.Replace(profileOf("model", "Observation", "", ""), `"constraint"`, `"specialization"`, 1))
 	w.want("what is no profile", w.judged(system("A"), claiming("model", "")), "taken")

@@ -22,19 +22,6 @@ func Compile(src string, d *r4.Definitions) (*Program, error) {
 	return compile(src, d, false)
 }
 
-// CompileFor is Compile without leniency, for an expression that is evaluated at
-// values of the type alone; it refuses what can never have a value there.
-func CompileFor(src string, d *r4.Definitions, typ *r4.Type) (*Program, error) {
-	p, err := compile(src, d, true)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkTypes(p, typ); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
 func compile(src string, d *r4.Definitions, strict bool) (*Program, error) {
 	e, err := Parse(src)
 	if err != nil {

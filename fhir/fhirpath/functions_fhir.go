@@ -187,32 +187,14 @@ func (m *machine) entry(literal string) (fhir.Node, error) {
 	return fhir.None, nil
 }
 
-// memberOf asks for each code of a code, Coding or CodeableConcept; it is
-// unknown where no code is known to be in, and any is not known.
+// memberOf is unknown: whether a code is in a value set is a question for a
+// terminology server.
 func (m *machine) memberOf(n *node) (tri, error) {
-	v, ok, err := m.single(n.left)
-	if err != nil || !ok {
-		return unknown, err
+	_, ok, err := m.single(n.left)
+	if err == nil && ok {
+		_, _, err = m.text(n.args[0])
 	}
-	set, ok, err := m.text(n.args[0])
-	if err != nil || !ok || m.scope.Member == nil {
-		return unknown, err
-	}
-	t := m.tape
-	answer := no
-	for _, c := range m.codes(v) {
-		is, known := m.scope.Member(c.System, c.Code, string(set))
-		if known && is {
-			return yes, nil
-		}
-		if !known {
-			answer = unknown
-		}
-	}
-	if v.sys == SystemNone && t.Kind(v.Node) == fhir.Invalid {
-		return unknown, nil
-	}
-	return answer, nil
+	return unknown, err
 }
 
 // codes are those of a code, Coding or CodeableConcept.

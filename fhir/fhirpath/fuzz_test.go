@@ -38,7 +38,7 @@ func FuzzRun(f *testing.F) {
 		if err != nil {
 			return
 		}
-		_, _ = CompileFor(src, d, d.Type("Patient"))
+		_, _ = compileFor(src, d, d.Type("Patient"))
 		begin := time.Now()
 		out, err := p.Run(scope)
 		if err != nil && !errors.Is(err, ErrEvaluation) && !errors.Is(err, ErrTooCostly) {

@@ -33,8 +33,6 @@ type Scope struct {
 	Now time.Time
 	// Vars are further %variables.
 	Vars map[string][]Value
-	// Member answers memberOf(); when it is nil, nothing is known of any code.
-	Member func(system, code, valueSet string) (is, known bool)
 	// HTML answers htmlChecks() about the text of a narrative; when it is nil,
 	// every narrative passes.
 	HTML func(xhtml []byte) bool

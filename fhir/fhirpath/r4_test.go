@@ -22,7 +22,7 @@ func TestEveryInvariantCompiles(t *testing.T) {
 		if _, err := Compile(i.Expression, d); err != nil {
 			t.Errorf("%s %s: %v", typ.Name, i.Key, err)
 		}
-		if _, err := CompileFor(i.Expression, d, typ); err != nil {
+		if _, err := compileFor(i.Expression, d, typ); err != nil {
 			broken[i.Key] = true
 		}
 	}

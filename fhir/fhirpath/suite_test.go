@@ -101,7 +101,7 @@ func readInput(t *testing.T, d *r4.Definitions, name string) *fhir.Tape {
 
 // run says what is wrong; nothing when the test passes.
 func (s *suiteTest) run(d *r4.Definitions, tape *fhir.Tape) string {
-	p, err := CompileFor(s.Expression.Text, d, typeOfResource(d, tape, tape.Root()))
+	p, err := compileFor(s.Expression.Text, d, typeOfResource(d, tape, tape.Root()))
 	var out []Value
 	if err == nil {
 		scope := &Scope{Tape: tape, Now: time.Date(2026, 11, 30, 1, 2, 3, 4e6, time.FixedZone("", 8*3600))}

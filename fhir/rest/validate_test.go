@@ -56,12 +56,12 @@ func TestValidateOfAType(t *testing.T) {
 		{"all that is wrong, by its place", "clinic", "Condition/$validate", wrong, []string{
 			"error value Condition.onset line 3, column 18",
 			"error structure Condition.severity line 4, column 76",
-			"information code-invalid Condition.code.coding[0].code line 4, column 56",
+			"information not-supported Condition.code.coding[0].code line 4, column 56",
 		}},
 		{"the same within Parameters", "clinic", "Condition/$validate", parameters(wrong, ""), []string{
 			"error value Condition.onset line 3, column 18",
 			"error structure Condition.severity line 4, column 76",
-			"information code-invalid Condition.code.coding[0].code line 4, column 56",
+			"information not-supported Condition.code.coding[0].code line 4, column 56",
 		}},
 		{"on the first line of Parameters", "clinic", "Basic/$validate", `{"resourceType":"Parameters","parameter":[{"name":"resource","resource":{"resourceType":"Basic"}}]}`, []string{
 			"error required Basic.code line 1, column 73",
@@ -142,7 +142,7 @@ func TestWhatWasNoticedIsToldToWhoAsks(t *testing.T) {
 	h := build(t)
 	h.furnish()
 	const cough = `{"resourceType":"Condition","subject":{"reference":"Patient/q"},"code":{"coding":[{"system":"http://snomed.info/sct","code":"49727002"}]}}`
-	want := []string{"information informational", "information code-invalid Condition.code.coding[0].code line 1, column " + strconv.Itoa(strings.Index(cough, `"49727002"`)+1)}
+	want := []string{"information informational", "information not-supported Condition.code.coding[0].code line 1, column " + strconv.Itoa(strings.Index(cough, `"49727002"`)+1)}
 	if d := cmp.Diff(want, issuesOf(t, h.want("clinic", "POST", "Condition", cough, 201, "Prefer", "return=OperationOutcome"))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}

@@ -40,7 +40,7 @@ const mediaTypes = "http://hl7.org/fhir/ValueSet/mimetypes"
 // unchecked reports a code of a value set whose codes are not known, once.
 func (w *walker) unchecked(n fhir.Node, e *r4.Element) {
 	if !w.errorsOnly && w.first(e.Binding.URL) {
-		w.inform(n, fhir.CodeCodeInvalid, e.Name+" was not checked: the codes of "+e.Binding.URL+" are not on this server")
+		w.inform(n, fhir.CodeNotSupported, e.Name+" was not checked: the codes of "+e.Binding.URL+" are not on this server")
 	}
 }
 
@@ -136,7 +136,7 @@ func (w *walker) known(coding fhir.Node) {
 	case known && !in:
 		w.warn(code, fhir.CodeCodeInvalid, "the code system has no such code")
 	case !known && w.first(system):
-		w.inform(code, fhir.CodeCodeInvalid, "the codes of this system are not on this server; they were not checked")
+		w.inform(code, fhir.CodeNotSupported, "the codes of this system are not on this server; they were not checked")
 	}
 }
 

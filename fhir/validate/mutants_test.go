@@ -141,8 +141,8 @@ func (b *breaker) primitive(n fhir.Node, e *r4.Element) {
 		r4.PrimitiveCode:         {`" a"`, `"a  b"`},
 		r4.PrimitiveBase64Binary: {`"#"`, `"abcde"`},
 		r4.PrimitiveXHTML: {
-			`"x"`, `"<div>x"`, `"<div></div>"`, `"<div><script>x</script></div>"`, `"<div onclick='x'>x</div>"`, `"<div>&nbsp;</div>"`,
-			`"<div><a href='javascript:x'>x</a></div>"`, `"<div><p>x</div></p>"`, `"<div>x</div><div>y</div>"`, `"<div style='background:url(javascript:x)'>x</div>"`,
+			`"x"`, `"<div>x</div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml'>x"`, `"<div xmlns='http://www.w3.org/1999/xhtml'></div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml'><script>x</script></div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml' onclick='x'>x</div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml'>&nbsp;</div>"`,
+			`"<div xmlns='http://www.w3.org/1999/xhtml'><a href='javascript:x'>x</a></div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml'><p>x</div></p>"`, `"<div xmlns='http://www.w3.org/1999/xhtml'>x</div><div>y</div>"`, `"<div xmlns='http://www.w3.org/1999/xhtml' style='background:url(javascript:x)'>x</div>"`,
 		},
 	}
 	kind := "bad value"

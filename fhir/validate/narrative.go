@@ -33,6 +33,8 @@ type markup struct {
 	attrs [maxAttrs]span
 	// content says that there was a word or an image.
 	content bool
+	// spaced says that the outermost element names its namespace.
+	spaced bool
 }
 
 // span is a part of the markup.
@@ -64,6 +66,8 @@ func wrongXHTML(b []byte, content bool) string {
 	switch {
 	case m.deep > 0:
 		return wantFormed
+	case !m.spaced:
+		return wantSpace
 	case !m.content && content:
 		return wantContent
 	}
@@ -204,6 +208,7 @@ func (m *markup) attribute(tag []byte, count int) string {
 		}
 	}
 	m.attrs[count] = name
+	m.spaced = m.spaced || m.deep == 0 && string(m.text(name)) == "xmlns"
 	return wrongAttribute(string(tag), string(m.text(name)), value)
 }
 

@@ -161,13 +161,25 @@ func TestClaims(t *testing.T) {
 		claimed   []string
 		want      []string
 	}{
-		{"a profile that is not here", claim("http://x.example/none"), nil, []string{"warning not-supported Patient.meta.profile[0]: not checked: the profile is not on this server"}},
-		{"one that the request names", pat(""), []string{"http://x.example/none"}, []string{"error not-supported Patient: not checked: the profile is not on this server"}},
+		{"a profile that is not here", claim("http://x.example/none"), nil, []string{"warning not-supported Patient.meta.profile[0]: not checked: the profile http://x.example/none is not on this server"}},
+		{"one that the request names", pat(""), []string{"http://x.example/none"}, []string{"error not-supported Patient: not checked: the profile http://x.example/none is not on this server"}},
 		{"the type itself", claim("http://hl7.org/fhir/StructureDefinition/Patient"), nil, nil},
-		{"another type", claim("http://hl7.org/fhir/StructureDefinition/Observation"), nil, []string{"error business-rule Patient.meta.profile[0]: the profile is of another type, or cannot be used on this server"}},
+		{"another type", claim("http://hl7.org/fhir/StructureDefinition/Observation"), nil, []string{"error business-rule Patient.meta.profile[0]: the profile http://hl7.org/fhir/StructureDefinition/Observation is that of another type"}},
 		{"a profile of another type", claim(example + "o"), nil, []string{"error structure Patient: the profile is one of Observation (http://x.example/o)"}},
-		{"no profile", claim(example + "model"), nil, []string{"information informational Patient.meta.profile[0]: not checked: the StructureDefinition is no profile"}},
-		{"one that cannot be used", claim(example + "broken"), nil, []string{"error business-rule Patient.meta.profile[0]: the profile is of another type, or cannot be used on this server"}},
+		{"no profile", claim(example + "model"), nil, []string{"information informational Patient.meta.profile[0]: not checked: the StructureDefinition http://x.example/model is no profile"}},
+		{"a long one", claim("http://x.example/" + strings.Repeat("é", 200)), nil, []string{"warning not-supported Patient.meta.profile[0]: not checked: the profile http://x.example/" + strings.Repeat("é", 91) + "… is not on this server"}},
+		{
+			"beside what is wrong with the structure", pat(`,"gender":"x","meta":{"profile":["http://x.example/p","http://x.example/none"]}`),
+			[]string{"http://x.example/o", "http://x.example/nothing"},
+			[]string{
+				"error code-invalid Patient.gender: gender must be a code of http://hl7.org/fhir/ValueSet/administrative-gender: female, male, other, unknown",
+				"error not-supported Patient: not checked: the profile http://x.example/nothing is not on this server",
+				"warning not-supported Patient.meta.profile[1]: not checked: the profile http://x.example/none is not on this server",
+				"information informational Patient: the profile http://x.example/o is not checked until what is wrong with the structure is right",
+				"information informational Patient.meta.profile[0]: the profile http://x.example/p is not checked until what is wrong with the structure is right",
+			},
+		},
+		{"one that cannot be used", claim(example + "broken"), nil, []string{"error business-rule Patient.meta.profile[0]: the profile http://x.example/broken cannot be used on this server: its StructureDefinition has faults"}},
 		{
 			"within a Bundle, and of what is contained",
 			`{"resourceType":"Bundle","type":"collection","entry":[{"resource":` + claim(example+"p") + `},{"resource":` + obs(`,"subject":{"reference":"#a"},"contained":[{"resourceType":"Patient","id":"a","meta":{"profile":["http://x.example/p"]}}]`) + `}]}`,

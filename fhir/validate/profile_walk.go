@@ -2,7 +2,6 @@ package validate
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,13 +14,16 @@ import (
 const maxClaims = 32
 
 // profiles holds a resource of sound structure against the profiles that it claims
-// to keep to, and its extensions against their definitions.
+// to keep to, and its extensions against their definitions. Of one whose structure
+// is wrong it says which profiles were left unasked: what they would say of it
+// could be wrong as well.
 func (w *walker) profiles(how *How) {
-	if how.Profiles == nil && len(how.Claimed) == 0 || w.errors > w.broken {
+	if how.Profiles == nil && len(how.Claimed) == 0 {
 		return
 	}
 	src := w.t.Source()
-	k := shaper{reporter: w.reporter, how: *how, most: workBase + workByte*len(src)}
+	k := shaper{reporter: w.reporter, how: *how, most: workBase + workByte*len(src), unsound: w.errors > w.broken}
+	k.scope.HTML = func(xhtml []byte) bool { return wrongXHTML(xhtml, true) == "" }
 	root := k.resource(w.t.Root())
 	for _, canonical := range how.Claimed {
 		k.claim(root, root.n, canonical, fhir.SeverityError)
@@ -42,14 +44,36 @@ func (w *walker) profiles(how *How) {
 func (k *shaper) claim(s spot, at fhir.Node, canonical string, missing fhir.Severity) {
 	switch p, known := k.profile(s.typ, canonical); {
 	case !known:
-		k.say(missing, at, "", fhir.CodeNotSupported, "not checked: the profile is not on this server")
+		k.say(missing, at, "", fhir.CodeNotSupported, "not checked: the profile "+clip(canonical)+" is not on this server")
 	case p == nil:
-		k.wrong(at, fhir.CodeBusinessRule, "the profile is of another type, or cannot be used on this server")
+		k.wrong(at, fhir.CodeBusinessRule, "the profile "+clip(canonical)+" "+k.useless(canonical))
+	case k.unsound:
+		k.say(fhir.SeverityInformation, at, "", fhir.CodeInformational, "the profile "+clip(canonical)+" is not checked until what is wrong with the structure is right")
 	case p.Type == nil:
-		k.say(fhir.SeverityInformation, at, "", fhir.CodeInformational, "not checked: the StructureDefinition is no profile")
+		k.say(fhir.SeverityInformation, at, "", fhir.CodeInformational, "not checked: the StructureDefinition "+clip(canonical)+" is no profile")
 	default:
 		k.keeps(s, p)
 	}
+}
+
+// useless says why a profile that is known is nothing to hold a value against.
+func (k *shaper) useless(canonical string) string {
+	url, _, _ := strings.Cut(canonical, "|")
+	if name, ok := strings.CutPrefix(url, coreCanon); ok && k.defs.Type(name) != nil {
+		return "is that of another type"
+	}
+	return "cannot be used on this server: its StructureDefinition has faults"
+}
+
+// maxCanonical is how much of the URL of a profile is said.
+const maxCanonical = 200
+
+// clip is a canonical as it is said: it is a word of the client's own.
+func clip(canonical string) string {
+	if len(canonical) <= maxCanonical {
+		return canonical
+	}
+	return strings.ToValidUTF8(canonical[:maxCanonical], "") + "…"
 }
 
 // walk looks at every element for resources that claim profiles, and extensions.
@@ -78,7 +102,7 @@ func (k *shaper) walk(s spot) {
 		}
 		var room [8]spot
 		for _, in := range k.spots(value, extra, e, room[:0]) {
-			if e.Type.Name == "Extension" {
+			if e.Type.Name == "Extension" && !k.unsound {
 				k.extension(s, in, e.Name == "modifierExtension")
 			}
 			k.walk(in)
@@ -222,34 +246,4 @@ func (k *shaper) pathOf() string {
 		names = append(names, name)
 	}
 	return strings.Join(names, ".")
-}
-
-// Canonicals are those that a resource names: the profiles it claims and the
-// definitions of its extensions, each once, at most so many.
-func Canonicals(t *fhir.Tape, most int) (out []string) {
-	add := func(n fhir.Node) {
-		if s := t.Text(n); len(out) < most && strings.Contains(s, ":") && !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	var all func(n fhir.Node)
-	all = func(n fhir.Node) {
-		for m := t.First(n); m != fhir.None; m = t.Next(m) {
-			switch kind := t.Kind(m); {
-			case kind == fhir.Array && string(t.Key(m)) == "profile":
-				for p := t.First(m); p != fhir.None; p = t.Next(p) {
-					add(p)
-				}
-			case kind == fhir.Array && (string(t.Key(m)) == "extension" || string(t.Key(m)) == "modifierExtension"):
-				for e := t.First(m); e != fhir.None; e = t.Next(e) {
-					add(t.Field(e, "url"))
-				}
-				fallthrough
-			case kind == fhir.Array || kind == fhir.Object:
-				all(m)
-			}
-		}
-	}
-	all(t.Root())
-	return out
 }

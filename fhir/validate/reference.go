@@ -38,6 +38,11 @@ func (w *walker) literal(n fhir.Node, e *r4.Element) {
 		return
 	}
 	if r.Form == fhir.RefConditional {
+		if !w.bundled {
+			w.fail(ref, fhir.CodeInvalid, "a conditional reference (Type?query) is for entries of a transaction alone; refer by Type/id")
+			w.broken++ // the structure is none the worse for it
+			return
+		}
 		w.target(ref, e, w.defs.Resource(string(r.Type)))
 		return
 	}
@@ -58,12 +63,9 @@ func (w *walker) said(n fhir.Node, e *r4.Element) {
 		return
 	}
 	var room [64]byte
-	name := bytes.TrimPrefix(w.t.Bytes(n, room[:]), []byte(structurePrefix))
+	name := bytes.TrimPrefix(w.t.Bytes(n, room[:]), []byte(coreCanon))
 	w.target(n, e, w.defs.ResourceBytes(name))
 }
-
-// structurePrefix is what the URLs of R4's own types begin with.
-const structurePrefix = "http://hl7.org/fhir/StructureDefinition/"
 
 // relative is the type of a reference of the form Type/id or
 // Type/id/_history/version; known is false for every other form.

@@ -128,9 +128,9 @@ func (w *walker) breach(r *invariant, n fhir.Node) {
 	w.add(r.Severity, n, "", fhir.CodeInvariant, r.Key+" does not hold: "+r.Expression)
 }
 
-// evaluate is what a rule says of a value. Nothing at all is no breach: it says
-// that the rule cannot be told, such as the order of two dates of which one is
-// less precise. An error is, since what was not checked was not approved; but
+// evaluate is what a rule says of a value. Nothing at all is no breach
+// (Program.Holds): it says that the rule cannot be told, such as the order of two
+// dates of which one is less precise. An error is, since what was not checked was not approved; but
 // it is not told of a resource whose structure is wrong anyway.
 func (w *walker) evaluate(r *invariant, n fhir.Node) standing {
 	program, err := r.program()
@@ -141,12 +141,6 @@ func (w *walker) evaluate(r *invariant, n fhir.Node) standing {
 		var holds bool
 		if holds, err = program.Holds(&w.scope); holds {
 			return kept
-		}
-	}
-	if err == nil {
-		var out []fhirpath.Value
-		if out, err = program.Run(&w.scope); err == nil && len(out) == 0 {
-			return void
 		}
 	}
 	switch {

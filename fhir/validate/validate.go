@@ -81,7 +81,8 @@ func New(d *r4.Definitions) *Validator {
 }
 
 // Check reports all that is wrong with the resource, a hundred issues at most;
-// nil when nothing is. A resource with an issue of SeverityError must not be
+// nil when nothing is. Where the structure is wrong it names the profiles that it
+// left unasked. A resource with an issue of SeverityError must not be
 // stored. It allocates nothing for a resource without issues.
 func (v *Validator) Check(t *fhir.Tape, how How) []fhir.Issue {
 	w, _ := v.walkers.Get().(*walker)

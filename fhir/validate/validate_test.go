@@ -16,6 +16,11 @@ func line(i fhir.Issue) string {
 	return fmt.Sprintf("%s %s %s: %s", i.Severity, i.Code, i.Expression, i.Text)
 }
 
+// conditional is what a conditional reference outside of a transaction gets.
+func conditional(at string) string {
+	return "error invalid " + at + ".reference: a conditional reference (Type?query) is for entries of a transaction alone; refer by Type/id"
+}
+
 func TestWhatIsRefused(t *testing.T) {
 	const obs = `{"resourceType":"Observation","status":"final","code":{"text":"x"}`
 	tests := []struct {
@@ -118,6 +123,17 @@ func TestWhatIsRefused(t *testing.T) {
 		}},
 		{"one coding of two", `{"resourceType":"Condition","subject":{"reference":"Patient/p"},"clinicalStatus":{"coding":[{"code":"x"},
 			{"system":"http://terminology.hl7.org/CodeSystem/condition-clinical","code":"active"}]}}`, nil},
+		{"a conditional reference", `{"resourceType":"Condition","subject":{"reference":"Patient?identifier=x"}}`, []string{conditional("Condition.subject")}},
+		{"a conditional reference to another type", `{"resourceType":"Condition","subject":{"reference":"Device?identifier=x"}}`, []string{conditional("Condition.subject")}},
+		{"one in a collection", `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Condition","subject":{"reference":"Patient?identifier=x"}}}]}`, []string{
+			conditional("Bundle.entry[0].resource.subject"),
+		}},
+		{"one in a transaction", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Condition"},
+			"resource":{"resourceType":"Condition","subject":{"reference":"Patient?identifier=x"}}}]}`, nil},
+		{"one of a wrong type in a transaction", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"POST","url":"Condition"},
+			"resource":{"resourceType":"Condition","subject":{"reference":"Device?identifier=x"}}}]}`, []string{
+			"error value Bundle.entry[0].resource.subject.reference: subject must not refer to Device",
+		}},
 		{"a contained resource", `{"resourceType":"Patient","managingOrganization":{"reference":"#o"},"contained":[{"resourceType":"Organization","id":"o","name":"X","nome":"X"}]}`, []string{
 			`error structure Patient.contained[0].nome: Organization has no element "nome"; did you mean "name"?`,
 		}},
@@ -240,12 +256,12 @@ func TestNarratives(t *testing.T) {
 	src := func(div string) string {
 		return `{"resourceType":"Basic","code":{"text":"x"},"text":{"status":"generated","div":"` + div + `"}}`
 	}
-	for _, div := range []string{`<div>x</div>`, `<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>`, `\u003cdiv\u003ex</div>`} {
+	for _, div := range []string{`<div xmlns=\"http://www.w3.org/1999/xhtml\">x</div>`, `\u003cdiv xmlns=\"http://www.w3.org/1999/xhtml\"\u003ex</div>`} {
 		if issues := v.Check(parse(t, src(div)), validate.How{}); issues != nil {
 			t.Errorf("%s is refused: %v", div, issues)
 		}
 	}
-	for _, div := range []string{`x`, `<p>x</p>`, `<`, `\n<div>`, `\u003c`} {
+	for _, div := range []string{`x`, `<p>x</p>`, `<`, `\n<div>`, `\u003c`, `<div>x</div>`, `<div><p xmlns=\"http://www.w3.org/1999/xhtml\">x</p></div>`, `<div xmlns=\"urn:x\">x</div>`} {
 		if issues := v.Check(parse(t, src(div)), validate.How{}); len(issues) != 1 {
 			t.Errorf("%s: got %v, want one error", div, issues)
 		}

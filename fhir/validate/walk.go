@@ -18,6 +18,9 @@ type walker struct {
 	rules bool
 	// contained says that the walk is inside a contained resource.
 	contained bool
+	// bundled says that the walk is inside a Bundle that is a transaction or batch,
+	// whose references may be conditional (R4 http.html#trules).
+	bundled bool
 	// resource is the resource around the place of the walk, outer the one that
 	// contains it, or the same.
 	resource, outer fhir.Node
@@ -50,16 +53,24 @@ func (w *walker) start(t *fhir.Tape, how How) {
 // whole checks a resource that stands for itself: the outermost, or one within a
 // Bundle or Parameters.
 func (w *walker) whole(n fhir.Node) {
-	resource, outer, contained, locals, outward := w.resource, w.outer, w.contained, len(w.locals), len(w.outward)
+	resource, outer, contained, bundled, locals, outward := w.resource, w.outer, w.contained, w.bundled, len(w.locals), len(w.outward)
 	w.resource, w.outer, w.contained = n, n, false
 	if typ := w.typed(n); typ != nil {
+		w.bundled = bundled || typ.Name == "Bundle" && w.requests(n)
 		w.object(n, typ)
 		if w.rules {
 			w.within(n, w.locals[locals:], w.outward[outward:])
 		}
 	}
-	w.resource, w.outer, w.contained = resource, outer, contained
+	w.resource, w.outer, w.contained, w.bundled = resource, outer, contained, bundled
 	w.locals, w.outward = w.locals[:locals], w.outward[:outward]
+}
+
+// requests says that a Bundle is one to be carried out.
+func (w *walker) requests(bundle fhir.Node) bool {
+	var room [16]byte
+	kind := w.t.Bytes(w.t.Field(bundle, "type"), room[:])
+	return string(kind) == "transaction" || string(kind) == "batch"
 }
 
 // typed is the type of a resource; what is none is reported.

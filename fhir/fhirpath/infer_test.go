@@ -6,6 +6,19 @@ import (
 	"vitrine/fhir/r4"
 )
 
+// compileFor is Compile without leniency, for an expression that is evaluated at
+// values of the type alone; it refuses what can never have a value there.
+func compileFor(src string, d *r4.Definitions, typ *r4.Type) (*Program, error) {
+	p, err := compile(src, d, true)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTypes(p, typ); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
 // shape is what is known beforehand of the values of a node.
 type shape struct {
 	// any says that there may be values of any type.
