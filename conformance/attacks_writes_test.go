@@ -84,9 +84,10 @@ func TestAttackProbingByTheLaunch(t *testing.T) {
 	same(t, "what is hidden", none, c.post(t, launched, provenance("Condition/c-p")))
 	same(t, "another's", none, c.post(t, launched, provenance("Condition/c-q")))
 	same(t, "a number", c.post(t, launched, about(unknownNRIC)), c.post(t, launched, about(known)))
+	unmade := c.do(t, launched, send(http.MethodPut, "Condition/none", encode(t, condition("p", "none")))).want(t, http.StatusNotFound)
 	for _, value := range []string{known, unknownNRIC} { // one's own, linked and not
 		at, id := c.contributed(t, about(value))
-		same(t, "update", none, c.do(t, launched, send(http.MethodPut, at, encode(t, condition("p", id)))))
+		same(t, "update", unmade, c.do(t, launched, send(http.MethodPut, at, encode(t, condition("p", id)))))
 		same(t, "delete", none, c.do(t, launched, request{method: http.MethodDelete, path: at}))
 	}
 	c.post(t, c.systemA, identified(condition("q", ""), "of-q")).want(t, http.StatusCreated)

@@ -57,7 +57,7 @@ func rowMutations() []mutation {
 		},
 		{
 			name: "definitions of others bind", test: "TestAttackDefinitionsForOthers",
-			edits: []edit{{"consent/gate/profiles.go", "if f.Contributor != partition {", "if f.Contributor == partition+\"x\" {"}},
+			edits: []edit{{"consent/gate/profiles.go", "u := consent.OfCustodian()", "u := consent.Everything()"}},
 		},
 		{
 			name: "a definition that was deleted goes on binding", test: "TestAttackDefinitionsForOthers",

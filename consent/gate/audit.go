@@ -9,12 +9,15 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
+	"vitrine/store"
 )
 
 // notes are what the events of one request say beyond who asked.
 type notes struct {
 	entities []string
 	before   string
+	// also are what was read for the sake of the answer, and is not in it.
+	also []store.Found
 }
 
 // event is the record of the request, concerning no patient yet.

@@ -98,7 +98,11 @@ func (v *visit) changes(ctx context.Context, t fhir.ResourceType, types []admitt
 		patients = merge(patients, some.Found[i].Patients)
 	}
 	events, err := v.concerning(ctx, u, patients)
-	return out, events, err
+	if err != nil {
+		return out, nil, err
+	}
+	also, err := v.alsoRead(ctx, u)
+	return out, append(events, also...), err
 }
 
 // occurred is the history of AuditEvents: each has one version, so that it is a
@@ -122,7 +126,8 @@ func (v *visit) occurred(ctx context.Context, types []admitted, page *HistoryPag
 }
 
 // listedMost bounds the resources that a List may refer to for a history of them,
-// and versionsMost the versions of these that are looked at.
+// and versionsMost the versions that are looked at for a page from which some are
+// left out.
 const (
 	listedMost   = 1000
 	versionsMost = 10_000
@@ -160,6 +165,7 @@ func (v *visit) listed(ctx context.Context, id string) (*roster, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.notes.also = append(v.notes.also, f)
 	return out, v.g.parsed(f, func(_ store.Found, t *fhir.Tape) error {
 		whole := map[string]bool{}
 		elements(t, t.Root(), "entry", func(n fhir.Node) {
@@ -221,13 +227,15 @@ func (v *visit) listedVersions(ctx context.Context, u *consent.Universe, q *stor
 	if len(list.members) > listedMost {
 		return nil, ErrTooCostly
 	}
+	passed := 0
 	for key := range list.members {
 		ref := fhir.ParseReference(key, v.g.cfg.BaseURL)
 		if !slices.Contains(q.Types, ref.Type) || ref.Type == auditEvents {
 			continue
 		}
-		w := versionsWalk{visit: v, u: u, t: ref.Type, id: ref.ID, page: page, members: list}
+		w := versionsWalk{visit: v, u: u, t: ref.Type, id: ref.ID, page: page, members: list, passed: passed}
 		found, err := w.fill(ctx, versionsMost-len(all))
+		passed = w.passed
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}

@@ -9,7 +9,9 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/fhir/search"
 	"vitrine/fhir/smart"
+	"vitrine/store"
 )
 
 // historyOf is a history as "id/version" words, all pages of it, deletions with a
@@ -160,4 +162,68 @@ func TestHistoryOfOneFiltered(t *testing.T) {
 		return w.gate.History(w.ctx(), w.request(doctor("A"), "history-instance", "Observation"), "Observation", "o-p", p)
 	}
 	w.want("hidden", historyOf(w, hidden, gate.HistoryPage{From: september(3), Until: september(4)}), "not found")
+}
+
+// TestListsOfHistoriesAreOnRecord: a List that a history is asked for is read, and
+// whom it is about is told so; of one that is hidden or not there nobody is.
+func TestListsOfHistoriesAreOnRecord(t *testing.T) {
+	w := newClinics(t, nil)
+	list := func(id, subject string) {
+		w.put("List", id, `"status":"current","mode":"working","subject":{"reference":"Patient/`+subject+`"},"entry":[{"item":{"reference":"Observation/o-p"}}]`)
+	}
+	list("q", "q")
+	list("r", "r")
+	w.restrict("r", optOut, closed)
+	events := func(patient string) int {
+		return len(w.events("patient=Patient/" + patient + "&subtype=history-instance&entity=List/" + patient))
+	}
+	page := func(id string) gate.HistoryPage { return gate.HistoryPage{Count: -1, List: id} }
+	for _, id := range []string{"q", "r", "none"} {
+		if _, err := w.gate.History(w.ctx(), w.request(doctor("A"), "history-instance", "Observation"), "Observation", "o-p", page(id)); err != nil {
+			t.Fatal(id, err)
+		}
+	}
+	w.want("by itself", fmt.Sprint(events("q"), events("r")), "1 0")
+	entry := gate.Entry{Interaction: gate.Interaction{Code: "history-instance", Letter: 'r'}, Type: "Observation", ID: "o-p", Method: "GET", Target: "/Observation/o-p/_history?_list=q", History: page("q")}
+	if _, err := w.transact(doctor("A"), entry); err != nil {
+		t.Fatal(explain(err))
+	}
+	w.want("in a transaction", fmt.Sprint(events("q")), "2")
+	if _, err := w.changes(custodian(), "Observation")(page("r")); err != nil {
+		t.Fatal(err)
+	}
+	w.want("of a type", fmt.Sprint(len(w.events("patient=Patient/r&subtype=history-type&entity=List/r"))), "1")
+}
+
+// TestHistoriesLookAtSoManyVersions: a page from which some versions are left out
+// ends at a bound, whether a List leaves them out or a time does.
+func TestHistoriesLookAtSoManyVersions(t *testing.T) {
+	w := newClinics(t, nil)
+	w.put("Basic", "b", `"code":{"text":"x"}`)
+	w.put("List", "l", `"status":"current","mode":"working","entry":[{"item":{"reference":"Basic/b/_history/1"}}]`)
+	err := w.store.Write(w.ctx(), func(tx store.Tx) error {
+		for n := 2; n <= 10_001; n++ {
+			version := fmt.Sprint(n)
+			text := `{"resourceType":"Basic","id":"b","meta":{"versionId":"` + version + `","lastUpdated":"2026-09-01T10:00:00.000Z"},"code":{"text":"x"}}`
+			v := store.Version{Version: version, Updated: w.now, JSON: []byte(text), Entries: &search.Entries{}}
+			if err := tx.Put(store.Put{Row: consent.Row{Type: "Basic", Home: consent.HomeShared}, ID: "b", Full: v}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := func(p gate.HistoryPage) string {
+		r, err := w.gate.History(w.ctx(), w.request(custodian(), "history-instance", "Basic"), "Basic", "b", p)
+		if err != nil {
+			return outcome(err)
+		}
+		return fmt.Sprint(len(r.Items()))
+	}
+	w.want("all", get(gate.HistoryPage{Count: 5}), "5")
+	w.want("since", get(gate.HistoryPage{Count: 5, Since: september(1)}), "5")
+	w.want("the first of many", get(gate.HistoryPage{Count: 5, List: "l"}), "too costly")
+	w.want("at a time before all", get(gate.HistoryPage{Count: 5, From: september(1), Until: september(1).Add(time.Hour)}), "too costly")
 }

@@ -26,6 +26,9 @@ type writing struct {
 	refs     map[string][]string
 	// views are at what levels patients were seen, in a transaction that reads.
 	views map[string]consent.Decision
+	// seen are the events of what a transaction has read so far: that it could be read
+	// is told by which entry fails, also when all is undone.
+	seen []audit.Event
 	// referring are the drafts whose references are yet to be looked up.
 	referring []*draft
 	// parametersChanged says that a search parameter was registered or retired.
@@ -43,8 +46,9 @@ const entitiesMost = 100
 func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error)) (Released, error) {
 	var out Released
 	changed := false
+	var w *writing
 	err := v.g.store.Write(ctx, func(tx store.Tx) error {
-		w := v.writing(tx)
+		w = v.writing(tx)
 		err := w.learn(ctx)
 		if err != nil {
 			return err
@@ -60,6 +64,11 @@ func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error))
 		changed = w.parametersChanged
 		return nil
 	})
+	if err != nil && w != nil && len(w.seen) > 0 {
+		if _, unrecorded := v.record(ctx, Released{}, w.seen); unrecorded != nil {
+			return Released{}, unrecorded
+		}
+	}
 	if err != nil {
 		return Released{}, v.undone(ctx, err)
 	}

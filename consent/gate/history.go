@@ -36,7 +36,11 @@ func (g *Gate) History(ctx context.Context, req *Request, t fhir.ResourceType, i
 	if err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
-	return v.record(ctx, out, events)
+	also, err := v.alsoRead(ctx, u)
+	if err != nil {
+		return Released{}, g.failed(ctx, err)
+	}
+	return v.record(ctx, out, append(events, also...))
 }
 
 // versions are a page of the versions of a resource, and the patients whom they
@@ -81,6 +85,8 @@ type versionsWalk struct {
 	after    []byte
 	replaced time.Time
 	total    int
+	// passed is how many versions were looked at to leave some out.
+	passed int
 	// rest is the position of the next page; empty at the end.
 	rest []byte
 }
@@ -120,6 +126,9 @@ func (w *versionsWalk) fill(ctx context.Context, limit int) (found []store.Found
 			return nil, err
 		}
 		w.total = total
+		if w.passed += len(step); w.passed > versionsMost {
+			return nil, ErrTooCostly
+		}
 		replaced := w.replaced
 		for i := range step {
 			f := &step[i]

@@ -128,3 +128,20 @@ func (v *visit) concerning(ctx context.Context, u *consent.Universe, patients []
 	}
 	return events, nil
 }
+
+// alsoRead are the events of what was read for the sake of the answer, for the
+// patients whom that concerns.
+func (v *visit) alsoRead(ctx context.Context, u *consent.Universe) (events []audit.Event, err error) {
+	for _, f := range v.notes.also {
+		for _, p := range f.Patients {
+			e := v.event()
+			e.Entities, e.Before = []string{versioned(f.Resource)}, ""
+			if err := v.about(ctx, u, p, &e); err != nil {
+				return nil, err
+			}
+			events = append(events, e)
+		}
+	}
+	v.notes.also = nil
+	return events, nil
+}

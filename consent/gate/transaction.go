@@ -247,8 +247,7 @@ func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 		return Item{}, err
 	}
 	out.items = []Item{{Resource: f.Resource}}
-	w.note(f.Patients, versioned(f.Resource))
-	return Item{Status: http.StatusOK, Answer: out}, w.saw(ctx, u, f.Patients)
+	return Item{Status: http.StatusOK, Answer: out}, w.readOf(ctx, u, e, f.Patients, versioned(f.Resource))
 }
 
 // answerSearch is the first page of a search. Its events are those of a search by
@@ -266,7 +265,7 @@ func (w *writing) answerSearch(ctx context.Context, entry *step) (Item, error) {
 	}
 	defer w.asking(entry.entry)()
 	events, err := w.searched(ctx, u, &q, found)
-	w.extra = append(w.extra, events...)
+	w.extra, w.seen = append(w.extra, events...), append(w.seen, events...)
 	return Item{Status: http.StatusOK, Answer: &out}, err
 }
 
@@ -279,8 +278,28 @@ func (w *writing) answerHistory(ctx context.Context, u *consent.Universe, e *Ent
 	if err != nil {
 		return Item{}, err
 	}
-	w.note(patients, string(e.Type)+"/"+e.ID)
-	return Item{Status: http.StatusOK, Answer: &out}, w.saw(ctx, u, patients)
+	if err := w.readOf(ctx, u, e, patients, string(e.Type)+"/"+e.ID); err != nil {
+		return Item{}, err
+	}
+	defer w.asking(e)()
+	events, err := w.alsoRead(ctx, u)
+	w.extra, w.seen = append(w.extra, events...), append(w.seen, events...)
+	return Item{Status: http.StatusOK, Answer: &out}, err
+}
+
+// readOf notes that an entry has read what belongs to the patients.
+func (w *writing) readOf(ctx context.Context, u *consent.Universe, e *Entry, patients []string, ref string) error {
+	w.note(patients, ref)
+	if err := w.saw(ctx, u, patients); err != nil {
+		return err
+	}
+	defer w.asking(e)()
+	events, err := w.concerning(ctx, u, patients)
+	for i := range events {
+		events[i].Entities, events[i].Before = []string{ref}, ""
+	}
+	w.seen = append(w.seen, events...)
+	return err
 }
 
 // missed is why a reading entry finds nothing, for the record.

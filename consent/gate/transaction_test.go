@@ -230,3 +230,35 @@ func TestTransactionTellsOfEveryFault(t *testing.T) {
 	}
 	w.want("nothing was kept", w.sees(custodian(), "Patient", ""), "")
 }
+
+// TestReadsOfWhatIsUndoneAreOnRecord: which entry fails tells what the others before
+// it have found.
+func TestReadsOfWhatIsUndoneAreOnRecord(t *testing.T) {
+	w, f := newFaulty(t)
+	get := func(code, id string) gate.Entry {
+		e := gate.Entry{Interaction: gate.Interaction{Code: code, Letter: 'r'}, Type: "Observation", ID: id, Method: "GET", Target: "/Observation/" + id}
+		if code == "search-type" {
+			e.Interaction.Letter, e.Query = 's', w.query("Observation", "patient=Patient/p")
+		}
+		return e
+	}
+	asked := 0
+	read := func() int {
+		asked++ // and that was on record, too
+		return len(w.events("patient=Patient/p&outcome=0")) - asked
+	}
+	for _, code := range []string{"read", "history-instance", "search-type"} {
+		before := read()
+		_, err := w.transact(doctor("A"), get(code, "o-p"), get("read", "none"))
+		w.want(code, fmt.Sprint(err), "not found")
+		if got := read() - before; got != 1 {
+			t.Errorf("%s: %d events", code, got)
+		}
+	}
+	before := read()
+	_, err := w.transact(doctor("A"), get("read", "none"), get("read", "o-p"))
+	w.want("what is not reached", fmt.Sprint(err, " ", read()-before), "not found 0")
+	f.record.Store(true)
+	_, err = w.transact(doctor("A"), get("read", "o-p"), get("read", "none"))
+	w.want("when it cannot be recorded", fmt.Sprint(err), gate.ErrUnavailable.Error())
+}
