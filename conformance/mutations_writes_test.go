@@ -96,7 +96,7 @@ func linkMutations() []mutation {
 	return []mutation{
 		{
 			name: "writes: conditions hear what was linked", test: "TestAttackConditionsAskWhoIsOnFile",
-			edits: []edit{{"consent/gate/saying.go", "if s.caller.Kind == consent.Custodian {\n\t\treturn true, nil", "if s.caller.Kind != consent.Nobody {\n\t\treturn true, nil"}},
+			edits: []edit{{"consent/gate/conditional.go", "if own { // to", "if own && v.caller.Kind == consent.Nobody { // to"}},
 		},
 		{
 			name: "writes: a Patient of one's own draws what nobody else's does", test: inWrites,
@@ -120,7 +120,7 @@ func linkMutations() []mutation {
 		},
 		{
 			name: "writes: a launch hears of the organisation's others", test: "TestAttackProbingByTheLaunch",
-			edits: []edit{{"consent/gate/saying.go", "if ok, err = s.concerns(ctx, &f, t); !ok || err != nil {", "if err != nil {"}, {"consent/gate/conditional.go", "ok && own && v.heldToWords()", "ok && own && v.heard < 0"}},
+			edits: []edit{{"consent/gate/saying.go", "if ok, err = s.concerns(ctx, &f, t); !ok || err != nil {", "if err != nil {"}, {"consent/gate/conditional.go", "if own && v.heldToWords() {", "if own && said.heard > 0 {"}},
 		},
 		{
 			name: "writes: what goes with the hidden loses its label", test: "TestAttackWhatAccompaniesTheHidden",

@@ -22,8 +22,6 @@ type visit struct {
 	stand  consent.Standing
 	// params are the search parameters that there are.
 	params *parameters
-	// heard is how many resources conditions were held against.
-	heard int
 	// bundle are the entries of a transaction: the record of what was denied is
 	// about one of them.
 	bundle []Entry

@@ -34,7 +34,11 @@ func (v *visit) matchingMost(ctx context.Context, u *consent.Universe, cond *sea
 	if err := v.resolve(ctx, cond); err != nil {
 		return nil, err
 	}
-	q := search.Query{Type: cond.Type, Clauses: v.asked(u, cond.Clauses), Count: unspecifiedCount}
+	q := search.Query{Type: cond.Type, Clauses: cond.Clauses, Count: unspecifiedCount}
+	_, own := u.Contributor()
+	if own { // to which patient the server linked what is in it would tell who is on file
+		q.Clauses = v.indexer().Said(cond.Clauses)
+	}
 	said := saying{visit: v, u: u}
 	var after []byte
 	for {
@@ -43,12 +47,14 @@ func (v *visit) matchingMost(ctx context.Context, u *consent.Universe, cond *sea
 			return nil, err
 		}
 		for _, f := range page.Found {
-			ok, err := said.holds(ctx, f, cond.Clauses)
-			if _, own := u.Contributor(); ok && own && v.heldToWords() {
-				ok, err = v.isAbout(ctx, &f, 0)
-			}
-			if err != nil {
-				return nil, err
+			ok := true
+			if own && v.heldToWords() {
+				if ok, err = said.holds(ctx, f, cond.Clauses); ok && err == nil {
+					ok, err = v.isAbout(ctx, &f, 0)
+				}
+				if err != nil {
+					return nil, err
+				}
 			}
 			if ok {
 				found = append(found, f)

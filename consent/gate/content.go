@@ -242,7 +242,11 @@ func (v *visit) basicVersion(d *draft, links []search.Link, version string) (sto
 // draft itself, or of another edition of it, which waits for nothing.
 func (v *visit) entries(content *fhir.Tape, d *draft, h homing, updated time.Time) (*search.Entries, error) {
 	e := &search.Entries{}
-	if err := v.params.indexer.Index(e, content, h.links...); err != nil {
+	index := v.params.indexer.Index
+	if d.contributor != "" { // its contributor may ask what it says
+		index = v.params.indexer.IndexSaid
+	}
+	if err := index(e, content, h.links...); err != nil {
 		return nil, fmt.Errorf("index %s: %w", d.typ, err)
 	}
 	search.AppendCommon(e, d.id, updated)

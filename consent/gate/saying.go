@@ -3,35 +3,31 @@ package gate
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"vitrine/consent"
 	"vitrine/fhir"
-	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
 
-// sayingMost is how many resources the conditions of a request are held against,
-// those that they lead to included. It is far more than they need: that it is
-// reached tells that the store found so many, by links too.
+// sayingMost is how many resources one condition of a launch is held against,
+// those that it leads to included.
 const sayingMost = 1 << 14
 
-// saying holds conditions of writes against what resources themselves say. To
-// which patient the server linked one inside is not the contributor's to ask: it
-// would tell who is on file, and under which id.
+// saying holds the conditions of a launch against what resources say: what is
+// another patient's, as it says itself, is not there for it, nor what a condition
+// leads to.
 type saying struct {
 	*visit
 	// u is the partition that conditions are answered from.
 	u *consent.Universe
+	// heard is how many resources the condition was held against.
+	heard int
 }
 
 // holds reports whether the clauses hold by what the resource says, and those say
 // that it leads to.
 func (s *saying) holds(ctx context.Context, f store.Found, clauses []search.Clause) (ok bool, err error) {
-	if s.caller.Kind == consent.Custodian {
-		return true, nil
-	}
 	if s.heard++; s.heard > sayingMost {
 		return false, store.ErrTooCostly
 	}
@@ -50,29 +46,6 @@ func (s *saying) holds(ctx context.Context, f store.Found, clauses []search.Clau
 		return err
 	})
 	return ok, err
-}
-
-// asked are the clauses that the store is asked: those that a link may make hold,
-// and never keep from holding. Of the others it would say that they do not hold
-// where by what the resource says they do. Outside a partition nothing is linked.
-func (v *visit) asked(u *consent.Universe, clauses []search.Clause) []search.Clause {
-	if _, own := u.Contributor(); !own {
-		return clauses
-	}
-	return slices.DeleteFunc(slices.Clone(clauses), v.linkInverts)
-}
-
-// linkInverts reports whether a link may keep a clause from holding.
-func (v *visit) linkInverts(c search.Clause) bool {
-	if c.Not {
-		c.Not = false
-		return !c.Plain() || slices.ContainsFunc(c.Any, func(m search.Match) bool {
-			p := v.g.tools.Definitions.ParamByNumber(uint16(m.Param))
-			return p == nil || p.Kind == r4.ParamReference
-		})
-	}
-	return slices.ContainsFunc(c.Via, func(j search.Join) bool { return slices.ContainsFunc(j.Clauses, v.linkInverts) }) ||
-		slices.ContainsFunc(c.All, func(group []search.Clause) bool { return slices.ContainsFunc(group, v.linkInverts) })
 }
 
 // said is one resource, as it speaks for itself.
@@ -132,7 +105,7 @@ func (o *said) leads(j *search.Join, value []byte) (bool, error) {
 // clauses ask, and by itself that the match holds.
 func (o *said) any(t fhir.ResourceType, m search.Match, clauses []search.Clause) (bool, error) {
 	clauses = append([]search.Clause{{Any: []search.Match{m}}}, clauses...)
-	q := search.Query{Type: t, Clauses: clauses[:1], Count: unspecifiedCount}
+	q := search.Query{Type: t, Clauses: o.indexer().Said(clauses[:1]), Count: unspecifiedCount}
 	var after []byte
 	for {
 		page, err := o.reader.Search(o.ctx, o.u, &q, store.PageRequest{Limit: conditionPage, After: after})

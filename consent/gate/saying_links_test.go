@@ -3,6 +3,8 @@ package gate_test
 import (
 	"net/http"
 	"testing"
+
+	"vitrine/consent/gate"
 )
 
 // TestConditionsSayNothingOfLinks: whether the server linked a contributor's own
@@ -49,8 +51,8 @@ func TestConditionsSayNothingOfLinks(t *testing.T) {
 	}
 }
 
-// TestManyLinkedRowsCostNothing: what conditions must pass by because it is linked
-// is no reason to refuse, until there is very much of it.
+// TestManyLinkedRowsCostNothing: a condition does not come by what is linked and does
+// not say so itself, so that neither a refusal nor its time tells of it.
 func TestManyLinkedRowsCostNothing(t *testing.T) {
 	w := newClinics(t, nil)
 	own := system("A")
@@ -62,5 +64,15 @@ func TestManyLinkedRowsCostNothing(t *testing.T) {
 		w.query("Observation", "patient=Patient/p"))
 	if err != nil || !got.Created() {
 		t.Errorf("got %v, want one more", explain(err))
+	}
+	// Together no more than each by itself.
+	var deletes []gate.Entry
+	for range 100 {
+		e := w.entry("delete", "Observation", "", "", "")
+		e.Query = w.query("Observation", "patient=Patient/p")
+		deletes = append(deletes, e)
+	}
+	if _, err := w.transact(own, deletes...); err != nil {
+		t.Errorf("a hundred conditions that match nothing by what is said: %v", explain(err))
 	}
 }

@@ -11,10 +11,10 @@ import (
 )
 
 // The numbers of parameters that are not R4's but were added: they lie between
-// the official ones and the server's own.
+// the official ones and the server's own, with the bit of said clear.
 const (
 	FirstAdded Param = 0x8000
-	LastAdded  Param = 0xEFFF
+	LastAdded  Param = 0xAFFF
 )
 
 // Added is a search parameter beyond R4's, made of a SearchParameter resource.

@@ -145,6 +145,12 @@ func (w *walker) extract(a *action, n fhir.Node, index int) {
 		at := w.out.begin(tagPresent)
 		w.out.commit(a.param, at)
 	}
+	if w.parts == nil && a.refers {
+		if w.says {
+			w.repeat(before)
+		}
+		w.link(a.param)
+	}
 }
 
 // presents reports whether a value is one of the parameter's though it has nothing

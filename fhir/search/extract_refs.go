@@ -14,7 +14,7 @@ func (w *walker) reference(a *action, n fhir.Node) {
 	elsewhere := len(literal) > 0 && !w.pointsTo(a, n, literal)
 	if len(literal) > 0 && !elsewhere {
 		w.literal(a.param, literal)
-		w.contained(a.param, literal)
+		w.contained(literal)
 	}
 	identifier := w.tape.Field(n, "identifier")
 	if identifier == fhir.None {
@@ -30,22 +30,24 @@ func (w *walker) reference(a *action, n fhir.Node) {
 	if a.resolves != "" && a.resolves != "Patient" {
 		return
 	}
-	w.linked(a.param, system, value)
+	w.identifies(system, value)
 }
 
-// linked adds the patient for whom an identifier stands.
-func (w *walker) linked(p Param, system, value []byte) {
+// identifies notes the patient for whom an identifier stands. Composites are made
+// of what is said alone.
+func (w *walker) identifies(system, value []byte) {
+	if w.parts != nil {
+		return
+	}
 	for _, l := range w.links {
 		if l.Identifier.System == string(system) && l.Identifier.Value == string(value) {
-			at := w.out.begin(tagReference)
-			w.out.buf = append(append(w.out.buf, "Patient/"...), l.Patient...)
-			w.out.commit(p, at)
+			w.linked = append(w.linked, l.Patient)
 		}
 	}
 }
 
-// contained adds the patient for whom a contained Patient stands.
-func (w *walker) contained(p Param, literal []byte) {
+// contained notes the patient for whom a contained Patient stands.
+func (w *walker) contained(literal []byte) {
 	if len(w.links) == 0 || len(literal) < 2 || literal[0] != '#' {
 		return
 	}
@@ -55,7 +57,7 @@ func (w *walker) contained(p Param, literal []byte) {
 			continue
 		}
 		for i := t.First(t.Field(c, "identifier")); i != fhir.None; i = t.Next(i) {
-			w.linked(p, w.field(i, "system", 2), w.field(i, "value", 3))
+			w.identifies(w.field(i, "system", 2), w.field(i, "value", 3))
 		}
 	}
 }

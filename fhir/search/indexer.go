@@ -43,6 +43,15 @@ var errNotResource = errors.New("index: not a resource of a known type")
 // _lastUpdated are AppendCommon's. Values that are not what R4 says they are
 // give none. The entries are not sorted.
 func (x *Indexer) Index(e *Entries, t *fhir.Tape, links ...Link) error {
+	return x.index(e, t, false, links)
+}
+
+// IndexSaid is Index, with entries besides for Said.
+func (x *Indexer) IndexSaid(e *Entries, t *fhir.Tape, links ...Link) error {
+	return x.index(e, t, true, links)
+}
+
+func (x *Indexer) index(e *Entries, t *fhir.Tape, says bool, links []Link) error {
 	var name [40]byte
 	p := x.types[fhir.ResourceType(t.Bytes(t.Field(t.Root(), "resourceType"), name[:0]))]
 	if p == nil {
@@ -52,7 +61,7 @@ func (x *Indexer) Index(e *Entries, t *fhir.Tape, links ...Link) error {
 		e.walk = &walker{}
 	}
 	w := e.walk
-	w.Indexer, w.tape, w.out, w.links, w.parts = x, t, e, links, nil
+	w.Indexer, w.tape, w.out, w.links, w.says, w.parts = x, t, e, links, says, nil
 	w.visit(p.root, t.Root(), 0)
 	if p.added != nil {
 		w.visit(p.added, t.Root(), 0)
@@ -68,6 +77,10 @@ type walker struct {
 	tape  *fhir.Tape
 	out   *Entries
 	links []Link
+	// says asks for what Said asks about, and linked are the patients for whom the
+	// reference at hand stands.
+	says   bool
+	linked []string
 	// components collects what a composite is joined from; parts is it while
 	// that is under way.
 	components Entries

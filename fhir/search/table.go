@@ -127,7 +127,7 @@ func (t *table) addPath(root place, path fhirpath.Path, pp *paramPlan) error {
 			continue
 		}
 		usable = true
-		a := action{param: pp.number, extract: x, resolves: leaf.resolves, uri: pp.Kind == r4.ParamURI}
+		a := action{param: pp.number, extract: x, resolves: leaf.resolves, uri: pp.Kind == r4.ParamURI, refers: pp.Kind == r4.ParamReference}
 		if leaf.element != nil {
 			a.codes = leaf.element.Binding
 			a.person = leaf.element.Path == "HumanName.family" || leaf.typ.Name == "HumanName"

@@ -32,6 +32,8 @@ type action struct {
 	codes *r4.ValueSet
 	// uri says that the parameter is a uri, so that a canonical is no reference.
 	uri bool
+	// refers says that the parameter is a reference.
+	refers bool
 	// person says that the text is part of a person's name.
 	person    bool
 	composite *composite

@@ -240,11 +240,15 @@ func chapter(h *header, body []byte, entries search.Encoded) store.Chapter {
 }
 
 // Mark is what the last batch of a copy left; nil in an empty store.
-func (db *DB) Mark(context.Context) ([]byte, error) {
+func (db *DB) Mark(ctx context.Context) ([]byte, error) {
 	if err := db.life.Enter(); err != nil {
 		return nil, err
 	}
 	defer db.life.Leave()
+	if err := db.takeTurn(ctx); err != nil { // the counters are the writer's
+		return nil, err
+	}
+	defer func() { <-db.turn }()
 	mark, err := readMark(db.eng)
 	if err == nil && mark == nil && (db.counters != counters{} || db.log.settle() > 0) {
 		err = store.ErrNotEmpty

@@ -23,6 +23,7 @@
 // The layout is "vitrine embedded 7": since 5, postings carry a mark of rows that
 // cannot be counted without a look at them, and every row has one by which all are
 // counted; since 6, there are changes by time; since 7, what the custodian keeps for
-// all can be found among what others contributed. A store of another layout is
-// refused.
+// all can be found among what others contributed, and what they contributed has
+// entries of what it says itself (search.Indexer.Said). A store of another layout
+// is refused.
 package embedded

@@ -15,7 +15,7 @@ import (
 )
 
 // schema is the version of the layout. A store of another is not opened.
-const schema = "vitrine mongo 2"
+const schema = "vitrine mongo 3"
 
 // The collections.
 const (
