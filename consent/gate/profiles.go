@@ -56,7 +56,7 @@ var errTooManyProfiles = errors.New("too many definitions are named")
 // filing is where a profile is looked for, and by which name.
 type filing struct{ partition, canonical string }
 
-// kept are what is known of profiles.
+// keptProfiles are what is known of profiles.
 type keptProfiles struct {
 	custodian *cache[filing, *validate.Profile]
 	own       *cache[filing, *validate.Profile]

@@ -92,10 +92,18 @@ func (v *visit) addressing(d *draft, id string) error {
 	if !fhir.ValidID(id) {
 		return ErrNotFound
 	}
-	if d.tape.Text(d.tape.Field(d.tape.Root(), "id")) != id {
-		return invalid(http.StatusBadRequest, fhir.CodeInvalid, "the id must be there and be the one in the URL", string(d.typ)+".id")
+	if issues := otherID(d.typ, d.tape, id); issues != nil {
+		return &Invalid{Status: http.StatusBadRequest, Issues: issues}
 	}
 	return v.ready(d, id)
+}
+
+// otherID is what is wrong with content that does not repeat the id in the URL.
+func otherID(t fhir.ResourceType, tape *fhir.Tape, id string) []fhir.Issue {
+	if tape.Text(tape.Field(tape.Root(), "id")) == id {
+		return nil
+	}
+	return []fhir.Issue{errorIssue(fhir.CodeInvalid, "the id must be there and be the one in the URL", string(t)+".id")}
 }
 
 // update stores a new version of what the caller may address. To create under

@@ -47,7 +47,7 @@ type bodyKind uint8
 const (
 	bodyNone     bodyKind = iota
 	bodyResource          // a resource; required
-	bodyOptional          // Parameters, or nothing
+	bodyOptional          // Parameters, to $validate a resource too, or nothing
 	bodyForm              // application/x-www-form-urlencoded
 	bodyBundle            // a batch or transaction
 	bodyPatch             // a JSON Patch, or the Parameters of a FHIRPath Patch
@@ -91,15 +91,19 @@ func interactions() []interaction {
 		{name: "$break-glass-stop", method: http.MethodPost, pattern: onInstance + "/$break-glass-stop", letter: 'r', audit: "$break-glass-stop", write: true, body: bodyOptional, only: "Patient", handle: (*Server).stopBreakGlass},
 		{name: "$access", method: http.MethodGet, pattern: onInstance + "/$access", letter: 'r', audit: "$access", only: "Patient", handle: (*Server).access},
 
-		{name: "$validate", method: http.MethodPost, pattern: onType + "/$validate", letter: 'c', audit: "$validate", body: bodyResource, handle: (*Server).validate},
+		{name: "$validate", method: http.MethodPost, pattern: onType + "/$validate", letter: 'c', audit: "$validate", body: bodyOptional, handle: (*Server).validate},
 		{name: "$validate", method: http.MethodGet, pattern: onInstance + "/$validate", letter: 'r', audit: "$validate", handle: (*Server).validate},
 		{name: "$validate", method: http.MethodPost, pattern: onInstance + "/$validate", letter: 'r', audit: "$validate", body: bodyOptional, handle: (*Server).validate},
 		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
+		{name: "$meta", method: http.MethodPost, pattern: onInstance + "/$meta", letter: 'r', audit: "$meta", body: bodyOptional, handle: (*Server).meta},
 		{name: "$meta", method: http.MethodGet, pattern: onInstance + "/_history/:vid/$meta", letter: 'r', audit: "$meta", handle: (*Server).meta},
+		{name: "$meta", method: http.MethodPost, pattern: onInstance + "/_history/:vid/$meta", letter: 'r', audit: "$meta", body: bodyOptional, handle: (*Server).meta},
 		{name: "$meta-add", method: http.MethodPost, pattern: onInstance + "/$meta-add", letter: 'u', audit: "$meta-add", write: true, body: bodyResource, handle: (*Server).metaAdd},
 		{name: "$meta-delete", method: http.MethodPost, pattern: onInstance + "/$meta-delete", letter: 'u', audit: "$meta-delete", write: true, body: bodyResource, handle: (*Server).metaDelete},
 		{name: "$meta", method: http.MethodGet, pattern: onType + "/$meta", letter: 's', audit: "$meta", overseen: true, handle: (*Server).metaOf},
+		{name: "$meta", method: http.MethodPost, pattern: onType + "/$meta", letter: 's', audit: "$meta", body: bodyOptional, overseen: true, handle: (*Server).metaOf},
 		{name: "$meta", method: http.MethodGet, pattern: "/$meta", letter: 's', audit: "$meta", overseen: true, handle: (*Server).metaOf},
+		{name: "$meta", method: http.MethodPost, pattern: "/$meta", letter: 's', audit: "$meta", body: bodyOptional, overseen: true, handle: (*Server).metaOf},
 
 		// They answer about the writes of others (DOSSIER §7.9).
 		{name: "history-type", method: http.MethodGet, pattern: onType + "/_history", letter: 's', audit: "history-type", overseen: true, handle: (*Server).changes},

@@ -11,6 +11,9 @@ import (
 // meta is R4 resource-operation-meta.html of a resource or of one of its versions:
 // what a read of it would release, and of that the meta.
 func (s *Server) meta(ctx context.Context, x *exchange) (answer, error) {
+	if err := noParameters(x); err != nil {
+		return answer{}, err
+	}
 	read := s.gate.Read
 	if x.target.version != "" {
 		read = func(ctx context.Context, req *gate.Request, t fhir.ResourceType, id string) (gate.Released, error) {
@@ -24,8 +27,21 @@ func (s *Server) meta(ctx context.Context, x *exchange) (answer, error) {
 	return answer{released: released, form: formMeta, status: http.StatusOK}, nil
 }
 
+// noParameters holds the body of an operation that takes none against that.
+func noParameters(x *exchange) error {
+	if x.tape == nil {
+		return nil
+	}
+	return readParameters(x.tape, func(_ string, p fhir.Node) error {
+		return parameterError(x.tape, p, "The operation has no parameters.")
+	})
+}
+
 // metaOf is the same of a type, and of the whole system.
 func (s *Server) metaOf(ctx context.Context, x *exchange) (answer, error) {
+	if err := noParameters(x); err != nil {
+		return answer{}, err
+	}
 	released, err := s.gate.Labels(ctx, &x.request, x.request.Type)
 	if err != nil {
 		return answer{}, err
@@ -69,15 +85,17 @@ func (s *Server) relabel(ctx context.Context, x *exchange, remove bool) (answer,
 	return answer{released: released, form: formMeta, status: http.StatusOK}, nil
 }
 
-// appendMeta appends the Parameters that hold the meta of a resource.
+// appendMeta appends the Parameters that hold the meta of a resource, and hold
+// nothing where it has none: no object of FHIR is empty.
 func (s *Server) appendMeta(dst, resource []byte) []byte {
 	t := s.tape()
 	defer s.tapes.Put(t)
-	dst = append(dst, `{"resourceType":"Parameters","parameter":[{"name":"return","valueMeta":`...)
+	dst = append(dst, `{"resourceType":"Parameters"`...)
 	if t.Parse(resource, fhir.Stored()) == nil {
-		if meta := t.Field(t.Root(), "meta"); t.Kind(meta) == fhir.Object {
-			return append(append(dst, t.Raw(meta)...), `}]}`...)
+		if meta := t.Field(t.Root(), "meta"); t.Kind(meta) == fhir.Object && t.First(meta) != fhir.None {
+			dst = append(dst, `,"parameter":[{"name":"return","valueMeta":`...)
+			dst = append(append(dst, t.Raw(meta)...), `}]`...)
 		}
 	}
-	return append(dst, `{}}]}`...)
+	return append(dst, '}')
 }

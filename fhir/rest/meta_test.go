@@ -25,8 +25,18 @@ func TestMeta(t *testing.T) {
 	if w := h.want("doctor", "HEAD", at+"/$meta", "", 200); w.Body.Len() != 0 {
 		t.Errorf("HEAD: %s", w.Body)
 	}
-	want("good", "GET", "Condition/$meta", "", 200, `"valueMeta":{}`)
-	want("good", "GET", "$meta", "", 200, `"valueMeta":{}`)
+	for _, path := range []string{"Condition/$meta", "$meta"} { // no labels are in use, and an empty meta would be none
+		for _, method := range []string{"GET", "POST"} {
+			if b := h.want("good", method, path, "", 200).Body.String(); b != `{"resourceType":"Parameters"}` {
+				t.Errorf("%s %s: %s", method, path, b)
+			}
+		}
+	}
+	want("doctor", "POST", at+"/$meta", "", 200, `"valueMeta":{"versionId":"3"`)
+	want("doctor", "POST", at+"/$meta", `{"resourceType":"Parameters"}`, 200, `"versionId":"3"`)
+	want("doctor", "POST", at+"/_history/1/$meta", "", 200, `"versionId":"1"`)
+	want("doctor", "POST", at+"/$meta", add, 400, "The operation has no parameters.")
+	want("doctor", "POST", "Condition/c-p/$meta", "", 404, "There is no such resource.")
 	b := h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"GET","url":"`+at+`/$meta"}}]}`, 200).Body.String()
 	if !strings.Contains(b, `"valueMeta":{"versionId":"3"`) || strings.Contains(b, "cough") {
 		t.Errorf("in a transaction: %s", b)
@@ -34,6 +44,11 @@ func TestMeta(t *testing.T) {
 	if b := h.want("doctor", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"`+at+`/$meta"}}]}`, 200).Body.String(); !strings.Contains(b, `"valueMeta"`) {
 		t.Errorf("in a batch: %s", b)
 	}
+	byPost := func(kind string) string {
+		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[{"request":{"method":"POST","url":"` + at + `/$meta"}}]}`
+	}
+	want("doctor", "POST", "", byPost("batch"), 200, `"valueMeta":{"versionId":"3"`)
+	want("doctor", "POST", "", byPost("transaction"), 400, "$meta")
 
 	// What is hidden is absent, and who does not oversee a type has no such operation.
 	hidden, absent := h.want("doctor", "GET", "Condition/c-p/$meta", "", 404), h.want("doctor", "GET", "Condition/none/$meta", "", 404)

@@ -118,6 +118,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"POST /fhir/:type/:id/:of/_search", "POST /fhir/:type/_search",
 		"PUT /fhir/:type", "PUT /fhir/:type/:id", "PATCH /fhir/:type", "PATCH /fhir/:type/:id",
 		"GET /fhir/$meta", "GET /fhir/:type/$meta", "GET /fhir/:type/:id/$meta", "GET /fhir/:type/:id/_history/:vid/$meta", "POST /fhir/:type/:id/$meta-add", "POST /fhir/:type/:id/$meta-delete",
+		"POST /fhir/$meta", "POST /fhir/:type/$meta", "POST /fhir/:type/:id/$meta", "POST /fhir/:type/:id/_history/:vid/$meta",
 		"HEAD /fhir/$meta", "HEAD /fhir/:type/$meta", "HEAD /fhir/:type/:id/$meta", "HEAD /fhir/:type/:id/_history/:vid/$meta",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 		"POST /fhir/:type/$validate", "GET /fhir/:type/:id/$validate", "HEAD /fhir/:type/:id/$validate", "POST /fhir/:type/:id/$validate",

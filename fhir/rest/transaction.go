@@ -133,7 +133,7 @@ func transacts(row *interaction) bool {
 	case "search-type", "search-system":
 		return true
 	case "$meta":
-		return !row.overseen
+		return !row.overseen && row.method == http.MethodGet
 	default:
 		return false
 	}

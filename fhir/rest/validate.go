@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"vitrine/consent/gate"
@@ -19,7 +20,7 @@ func (s *Server) validate(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	for _, one := range given {
-		if err := s.proposing(&p, one.Name, one.Value); err != nil && !x.prefer.lenient {
+		if err := s.proposing(&p, one.Name, one.Value); err != nil && (one.Name == "mode" || !x.prefer.lenient) { // lenience is about names
 			return answer{}, err
 		}
 	}
@@ -33,6 +34,12 @@ func (s *Server) validate(ctx context.Context, x *exchange) (answer, error) {
 		if err := sameType(p.Content.Tape, x.request.Type); err != nil {
 			return answer{}, err
 		}
+	}
+	switch {
+	case p.Intent == gate.IntentDelete && p.ID == "":
+		return answer{}, wrongParameter("mode", "delete is for an instance: [type]/[id]/$validate")
+	case p.Intent == gate.IntentProfile && len(p.Profiles) == 0:
+		return answer{}, wrongParameter("mode", "profile needs the parameter profile")
 	}
 	released, err := s.gate.Validate(ctx, &x.request, x.request.Type, p)
 	if err != nil {
@@ -68,12 +75,14 @@ func (s *Server) proposed(x *exchange, p *gate.Proposal) (line, column int, err 
 		p.Content.Tape = t
 		return 1, 1, nil
 	}
-	resource := fhir.None
+	resource, i := fhir.None, -1
 	for n := t.First(t.Field(t.Root(), "parameter")); n != fhir.None; n = t.Next(n) {
+		i++
+		at := "Parameters.parameter[" + strconv.Itoa(i) + "]"
 		name := t.Text(t.Field(n, "name"))
 		if name == "resource" {
 			if resource = t.Field(n, "resource"); t.Kind(resource) != fhir.Object {
-				return 0, 0, parameterError(t, n, "resource must have a resource.")
+				return 0, 0, misplaced(t, n, fhir.CodeInvalid, at, "The parameter resource must have a resource.")
 			}
 			continue
 		}
@@ -84,7 +93,11 @@ func (s *Server) proposed(x *exchange, p *gate.Proposal) (line, column int, err 
 			}
 		}
 		if err := s.proposing(p, name, value); err != nil {
-			return 0, 0, parameterError(t, n, "Known parameters are resource, mode (create, update, delete or profile) and profile.")
+			text := "The name is not that of a parameter of $validate; known are: resource, mode, profile."
+			if name == "mode" {
+				text = "The parameter mode must be create, update, delete or profile."
+			}
+			return 0, 0, misplaced(t, n, fhir.CodeInvalid, at, text)
 		}
 	}
 	if resource == fhir.None {

@@ -67,7 +67,7 @@ func TestValidateOfAType(t *testing.T) {
 			"error required Basic.code line 1, column 73",
 		}},
 		{"Parameters as such", "good", "Parameters/$validate", `{"resourceType":"Parameters","parameter":[{"name":"x","valueString":"y"}]}`, allRight},
-		{"the record of access", "good", "AuditEvent/$validate?mode=profile", `{"resourceType":"AuditEvent"}`, []string{
+		{"the record of access", "good", "AuditEvent/$validate?mode=profile&profile=http://hl7.org/fhir/StructureDefinition/AuditEvent", `{"resourceType":"AuditEvent"}`, []string{
 			"error required AuditEvent.type line 1, column 1", "error required AuditEvent.recorded line 1, column 1",
 			"error required AuditEvent.agent line 1, column 1", "error required AuditEvent.source line 1, column 1",
 		}},
@@ -88,6 +88,21 @@ func TestValidateOfAType(t *testing.T) {
 		h.want("clinic", "POST", path, body, 400)
 	}
 	h.want("clinic", "POST", "Condition/$validate?mode=forget", good, 400)
+	h.want("clinic", "POST", "Condition/$validate?mode=forget", good, 400, "Prefer", "handling=lenient")
+	h.want("clinic", "POST", "Condition/$validate?mood=forget", good, 200, "Prefer", "handling=lenient")
+	h.want("clinic", "POST", "Condition/$validate", "", 400)
+	for _, row := range []struct{ path, body, want string }{
+		{"?mode=profile", good, "profile needs the parameter profile"},
+		{"?mode=delete", "", "delete is for an instance"},
+		{"?mode=delete", good, "delete is for an instance"},
+		{"", parameters(good, `{"name":"mode","valueCode":"create"},{"name":"mode","valueCode":"forget"},`), "must be create, update, delete or profile"},
+		{"", parameters(good, `{"name":"profile","valueUri":"urn:x"},{"name":"x"},`), "known are: resource, mode, profile"},
+	} {
+		w := h.want("clinic", "POST", "Condition/$validate"+row.path, row.body, 400)
+		if b := w.Body.String(); !strings.Contains(b, row.want) || row.path == "" && !strings.Contains(b, "Parameters.parameter[1]") {
+			t.Errorf("%s %s: %s", row.path, row.body, b)
+		}
+	}
 	if b := bundleOf(t, h.want("good", "GET", "Condition?_summary=count", "", 200)); *b.Total != 1 {
 		t.Errorf("something was written: %d", *b.Total)
 	}
@@ -107,7 +122,7 @@ func TestValidateOfAnInstance(t *testing.T) {
 		{"by POST", "POST", "", `{"resourceType":"Parameters"}`, allRight},
 		{"to be deleted", "GET", "?mode=delete", "", allRight},
 		{"under another id", "POST", "?mode=update", other, []string{"error invalid Condition.id"}},
-		{"as such", "POST", "?mode=profile", other, allRight},
+		{"as such", "POST", "?mode=profile&profile=http://hl7.org/fhir/StructureDefinition/Condition", other, allRight},
 	} {
 		got := issuesOf(t, h.want("doctor", row.method, "Condition/c-q/$validate"+row.path, row.body, 200))
 		if d := cmp.Diff(row.want, got); d != "" {

@@ -47,7 +47,7 @@ func (k *shaper) claim(s spot, at fhir.Node, canonical string, missing fhir.Seve
 		k.say(missing, at, "", fhir.CodeNotSupported, "not checked: the profile "+clip(canonical)+" is not on this server")
 	case p == nil:
 		k.wrong(at, fhir.CodeBusinessRule, "the profile "+clip(canonical)+" "+k.useless(canonical))
-	case k.unsound:
+	case k.unsound && p.root != nil:
 		k.say(fhir.SeverityInformation, at, "", fhir.CodeInformational, "the profile "+clip(canonical)+" is not checked until what is wrong with the structure is right")
 	case p.Type == nil:
 		k.say(fhir.SeverityInformation, at, "", fhir.CodeInformational, "not checked: the StructureDefinition "+clip(canonical)+" is no profile")

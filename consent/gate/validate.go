@@ -56,16 +56,21 @@ func (g *Gate) Validate(ctx context.Context, req *Request, t fhir.ResourceType, 
 		return Released{}, invalid(http.StatusBadRequest, fhir.CodeTooCostly,
 			fmt.Sprintf("$validate may be asked about %d profiles at most", claimedMost), "")
 	}
-	if p.ID == "" {
-		if p.Content.Tape == nil {
-			return Released{}, invalid(http.StatusBadRequest, fhir.CodeRequired, "a resource is required", "")
-		}
-		issues, err := v.proposed(ctx, t, p.Content.Tape, &p)
-		if err != nil {
-			return Released{}, err
-		}
-		return v.record(ctx, Released{issues: issues, total: -1}, []audit.Event{v.event()})
+	if p.ID != "" {
+		return v.validateInstance(ctx, t, &p)
 	}
+	if p.Content.Tape == nil {
+		return Released{}, invalid(http.StatusBadRequest, fhir.CodeRequired, "a resource is required", "")
+	}
+	issues, err := v.proposed(ctx, t, p.Content.Tape, &p)
+	if err != nil {
+		return Released{}, err
+	}
+	return v.record(ctx, Released{issues: issues, total: -1}, []audit.Event{v.event()})
+}
+
+// validateInstance is Validate of a resource that is addressed.
+func (v *visit) validateInstance(ctx context.Context, t fhir.ResourceType, p *Proposal) (Released, error) {
 	f, u, err := v.find(ctx, t, p.ID, func(v *visit, u *consent.Universe) (store.Found, error) {
 		return v.reader.Read(ctx, u, t, p.ID)
 	})
@@ -75,23 +80,23 @@ func (g *Gate) Validate(ctx context.Context, req *Request, t fhir.ResourceType, 
 	v.notes.entities = []string{versioned(f.Resource)}
 	events, err := v.concerning(ctx, u, f.Patients)
 	if err != nil {
-		return Released{}, g.failed(ctx, err)
+		return Released{}, v.g.failed(ctx, err)
 	}
 	out := Released{total: -1}
 	switch {
 	case p.Intent == IntentDelete:
 		out.issues = allRight(nil)
 	case p.Content.Tape != nil:
-		out.issues, err = v.proposed(ctx, t, p.Content.Tape, &p)
+		out.issues, err = v.proposed(ctx, t, p.Content.Tape, p)
 	default:
-		err = g.parsed(f, func(_ store.Found, tape *fhir.Tape) (err error) {
+		err = v.g.parsed(f, func(_ store.Found, tape *fhir.Tape) (err error) {
 			p.Intent = IntentProfile // it is on file: nothing would be done with it
-			out.issues, err = v.proposed(ctx, t, tape, &p)
+			out.issues, err = v.proposed(ctx, t, tape, p)
 			return err
 		})
 	}
 	if err != nil {
-		return Released{}, g.failed(ctx, err)
+		return Released{}, v.g.failed(ctx, err)
 	}
 	return v.record(ctx, out, events)
 }
@@ -103,8 +108,8 @@ func (v *visit) proposed(ctx context.Context, t fhir.ResourceType, tape *fhir.Ta
 	if err != nil {
 		return nil, err
 	}
-	if p.Intent == IntentUpdate && p.ID != "" && tape.Text(tape.Field(tape.Root(), "id")) != p.ID {
-		issues = append(issues, errorIssue(fhir.CodeInvalid, "the id must be there and be the one in the URL", string(t)+".id"))
+	if p.Intent == IntentUpdate && p.ID != "" {
+		issues = append(issues, otherID(t, tape, p.ID)...)
 	}
 	if p.Intent != IntentProfile {
 		issues = append(issues, v.unlawful(t, tape)...)
