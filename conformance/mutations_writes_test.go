@@ -82,7 +82,7 @@ func addressMutations() []mutation {
 		},
 		{
 			name: "writes: the server's own label is anybody's", test: "TestAttackServersOwnLabel",
-			edits: []edit{{"consent/gate/content.go", "if (l == consent.LabelOversight || l == consent.SystemLabel+\"|\"+labelIndex) && !slices.Contains(before, l) {", "if l == \"\" && slices.Contains(before, l) {"}},
+			edits: []edit{{"consent/gate/content.go", "if system == consent.SystemLabel && (code == labelOversight || code == labelIndex) && !slices.Contains(before, l) {", "if system+code == \"\" && slices.Contains(before, l) {"}},
 		},
 		{
 			name: "writes: what is written leaves no record", test: "TestAttackWritesOffTheRecord",
