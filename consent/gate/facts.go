@@ -40,7 +40,9 @@ func (v *view) facts(ctx context.Context, patient string) (*consent.Facts, error
 	if err := l.run(ctx); err != nil {
 		return nil, err
 	}
-	v.g.facts.put(patient, l.facts, l.basis)
+	if fhir.ValidID(patient) { // any text may be asked for, of any length
+		v.g.facts.put(patient, l.facts, l.basis)
+	}
 	return l.facts, nil
 }
 

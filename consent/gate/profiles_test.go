@@ -309,3 +309,25 @@ func TestValueSetsOfAProfileTogether(t *testing.T) {
 	w.want("all of them", w.judged(a, claiming("all", site)),
 		"422 too-costly : the resource leads to more definitions of profiles and extensions than are looked up for one request")
 }
+
+// TestNothingIsKeptOfWhatIsNoID: what is remembered of a patient is under the id, and
+// a search may ask for any text.
+func TestNothingIsKeptOfWhatIsNoID(t *testing.T) {
+	counter := &counting{}
+	w := newClinics(t, counter.wrap)
+	again := func(id string) (first, second int64) {
+		for _, n := range []*int64{&first, &second} {
+			before := counter.searches.Load()
+			w.want("found", w.sees(doctor("A"), "Patient", "_id="+id), "")
+			*n = counter.searches.Load() - before
+		}
+		return first, second
+	}
+	again("warm")
+	if first, second := again("none"); second >= first {
+		t.Errorf("of an id: %d searches, then %d", first, second)
+	}
+	if first, second := again(strings.Repeat("x", 65)); second != first {
+		t.Errorf("of what is no id: %d searches, then %d", first, second)
+	}
+}
