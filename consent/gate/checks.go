@@ -18,7 +18,7 @@ func (v *visit) valid(ctx context.Context, t fhir.ResourceType, c Content) (noti
 		return nil, err
 	}
 	if severe(issues) {
-		if !c.Report {
+		if !c.Report && !slices.ContainsFunc(issues, costly) {
 			if issues, err = v.checked(ctx, c.Tape, false, nil); err != nil {
 				return nil, err
 			}
@@ -52,6 +52,9 @@ func (v *visit) checked(ctx context.Context, t *fhir.Tape, errorsOnly bool, clai
 // validation is the operation that asks for everything, however little the server
 // asks of what is written.
 const validation = "$validate"
+
+// costly reports whether an issue is that something takes too much to check.
+func costly(i fhir.Issue) bool { return i.Code == fhir.CodeTooCostly }
 
 // severe reports whether some issue forbids to store the resource.
 func severe(issues []fhir.Issue) bool {

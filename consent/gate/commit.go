@@ -29,6 +29,8 @@ type writing struct {
 	// seen are the events of what a transaction has read so far: that it could be read
 	// is told by which entry fails, also when all is undone.
 	seen []audit.Event
+	// late is how many patches were worked out within the commit.
+	late int
 	// referring are the drafts whose references are yet to be looked up.
 	referring []*draft
 	// parametersChanged says that a search parameter was registered or retired.
@@ -64,6 +66,9 @@ func (v *visit) commit(ctx context.Context, do func(*writing) (Released, error))
 		changed = w.parametersChanged
 		return nil
 	})
+	if errors.Is(err, errStale) {
+		return Released{}, errStale
+	}
 	if err != nil && w != nil && len(w.seen) > 0 {
 		if _, unrecorded := v.record(ctx, Released{}, w.seen); unrecorded != nil {
 			return Released{}, unrecorded

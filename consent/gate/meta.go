@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 
-	"vitrine/consent"
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
@@ -28,82 +27,19 @@ func labelLists() []string { return []string{"profile", "security", "tag"} }
 // label decides who sees a resource, so that a change of labels goes the whole way
 // of an update, and makes a version.
 func (g *Gate) Relabel(ctx context.Context, req *Request, t fhir.ResourceType, id string, c MetaChange, ifMatch string) (Released, error) {
-	v, err := g.enter(ctx, req)
-	if err != nil {
-		return Released{}, err
-	}
-	defer v.close()
-	if err := v.writable(ctx, t); err != nil {
-		return Released{}, err
-	}
-	if err := c.check(); err != nil {
-		return Released{}, err
-	}
-	reads, err := v.verdict(ctx, Interaction{Code: "read", Letter: 'r'}, t)
-	if err != nil {
-		return Released{}, g.failed(ctx, err)
-	}
-	return v.commit(ctx, func(w *writing) (Released, error) {
-		item, err := w.relabel(ctx, t, id, &c, ifMatch)
-		if err == nil {
-			item, err = w.shownMeta(ctx, item, reads)
+	p := patching{typ: t, id: id, ifMatch: ifMatch, change: func(t *fhir.Tape, _ int) ([]byte, error) {
+		if err := c.check(); err != nil {
+			return nil, err
 		}
-		return Released{items: []Item{item}, total: -1}, err
-	})
-}
-
-func (w *writing) relabel(ctx context.Context, t fhir.ResourceType, id string, c *MetaChange, ifMatch string) (Item, error) {
-	if !fhir.ValidID(id) {
-		return Item{}, ErrNotFound
-	}
-	prior, err := w.addressed(ctx, t, id)
-	if err != nil {
-		return Item{}, err
-	}
-	if prior.Deleted {
-		return Item{}, store.ErrGone
-	}
-	tape := new(fhir.Tape)
-	var own []string // not those of what it goes with, which would tell of that
-	err = w.g.parsed(*prior, func(_ store.Found, was *fhir.Tape) error {
-		own = labels(was)
-		text, err := c.apply(was)
-		if err != nil {
-			return err
+		return c.apply(t)
+	}}
+	out, err := g.change(ctx, req, p)
+	for i := range out.items {
+		if r := &out.items[i].Resource; r.JSON == nil {
+			r.JSON = fmt.Appendf(nil, `{"meta":{"versionId":%q,"lastUpdated":%q}}`, r.Version, fhir.FormatInstant(r.Updated))
 		}
-		return tape.Parse(text, fhir.Stored())
-	})
-	if err != nil {
-		return Item{}, err
 	}
-	d, err := w.acceptable(ctx, t, Content{Tape: tape, labels: own})
-	if err != nil {
-		return Item{}, err
-	}
-	if err := w.ready(d, id); err != nil {
-		return Item{}, err
-	}
-	item, _, err := w.update(ctx, d, ifMatch)
-	return item, err
-}
-
-// shownMeta is the answer to a change of labels: all of the meta to who could read
-// the resource, as after a patch, and to others of it what the headers say.
-func (w *writing) shownMeta(ctx context.Context, item Item, reads consent.Verdict) (Item, error) {
-	r := item.Resource
-	row, wrote := w.rows[string(r.Type)+"/"+r.ID]
-	if !wrote { // nothing changed
-		f, err := newest(ctx, w.reader, w.addressable(), r.Type, r.ID)
-		if err != nil {
-			return item, err
-		}
-		row = f.Row
-	}
-	item, err := w.shown(ctx, &patching{reads: reads}, r, row)
-	if err == nil && item.Resource.JSON == nil {
-		item.Resource.JSON = fmt.Appendf(nil, `{"meta":{"versionId":%q,"lastUpdated":%q}}`, r.Version, fhir.FormatInstant(r.Updated))
-	}
-	return item, err
+	return out, err
 }
 
 // check holds the form of the lists against R4; what their elements hold is found

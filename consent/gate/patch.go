@@ -3,8 +3,10 @@ package gate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vitrine/consent"
@@ -14,19 +16,21 @@ import (
 	"vitrine/store"
 )
 
-// patching is a patch on its way to the one resource it is for. It may be
-// worked out before the commit that needs it, and is worked out again there
-// when another write has come in between.
+// patching is a patch, or another change of a resource on file, on its way to the one
+// resource it is for. It is worked out before the commit that needs it: what a client
+// may make long must not hold up the store's one writer. Where another write has come
+// in between it is begun anew.
 type patching struct {
-	doc *patch.Document
-	typ fhir.ResourceType
+	// change is the resource as it becomes, for so much work (patch.Limits).
+	change func(t *fhir.Tape, work int) ([]byte, error)
+	typ    fhir.ResourceType
 	// id is that of the resource; empty when the condition finds it.
 	id      string
 	query   *search.Query
 	ifMatch string
 	// linked puts what the links of a transaction mean into what comes out; nil
 	// for a patch by itself.
-	linked func(context.Context, *visit, Content) (Content, error)
+	linked func(context.Context, *visit, Content) (linked Content, leads bool, err error)
 	// entry is the number of the entry, from one; zero by itself.
 	entry int
 	// draft is what comes out of the version of the resource, or problem says why
@@ -36,20 +40,59 @@ type patching struct {
 	problem     error
 	// reads is what the gates say to a reading of the type by the same caller.
 	reads consent.Verdict
+	// last says that it is not begun anew once more.
+	last bool
+	// leads says that what comes out refers to other entries of the transaction, so
+	// that it depends on what became of these.
+	leads bool
+}
+
+// errStale says that what was worked out before a commit is of a version that is not
+// the current one any more.
+var errStale = fmt.Errorf("%w: another version was changed", ErrConflict)
+
+// attempts is how often a change that others come before is begun anew.
+const attempts = 4
+
+// anew does something until others do not come before it. The last time what is small
+// is worked out within the commit, before which nobody comes; what is not is refused
+// (409).
+func anew(do func(last bool) (Released, error)) (out Released, err error) {
+	for n := range attempts {
+		if out, err = do(n == attempts-1); !errors.Is(err, errStale) {
+			return out, err
+		}
+	}
+	return Released{}, ErrConflict
+}
+
+// applying is what a document of a patch makes.
+func (g *Gate) applying(doc *patch.Document) func(*fhir.Tape, int) ([]byte, error) {
+	return func(t *fhir.Tape, work int) ([]byte, error) {
+		return doc.Apply(t, patch.Limits{Size: g.cfg.MaxBody, Work: work})
+	}
 }
 
 // Patch answers R4 http.html#patch. ifMatch is the version required; empty for
 // any.
 func (g *Gate) Patch(ctx context.Context, req *Request, t fhir.ResourceType, id string, doc *patch.Document, ifMatch string) (Released, error) {
-	return g.patch(ctx, req, &patching{doc: doc, typ: t, id: id, ifMatch: ifMatch})
+	return g.change(ctx, req, patching{change: g.applying(doc), typ: t, id: id, ifMatch: ifMatch})
 }
 
 // PatchWhere answers R4 http.html#patch with a condition in place of the id.
 func (g *Gate) PatchWhere(ctx context.Context, req *Request, q *search.Query, doc *patch.Document, ifMatch string) (Released, error) {
-	return g.patch(ctx, req, &patching{doc: doc, typ: q.Type, query: q, ifMatch: ifMatch})
+	return g.change(ctx, req, patching{change: g.applying(doc), typ: q.Type, query: q, ifMatch: ifMatch})
 }
 
-func (g *Gate) patch(ctx context.Context, req *Request, p *patching) (Released, error) {
+func (g *Gate) change(ctx context.Context, req *Request, p patching) (Released, error) {
+	return anew(func(last bool) (Released, error) {
+		again := p
+		again.last = last
+		return g.changeOnce(ctx, req, &again)
+	})
+}
+
+func (g *Gate) changeOnce(ctx context.Context, req *Request, p *patching) (Released, error) {
 	v, err := g.enter(ctx, req)
 	if err != nil {
 		return Released{}, err
@@ -73,7 +116,8 @@ func (g *Gate) patch(ctx context.Context, req *Request, p *patching) (Released, 
 func (v *visit) foreseePatch(ctx context.Context, p *patching) {
 	early := *v
 	if prior, err := early.patched(ctx, p); err == nil {
-		early.revise(ctx, p, prior)
+		p.of, p.version = prior.ID, prior.Version
+		p.draft, p.problem = early.revised(ctx, p, prior, 0)
 	}
 }
 
@@ -107,25 +151,43 @@ func (v *visit) patched(ctx context.Context, p *patching) (*store.Found, error) 
 	return prior, nil
 }
 
-// revise makes the draft that the patch makes of a version, unless it was made
-// already.
-func (v *visit) revise(ctx context.Context, p *patching, prior *store.Found) {
-	if p.of == prior.ID && p.version == prior.Version {
-		return
+// What is worked out within a commit holds up all others: so many patches of one
+// transaction, of resources of so many bytes, and so much work for each.
+const (
+	lateMost  = 64
+	lateBytes = 64 << 10
+	lateWork  = 2 << 20
+)
+
+// revise holds the draft against the version that is current, and makes it anew where
+// it says what became of other entries.
+func (w *writing) revise(ctx context.Context, p *patching, prior *store.Found) error {
+	stale := p.of != prior.ID || p.version != prior.Version
+	if !p.leads && !stale {
+		return nil
 	}
-	p.of, p.version = prior.ID, prior.Version
-	p.draft, p.problem = v.revised(ctx, p, prior)
+	w.late++
+	small := w.late <= lateMost && len(prior.JSON) <= lateBytes
+	if stale && !(p.last && small) {
+		return errStale
+	}
+	if !small {
+		return invalid(http.StatusUnprocessableEntity, fhir.CodeTooCostly,
+			"patches that refer to other entries of their transaction are for "+strconv.Itoa(lateMost)+" resources, each of 64 KiB at most", "")
+	}
+	p.draft, p.problem = w.revised(ctx, p, prior, lateWork)
+	return nil
 }
 
 // revised is the draft of what the patch makes of a version. It is held to all
 // that an update is held to; as the client did not send it, what is wrong with it
 // has no line, and is no fault of the syntax (RFC 5789 §2.2).
-func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found) (*draft, error) {
+func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found, work int) (*draft, error) {
 	c := Content{Tape: new(fhir.Tape)}
 	var own []string // not those of what it goes with, which would tell of that
 	err := v.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
 		own = labels(t)
-		out, err := p.doc.Apply(t, patch.Limits{Size: v.g.cfg.MaxBody})
+		out, err := p.change(t, work)
 		if err != nil {
 			return err
 		}
@@ -138,7 +200,8 @@ func (v *visit) revised(ctx context.Context, p *patching, prior *store.Found) (*
 		return nil, err
 	}
 	if p.linked != nil {
-		if c, err = p.linked(ctx, v, c); err != nil {
+		if c, p.leads, err = p.linked(ctx, v, c); err != nil {
+			p.leads = true // what it leads to may yet come
 			return nil, err
 		}
 	}
@@ -165,7 +228,9 @@ func (w *writing) patch(ctx context.Context, p *patching) (Item, error) {
 	if err != nil {
 		return Item{}, err
 	}
-	w.revise(ctx, p, prior)
+	if err := w.revise(ctx, p, prior); err != nil {
+		return Item{}, err
+	}
 	if p.problem != nil {
 		return Item{}, p.problem
 	}
@@ -218,15 +283,24 @@ func (w *writing) patchAll(ctx context.Context, p *plan, items []Item) error {
 		if !s.is("patch") {
 			continue
 		}
-		var err error
-		one := &patching{doc: s.entry.Patch, typ: s.entry.Type, id: s.id, ifMatch: s.entry.IfMatch, entry: i + 1}
-		one.linked = func(ctx context.Context, v *visit, c Content) (Content, error) { return v.linked(ctx, p, s, items, c) }
 		w.caller.Confined = s.confined
 		if s.found == nil && s.condition() != nil {
 			return &EntryError{Index: i, Err: ErrNotFound}
 		}
+		if s.patching == nil || s.patching.id != s.id && !p.last {
+			return errStale
+		}
+		one := *s.patching // the commit may be run again
+		one.id, one.last = s.id, p.last
+		one.linked = func(ctx context.Context, v *visit, c Content) (Content, bool, error) {
+			return v.linked(ctx, p, s, items, c)
+		}
+		var err error
 		if one.reads, err = w.verdict(ctx, Interaction{Code: "read", Letter: 'r'}, s.entry.Type); err == nil {
-			items[i], err = w.patch(ctx, one)
+			items[i], err = w.patch(ctx, &one)
+		}
+		if errors.Is(err, errStale) {
+			return err
 		}
 		if err != nil {
 			return &EntryError{Index: i, Err: err}
@@ -238,7 +312,7 @@ func (w *writing) patchAll(ctx context.Context, p *plan, items []Item) error {
 // linked is what a patch makes, with the links to other entries in it replaced.
 // Most of it was on file before, so of the addresses by which entries name each
 // other only those count that cannot mean anything else.
-func (v *visit) linked(ctx context.Context, p *plan, s *step, items []Item, c Content) (Content, error) {
+func (v *visit) linked(ctx context.Context, p *plan, s *step, items []Item, c Content) (linked Content, leads bool, err error) {
 	now := &plan{steps: slices.Clone(p.steps), versioned: map[int]bool{}, meant: map[string]string{}}
 	now.names.whole = map[string]int{}
 	for full, to := range p.names.whole {
@@ -254,9 +328,26 @@ func (v *visit) linked(ctx context.Context, p *plan, s *step, items []Item, c Co
 	entry := *s.entry
 	entry.Content, entry.FullURL = c, ""
 	within := step{index: s.index, entry: &entry}
-	c, err := v.rewritten(ctx, now, &within)
+	c, err = v.rewritten(ctx, now, &within)
+	leads = len(within.links) > 0 || len(within.asks) > 0
 	if err == nil && within.open {
 		err = errUnresolved()
 	}
-	return c, err
+	return c, leads, err
+}
+
+// foreseePatches works out the patches of a transaction.
+func (v *visit) foreseePatches(ctx context.Context, p *plan) {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if !s.is("patch") {
+			continue
+		}
+		v.caller.Confined = s.confined
+		s.patching = &patching{change: v.g.applying(s.entry.Patch), typ: s.entry.Type, id: s.id, ifMatch: s.entry.IfMatch, entry: i + 1}
+		s.patching.linked = func(ctx context.Context, v *visit, c Content) (Content, bool, error) {
+			return v.linked(ctx, p, s, nil, c)
+		}
+		v.foreseePatch(ctx, s.patching)
+	}
 }

@@ -24,6 +24,8 @@ type step struct {
 	// it is open: while a conditional reference in it is not resolved.
 	draft *draft
 	open  bool
+	// patching is the patch of the entry, worked out; nil for what is none.
+	patching *patching
 	// links are the steps to which the content refers, asks the conditional
 	// references in it and what the draft has in their place.
 	links []int
@@ -62,6 +64,8 @@ func (s *step) condition() *search.Query {
 type plan struct {
 	steps []step
 	names names
+	// last says that the transaction is not begun anew once more.
+	last bool
 	// versioned are the steps to which a link with a version leads.
 	versioned map[int]bool
 	// meant are the conditional references that are resolved.
@@ -70,7 +74,7 @@ type plan struct {
 
 // again is the plan for one run of the commit, which changes it.
 func (p *plan) again() *plan {
-	return &plan{steps: slices.Clone(p.steps), names: p.names, versioned: maps.Clone(p.versioned), meant: maps.Clone(p.meant)}
+	return &plan{steps: slices.Clone(p.steps), names: p.names, last: p.last, versioned: maps.Clone(p.versioned), meant: maps.Clone(p.meant)}
 }
 
 // EntryErrors are the faults that several entries of a transaction have in
@@ -116,7 +120,11 @@ func (v *visit) foresee(ctx context.Context, p *plan) error {
 	if err := p.distinct(nil, false); err != nil {
 		return err
 	}
-	return v.drafts(ctx, p)
+	if err := v.drafts(ctx, p); err != nil {
+		return err
+	}
+	v.foreseePatches(ctx, p)
+	return nil
 }
 
 // identify gives the step the id of what its condition matches, or that in its

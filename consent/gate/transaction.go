@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -15,6 +16,14 @@ import (
 // Transaction answers R4 http.html#transaction: all entries or none. Items are
 // in the order of the entries.
 func (g *Gate) Transaction(ctx context.Context, req *Request, entries []Entry) (Released, error) {
+	return anew(func(last bool) (Released, error) { return g.transactionOnce(ctx, req, entries, last) })
+}
+
+// readingMost is how many entries of a transaction may read: they are answered while
+// no other write goes on.
+const readingMost = 200
+
+func (g *Gate) transactionOnce(ctx context.Context, req *Request, entries []Entry, last bool) (Released, error) {
 	v, err := g.open(ctx, req)
 	if err != nil {
 		return Released{}, err
@@ -24,7 +33,7 @@ func (g *Gate) Transaction(ctx context.Context, req *Request, entries []Entry) (
 		return Released{}, ErrNoTransactions
 	}
 	v.bundle = entries
-	p := &plan{steps: make([]step, len(entries))}
+	p := &plan{steps: make([]step, len(entries)), last: last}
 	if err := v.admitEntries(ctx, p, entries); err != nil {
 		return Released{}, err
 	}
@@ -49,9 +58,16 @@ func (v *visit) admitEntries(ctx context.Context, p *plan, entries []Entry) erro
 		in Interaction
 		t  fhir.ResourceType
 	}
-	before := map[ask]bool{}
+	before, reading := map[ask]bool{}, 0
 	for i := range entries {
 		e := &entries[i]
+		if !e.Interaction.Write {
+			reading++
+		}
+		if reading > readingMost {
+			return &EntryError{Index: i, Err: invalid(http.StatusUnprocessableEntity, fhir.CodeTooCostly,
+				"a transaction may read with "+strconv.Itoa(readingMost)+" entries; a batch reads with more", "")}
+		}
 		p.steps[i] = step{index: i, entry: e, id: e.ID}
 		if e.Query != nil {
 			p.steps[i].question = v.searchQuestion(e.Query)

@@ -80,7 +80,7 @@ type Limits struct {
 	// by default.
 	Size int
 	// Work is how many bytes all operations together may read and write anew;
-	// 256 MiB by default.
+	// 32 MiB by default.
 	Work int
 }
 
@@ -112,7 +112,7 @@ func (d *Document) Apply(t *fhir.Tape, lim Limits) ([]byte, error) {
 		lim.Size = 16 << 20
 	}
 	if lim.Work <= 0 {
-		lim.Work = 256 << 20
+		lim.Work = 32 << 20
 	}
 	w := worker{tape: t, size: max(lim.Size, len(t.Source())), left: lim.Work}
 	for i, s := range d.steps {

@@ -13,8 +13,8 @@ import (
 // What profiles may cost for one resource, in shapes looked at and members passed
 // by: so much, and so much more for each of its bytes.
 const (
-	workBase = 1 << 19
-	workByte = 4
+	workBase = 1 << 15
+	workByte = 1
 )
 
 // DetailProfile is the Issue.Detail of what a profile asks, and R4 does not.
