@@ -168,7 +168,7 @@ func (w *writing) revise(ctx context.Context, p *patching, prior *store.Found) e
 	}
 	w.late++
 	small := w.late <= lateMost && len(prior.JSON) <= lateBytes
-	if stale && !(p.last && small) {
+	if stale && (!p.last || !small) {
 		return errStale
 	}
 	if !small {
