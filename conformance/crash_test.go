@@ -35,6 +35,7 @@ type ledger struct {
 // every acknowledged write and the audit event of every released answer must be
 // there afterwards.
 func TestKill9(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	rounds, acks, looks := crashRounds(t), 0, 0
 	for round := range rounds {

@@ -40,6 +40,7 @@ func fromEnv(t *testing.T, name string, otherwise int) int {
 // TestDifferential holds every kind of search against a plain evaluation of the
 // specification's text: what is found, in which order, page by page.
 func TestDifferential(t *testing.T) {
+	t.Parallel()
 	seed := uint64(fromEnv(t, envQueriesSeed, 1))
 	n := fromEnv(t, envQueries, 750)
 	s := start(t, t.TempDir()+"/data", "--base-url", worldBase, "--validation", "structure") // periods that end before they begin are searched, too

@@ -17,6 +17,7 @@ func twoServers(t *testing.T, uri, database string) (c *cast, servers []*server,
 // TestHistoriesOfTwoServers is TestHistories of two servers on one database: each
 // is killed in turn, while the other goes on. A client stays with its server.
 func TestHistoriesOfTwoServers(t *testing.T) {
+	t.Parallel()
 	total := figures{}
 	histories, lives := number(t, "VITRINE_HISTORIES", 0), livesOfOne
 	if histories == 0 {

@@ -15,6 +15,7 @@ import (
 // TestMigrateKilled kills a copy under way again and again, a little later each
 // time, and wants it to come to its end with everything and nothing twice.
 func TestMigrateKilled(t *testing.T) {
+	t.Parallel()
 	data := t.TempDir() + "/data"
 	if onMongoDB() {
 		t.Skip("it names its stores itself")

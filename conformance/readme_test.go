@@ -32,6 +32,7 @@ func TestReadmeQuickstart(t *testing.T) {
 // TestReadmeOnMongoDB runs README's commands for MongoDB as they stand, on free
 // ports, against a genuine server.
 func TestReadmeOnMongoDB(t *testing.T) {
+	t.Parallel()
 	uri, name := mongotest.Server(t), mongotest.Database(t)
 	script := readmeBlock(t, "mongodb")
 	for _, port := range []string{"8080", "8081"} {

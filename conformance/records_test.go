@@ -15,6 +15,7 @@ import (
 // TestSyntheaImports loads the 34 Bundles by `vitrine import` and counts what
 // is there.
 func TestSyntheaImports(t *testing.T) {
+	t.Parallel()
 	want := map[string]int{}
 	for _, bundle := range synthea(t) {
 		for _, e := range list(decode(t, bundle), "entry") {
@@ -35,6 +36,7 @@ func TestSyntheaImports(t *testing.T) {
 // TestExamplesSurvive stores the 713 official example instances and reads them
 // back: byte for byte but for id and meta.
 func TestExamplesSurvive(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	all := examples(t)
 	if len(all) != 713 {

@@ -83,6 +83,7 @@ func (s *server) declares(t *testing.T, typ, code string) bool {
 // that has data. It is refused until its index is made, through a stop and a crash,
 // and from then on finds all there is; then it is retired.
 func TestAddedSearchParameters(t *testing.T) {
+	t.Parallel()
 	const before, during = 600, 20
 	c := newCast(t)
 	var data []object

@@ -23,6 +23,7 @@ import (
 // is made of the definitions: what it has no row for must stand among the
 // exceptions, with the reason, and an exception that has rows fails too.
 func TestEverySearchParameter(t *testing.T) {
+	t.Parallel()
 	defs, err := r4.Load()
 	if err != nil {
 		t.Fatal(err)

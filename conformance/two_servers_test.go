@@ -30,6 +30,7 @@ func consentRounds(t *testing.T) int {
 // again. Both are asked in every round, so that each has at hand what held
 // before.
 func TestTwoServersOneConsent(t *testing.T) {
+	t.Parallel()
 	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
 	c := newCast(t, flags...)
 	servers := []*server{c.server, start(t, c.data, flags...)}

@@ -19,14 +19,14 @@ const worldBase = "http://vitrine.test"
 // envOneIn asks for a sample of the reads, one in so many.
 const envOneIn = "VITRINE_WORLDS_ONE_IN"
 
-// worldSeeds are the worlds made in every run; VITRINE_WORLDS names others, by
-// commas. Odd seeds write the hidden data between two halves of the visible
+// worldSeeds are the world made in every run; VITRINE_WORLDS names others, by
+// commas, as in VITRINE_WORLDS=1,2,3,4,5. Odd seeds write the hidden data between two halves of the visible
 // data, even ones after all of it.
 func worldSeeds(t *testing.T) []uint64 {
 	t.Helper()
 	names := os.Getenv("VITRINE_WORLDS")
 	if names == "" {
-		return []uint64{1, 2}
+		return []uint64{1}
 	}
 	var seeds []uint64
 	for _, name := range strings.Split(names, ",") {
@@ -46,6 +46,7 @@ func worldSeeds(t *testing.T) []uint64 {
 //
 // What breaks it is shown by TestMutations.
 func TestTwoWorlds(t *testing.T) {
+	t.Parallel()
 	pairs, used, written := 0, tallies{}, writeTallies{}
 	for _, seed := range worldSeeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -63,8 +64,8 @@ func TestTwoWorlds(t *testing.T) {
 		return // writes alone were asked for, or a sample
 	}
 	used.check(t)
-	if pairs < 8_000 && os.Getenv("VITRINE_WORLDS") == "" {
-		t.Errorf("%d request pairs, want 8,000 or more", pairs)
+	if pairs < 4_500 && os.Getenv("VITRINE_WORLDS") == "" {
+		t.Errorf("%d request pairs, want 4,500 or more", pairs)
 	}
 }
 
