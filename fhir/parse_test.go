@@ -9,6 +9,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// TestStoredIsReadWhateverItsSize: the stamp may take what was let in beyond the bound.
+func TestStoredIsReadWhateverItsSize(t *testing.T) {
+	src := []byte(`{"resourceType":"Basic","text":"` + strings.Repeat("x", 16<<20) + `"}`)
+	var tape Tape
+	if err := tape.Parse(src, Limits{}); err == nil {
+		t.Error("more than 16 MiB was let in")
+	}
+	if err := tape.Parse(src, Stored()); err != nil {
+		t.Errorf("what was stored is not read: %v", err)
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	const (
 		value   = "a value should be here"

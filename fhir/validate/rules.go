@@ -130,8 +130,8 @@ func (w *walker) breach(r *invariant, n fhir.Node) {
 
 // evaluate is what a rule says of a value. Nothing at all is no breach
 // (Program.Holds): it says that the rule cannot be told, such as the order of two
-// dates of which one is less precise. An error is, since what was not checked was not approved; but
-// it is not told of a resource whose structure is wrong anyway.
+// dates of which one is less precise. An error is, since what was not checked was
+// not approved; but it is not told of a resource whose structure is wrong anyway.
 func (w *walker) evaluate(r *invariant, n fhir.Node) standing {
 	program, err := r.program()
 	if err == nil {

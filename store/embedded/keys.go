@@ -94,7 +94,8 @@ func appendNumber(b []byte, n number) []byte {
 type typeNumber uint16
 
 // paramContributor is the posting of every row's contributor, by the plain id
-// of the Organization; of what is shared the custodian, too, has one, of an empty id. It is the store's own and never met in a query.
+// of the Organization; of what is shared the custodian has one too, of an empty id.
+// It is the store's own and never met in a query.
 const paramContributor search.Param = 0xFFFF
 
 // paramEvery is the posting that every row has which was not deleted, of an empty
