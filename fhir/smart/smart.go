@@ -13,6 +13,12 @@ import (
 // Token is what a verified access token says. The zero value says nothing and
 // grants nothing.
 type Token struct {
+	// Grant names the authorization that the token was issued under, which may be
+	// revoked with all its tokens; empty for others.
+	Grant string
+	// ByHand says that the operator made it with the key in the data directory, and
+	// vouches for its client.
+	ByHand bool
 	// ID is jti; empty when the issuer gave none.
 	ID string
 	// Issuer is iss: the server itself or a configured issuer.

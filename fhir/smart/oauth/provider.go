@@ -1,0 +1,4 @@
+package oauth
+
+// Provider is an OpenID Connect provider that people sign in with.
+type Provider struct{}
