@@ -15,9 +15,9 @@ import (
 // Digest stands for everything a store holds: how much it is, and a hash in
 // which the order does not count, so that stores of two kinds can be compared.
 type Digest struct {
-	Chronicles, Versions, Records uint64
+	Chronicles, Versions, Records, States uint64
 	// Sum adds up, as numbers of 256 bits, the hashes of every version of every
-	// edition with its row, and of every record.
+	// edition with its row, of every record and of every state.
 	Sum [sha256.Size]byte
 }
 
@@ -75,6 +75,15 @@ func DigestOf(ctx context.Context, s Source, tell func(done uint64)) (Digest, er
 		tell(d.Chronicles + d.Records)
 		return nil
 	})
+	if err != nil {
+		return Digest{}, err
+	}
+	err = ahead(ctx, nil, s.AllStates, func(some []State, _ []byte) error {
+		for i := range some {
+			d.state(&some[i])
+		}
+		return nil
+	})
 	return d.Digest, err
 }
 
@@ -114,6 +123,14 @@ func (d *digester) edition(c *Chronicle, e consent.Edition, all []Chapter, curre
 		d.buf = append(b, v.JSON...)
 		d.add('V', d.buf)
 	}
+}
+
+func (d *digester) state(s *State) {
+	d.States++
+	b := appendText(d.buf[:0], s.Key)
+	b = binary.AppendVarint(b, s.Until.UnixMilli())
+	d.buf = append(b, s.Value...)
+	d.add('S', d.buf)
 }
 
 func flag(b bool) byte {

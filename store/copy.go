@@ -61,6 +61,8 @@ type Source interface {
 	Chronicles(ctx context.Context, after []byte) (some []Chronicle, next []byte, err error)
 	// Records returns some records of accesses in the same manner.
 	Records(ctx context.Context, after []byte) (some [][]byte, next []byte, err error)
+	// AllStates returns some states in the same manner.
+	AllStates(ctx context.Context, after []byte) (some []State, next []byte, err error)
 }
 
 // Target is a store that can become a copy, and then is one.
@@ -79,6 +81,7 @@ type Target interface {
 type Batch struct {
 	Chronicles []Chronicle
 	Records    [][]byte
+	States     []State
 	Mark       []byte
 }
 
@@ -89,6 +92,7 @@ type Phase uint8
 const (
 	CopyingChronicles Phase = iota + 1
 	CopyingRecords
+	CopyingStates
 	Comparing
 )
 
@@ -106,8 +110,8 @@ type Progress struct {
 // restricts the other half may be missing: it is not to be opened for anything
 // but the rest of the copy.
 //
-// What was written stays what it was: ids, versions, times, bytes, rows, entries
-// and the records of accesses. The numbers a store gives for itself do not, so
+// What was written stays what it was: ids, versions, times, bytes, rows, entries,
+// the records of accesses and the states. The numbers a store gives for itself do not, so
 // cursors and positions are worth nothing in the copy.
 func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) error {
 	raw, err := to.Mark(ctx)
@@ -123,7 +127,7 @@ func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) erro
 		return err
 	}
 	if raw == nil { // from here on the target is half a record
-		if err := to.Copy(ctx, Batch{Mark: m.append(nil)}); err != nil {
+		if err := to.Copy(ctx, Batch{Mark: m.bytes()}); err != nil {
 			return err
 		}
 	}
@@ -132,20 +136,36 @@ func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) erro
 		err := ahead(ctx, m.at, from.Chronicles, func(some []Chronicle, next []byte) error {
 			m.at, m.done = next, m.done+uint64(len(some))
 			tell(Progress{m.phase, m.done, size.Chronicles})
-			return to.Copy(ctx, Batch{Chronicles: some, Mark: m.append(nil)})
+			return to.Copy(ctx, Batch{Chronicles: some, Mark: m.bytes()})
 		})
 		if err != nil {
 			return badMark(err)
 		}
 		m = mark{phase: CopyingRecords}
 	}
-	tell(Progress{m.phase, m.done, size.Records})
-	err = ahead(ctx, m.at, from.Records, func(some [][]byte, next []byte) error {
-		m.at, m.done = next, m.done+uint64(len(some))
+	if m.phase == CopyingRecords {
 		tell(Progress{m.phase, m.done, size.Records})
-		return to.Copy(ctx, Batch{Records: some, Mark: m.append(nil)})
+		err := ahead(ctx, m.at, from.Records, func(some [][]byte, next []byte) error {
+			m.at, m.done = next, m.done+uint64(len(some))
+			tell(Progress{m.phase, m.done, size.Records})
+			return to.Copy(ctx, Batch{Records: some, Mark: m.bytes()})
+		})
+		if err != nil {
+			return badMark(err)
+		}
+		m = mark{phase: CopyingStates}
+	}
+	return badMark(copyStates(ctx, m, from, to, tell))
+}
+
+// copyStates is the last phase. How many there are nobody counts beforehand.
+func copyStates(ctx context.Context, m mark, from Source, to Target, tell func(Progress)) error {
+	tell(Progress{m.phase, m.done, m.done})
+	return ahead(ctx, m.at, from.AllStates, func(some []State, next []byte) error {
+		m.at, m.done = next, m.done+uint64(len(some))
+		tell(Progress{m.phase, m.done, m.done})
+		return to.Copy(ctx, Batch{States: some, Mark: m.bytes()})
 	})
-	return badMark(err)
 }
 
 func badMark(err error) error {
@@ -208,15 +228,15 @@ type mark struct {
 	at    []byte // of the source; nil: from the first
 }
 
-func (m mark) append(dst []byte) []byte {
-	return append(binary.AppendUvarint(append(dst, byte(m.phase)), m.done), m.at...)
+func (m mark) bytes() []byte {
+	return append(binary.AppendUvarint([]byte{byte(m.phase)}, m.done), m.at...)
 }
 
 func readMark(raw []byte) (mark, error) {
 	if raw == nil {
 		return mark{phase: CopyingChronicles}, nil
 	}
-	if len(raw) < 2 || (raw[0] != byte(CopyingChronicles) && raw[0] != byte(CopyingRecords)) {
+	if len(raw) < 2 || raw[0] < byte(CopyingChronicles) || raw[0] > byte(CopyingStates) {
 		return mark{}, ErrMark
 	}
 	done, n := binary.Uvarint(raw[1:])

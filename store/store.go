@@ -118,6 +118,13 @@ type Reader interface {
 	// never change, are not among them. It fails with ErrTooCostly when too many
 	// are passed over.
 	Changes(ctx context.Context, u *consent.Universe, q ChangesRequest) (ChangesPage, error)
+	// State returns the value under the key and when its time is over; a nil value
+	// when there is none.
+	State(ctx context.Context, key string) (value []byte, until time.Time, err error)
+	// States calls each for the states whose keys have the prefix and come after
+	// another key (empty: from the first), in the order of their bytes, until it
+	// fails. each must not write; the value is its to keep.
+	States(ctx context.Context, prefix, beyond string, each func(key string, value []byte, until time.Time) error) error
 	// Search returns one page of what matches within the universe.
 	Search(ctx context.Context, u *consent.Universe, q *search.Query, p PageRequest) (Page, error)
 }
@@ -159,6 +166,8 @@ type Tx interface {
 	// Delete records a deletion as a new version of the full edition and, when
 	// basic is not empty, of the basic one. The row stays where it was.
 	Delete(t fhir.ResourceType, id, full, basic string, at time.Time) error
+	// SetState puts a value under the key, in place of another; nil takes it away.
+	SetState(key string, value []byte, until time.Time) error
 	// Record appends audit records that are durable together with the write.
 	Record(records ...[]byte)
 	// Touch changes the epoch of the keys when the write commits.

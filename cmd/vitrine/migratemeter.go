@@ -54,7 +54,7 @@ func (m *meter) show() {
 }
 
 func progressLine(p store.Progress, from uint64, passed time.Duration) string {
-	what := map[store.Phase]string{store.CopyingChronicles: "resources copied", store.CopyingRecords: "records of accesses copied", store.Comparing: "compared"}[p.Phase]
+	what := map[store.Phase]string{store.CopyingChronicles: "resources copied", store.CopyingRecords: "records of accesses copied", store.CopyingStates: "states copied", store.Comparing: "compared"}[p.Phase]
 	if what == "" {
 		return "beginning"
 	}

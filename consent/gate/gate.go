@@ -112,6 +112,7 @@ type Gate struct {
 	facts      *cache[string, *consent.Facts]
 	directives *cache[string, directive.Set]
 	profiles   keptProfiles
+	swept      sweeper
 	tapes      sync.Pool
 	buffers    sync.Pool
 

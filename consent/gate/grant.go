@@ -252,7 +252,7 @@ func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
 	}
 	v.close()
 	if len(due) == 0 {
-		return nil
+		return g.forget(ctx, now)
 	}
 	if err := g.store.Settle(ctx); err != nil { // their uses are about to be counted
 		return g.failed(ctx, err)
@@ -273,7 +273,7 @@ func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return g.forget(ctx, now)
 }
 
 // expired are the grants that have run out by now and are not closed, in a visit

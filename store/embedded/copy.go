@@ -296,6 +296,11 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 				return err
 			}
 		}
+		for _, s := range b.States {
+			if err := x.SetState(s.Key, s.Value, s.Until); err != nil {
+				return err
+			}
+		}
 		x.Record(b.Records...)
 		return x.batch.Set([]byte(metaCopying), b.Mark, nil)
 	})

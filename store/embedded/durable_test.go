@@ -21,6 +21,7 @@ import (
 	"vitrine/consent/audit"
 	"vitrine/fhir/search"
 	"vitrine/store"
+	"vitrine/store/storetest"
 )
 
 // crashDir names, in the environment of a child process, the store it is to
@@ -97,6 +98,17 @@ func TestReopen(t *testing.T) {
 	if got := search1(t, db, &search.Query{Type: "AuditEvent"}); len(got) != 3 {
 		t.Errorf("audit events: got %v, want 3", got)
 	}
+}
+
+// TestStatesAgain: states outlive the process.
+func TestStatesAgain(t *testing.T) {
+	dir, opt := filepath.Join(t.TempDir(), "store"), options(t)
+	db := openIn(t, dir, opt)
+	storetest.HoldStates(t, db, func(t *testing.T) store.Store {
+		t.Helper()
+		_ = db.Close()
+		return openIn(t, dir, opt)
+	})
 }
 
 // TestForeignDirectory: neither another program's database nor a later layout

@@ -27,6 +27,7 @@ import (
 //	E primary number                        → rows of events of one patient, see chunk.go
 //	U part of an id, number                 → ids of events
 //	T part of a time, number                → times of events
+//	W key                                   → end, value: a state
 //
 // R holds header and entries together and is ordered by type and then patient,
 // so one sequential walk over a patient's rows of a type gives all that
@@ -47,6 +48,7 @@ const (
 	spaceEvent    = 'E'
 	spaceEventID  = 'U'
 	spaceMoment   = 'T'
+	spaceState    = 'W'
 )
 
 // The rows of the meta keyspace.
@@ -58,7 +60,8 @@ const (
 	metaCopying  = "Mcopying"
 )
 
-// schema names the layout above. A directory with another one is not opened.
+// schema names the layout above. A directory with another one is not opened. A key
+// space that was added and may be empty does not change it.
 const schema = "vitrine embedded 7"
 
 // number is the row number of a resource: ordinal, then sequence.

@@ -99,6 +99,7 @@ type tx struct {
 	types    map[fhir.ResourceType]typeNumber // met for the first time
 	several  map[several]bool                 // marked for the first time
 	written  []uint64                         // hashes of rows, for what is kept of them
+	stated   bool                             // states were set
 	touched  []string
 	records  [][]byte
 	scratch  scratch
@@ -201,6 +202,8 @@ func (x *tx) NewIter(o *pebble.IterOptions) (*pebble.Iterator, error) {
 func (x *tx) concerns(lower []byte) bool {
 	at := 0
 	switch {
+	case len(lower) > 0 && lower[0] == spaceState:
+		return x.stated
 	case len(lower) >= 4 && lower[0] == spaceRow:
 		at = 2
 	case len(lower) >= 6 && lower[0] == spacePosting:

@@ -30,7 +30,7 @@ type manifest struct {
 // backedUp are the collections in the order in which they are put back: what
 // makes the store one comes last.
 func backedUp() []string {
-	return []string{collFull, collBasic, collVersions, collEvents, collClasses, collEpochs, collMeta}
+	return []string{collFull, collBasic, collVersions, collEvents, collClasses, collEpochs, collStates, collMeta}
 }
 
 const extension = ".bson"
@@ -161,6 +161,9 @@ func (db *DB) restore(ctx context.Context, dir string, m manifest) error {
 		return err
 	}
 	for _, coll := range backedUp() {
+		if _, has := m.Counts[coll]; !has && coll == collStates {
+			continue // made before there were any
+		}
 		n, err := db.load(ctx, coll, filepath.Join(dir, coll+extension))
 		if err != nil {
 			return err

@@ -261,6 +261,11 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 		if err := x.apply(in, c); err != nil {
 			return err
 		}
+		for _, s := range b.States {
+			if err := x.SetState(s.Key, s.Value, s.Until); err != nil {
+				return err
+			}
+		}
 		x.Record(b.Records...)
 		x.wrote, x.dirty = true, true
 		_, err := db.collection(collMeta).UpdateOne(in, is("_id", metaCopying), is("$set", is("bytes", b.Mark)), options.UpdateOne().SetUpsert(true))

@@ -92,6 +92,9 @@ func (db *DB) prepare(ctx context.Context) error {
 	if err := db.makeSchema(ctx); err != nil {
 		return err
 	}
+	if err := db.makeStates(ctx); err != nil {
+		return err
+	}
 	if err := db.whole(ctx); err != nil {
 		return err
 	}

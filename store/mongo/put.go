@@ -122,7 +122,7 @@ func (b *batch) apply(in context.Context, c changes) error {
 			return err
 		}
 	}
-	for _, coll := range []string{collVersions, collFull, collBasic} {
+	for _, coll := range []string{collVersions, collFull, collBasic, collStates} {
 		if len(c[coll]) == 0 {
 			continue
 		}

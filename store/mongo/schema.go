@@ -26,6 +26,7 @@ const (
 	collEpochs   = "epochs"
 	collClasses  = "classes"
 	collMeta     = "meta"
+	collStates   = "states"
 )
 
 // The kinds of deployment.
@@ -114,6 +115,7 @@ func indexes() map[string][]bson.D {
 		collClasses:  nil,
 		collMeta:     nil,
 		collUndo:     nil,
+		collStates:   nil,
 	}
 }
 

@@ -25,7 +25,8 @@ type batch struct {
 	pending  []store.Put
 	known    map[string]bool // of pending, by name
 	touched  map[string]bool
-	read     map[string]uint64 // epochs
+	states   map[string]*stateDocument // to be set at the end; nil: taken away
+	read     map[string]uint64         // epochs
 	records  [][]byte
 	wrote    bool
 	steps    int // noted, where there are no transactions
@@ -59,7 +60,7 @@ func (db *DB) begin(in context.Context, s *driver.Session) (*batch, error) {
 	return &batch{
 		v: view{db: db, sess: s, found: found, made: map[fhir.ResourceType][]string{}}, in: in, commit: lock.At,
 		sequence: uint64(lock.At) * perCommit, //nolint:gosec // it counts
-		touched:  map[string]bool{}, read: map[string]uint64{},
+		touched:  map[string]bool{}, states: map[string]*stateDocument{}, read: map[string]uint64{},
 	}, nil
 }
 
@@ -145,7 +146,7 @@ func (b *batch) one(w *writing) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	records, touched := len(b.records), maps.Clone(b.touched)
+	records, touched, states := len(b.records), maps.Clone(b.touched), maps.Clone(b.states)
 	b.own, b.dirty = len(b.pending), false
 	x := &tx{batch: b, view: b.v}
 	x.view.ready = b.ready
@@ -155,7 +156,7 @@ func (b *batch) one(w *writing) error {
 		for _, p := range b.pending[b.own:] {
 			delete(b.known, name(p.Type, p.ID))
 		}
-		b.pending, b.records, b.touched = b.pending[:b.own], b.records[:records], touched
+		b.pending, b.records, b.touched, b.states = b.pending[:b.own], b.records[:records], touched, states
 	}
 	return err
 }
@@ -172,8 +173,12 @@ func (b *batch) ready(in context.Context, resource string) error {
 	return b.flush(in)
 }
 
-// finish writes what goes with a commit: the records, the epochs, the classes.
+// finish writes what goes with a commit: the states, the records, the epochs, the
+// classes.
 func (b *batch) finish() error {
+	if err := b.keepStates(); err != nil {
+		return err
+	}
 	if len(b.records) > 0 {
 		if err := b.v.db.log.insert(b.in, b.records); err != nil {
 			return err

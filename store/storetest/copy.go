@@ -29,7 +29,7 @@ func testCopy(t *testing.T, st, empty store.Store) {
 	}
 	copyInPieces(t, from, to)
 	one, other, err := store.Compare(t.Context(), from, to, func(store.Progress) {})
-	if err != nil || one.Chronicles < many || one.Versions <= one.Chronicles || one.Records < many {
+	if err != nil || one.Chronicles < many || one.Versions <= one.Chronicles || one.Records < many || one.States != many {
 		t.Fatalf("compare: %+v and %+v, %v", one, other, err)
 	}
 	if err := to.Finish(t.Context()); err != nil {
@@ -48,6 +48,12 @@ func testCopy(t *testing.T, st, empty store.Store) {
 		write(t, s, grown)
 	}
 	sameAnswers(t, st, empty)
+	same(t, "states", states(t, open(t, empty), ""), states(t, open(t, st), ""))
+	set(t, empty, "s0000", "another")
+	if _, _, err := store.Compare(t.Context(), from, to, func(store.Progress) {}); !errors.Is(err, store.ErrDiffers) {
+		t.Errorf("a copy with another state: got %v, want %v", err, store.ErrDiffers)
+	}
+	set(t, empty, "s0000", "x")
 	write(t, empty, first(of("Observation", "p1"), "one-more"))
 	if _, _, err := store.Compare(t.Context(), from, to, func(store.Progress) {}); !errors.Is(err, store.ErrDiffers) {
 		t.Errorf("a copy with one resource more: got %v, want %v", err, store.ErrDiffers)
@@ -91,6 +97,11 @@ func fillForCopy(t *testing.T, st store.Store) {
 	if err != nil {
 		t.Fatalf("delete: %v", err)
 	}
+	var pairs []string
+	for i := range many {
+		pairs = append(pairs, "s"+number(i), "x")
+	}
+	set(t, st, pairs...)
 	for i := 0; i < many; i += 100 {
 		var records [][]byte
 		for n := i; n < i+100; n++ {
