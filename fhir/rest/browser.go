@@ -40,10 +40,3 @@ func permit(h http.Header) {
 	h["Access-Control-Allow-Headers"] = valueHeaders
 	h["Access-Control-Max-Age"] = valueDay
 }
-
-// noSMART answers whoever looks for an authorization server (SMART App Launch
-// 2.2, conformance): this server has none of its own yet, and a document without
-// a token endpoint would not be one.
-func (s *Server) noSMART(context.Context, *exchange) (answer, error) {
-	return answer{}, refuse(problemNoSMART)
-}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"vitrine/fhir/rest"
+	"vitrine/fhir/smart"
 )
 
 // An app in a browser asks before it sends its token, and must be let see the
@@ -45,12 +46,33 @@ func TestBrowsers(t *testing.T) {
 	}
 }
 
-// There is no authorization server here, and no document that pretends so. Who
-// asks has no token yet.
-func TestNoSMARTConfiguration(t *testing.T) {
+// Where there is no authorization server, no document pretends so. Who asks has no
+// token yet.
+func TestNoAuthorizationServer(t *testing.T) {
 	s := doorless(t, rest.Config{}).Handler()
 	w := call(s, "GET", "/fhir/.well-known/smart-configuration", "", "Accept", "application/json")
 	if code, _ := outcome(t, w); w.Code != http.StatusNotFound || code != "not-supported" {
 		t.Errorf("%d %s, want 404 not-supported", w.Code, code)
+	}
+}
+
+// Where there is one, who asks is told in JSON, whatever is accepted.
+func TestAuthorizationServerIsDiscovered(t *testing.T) {
+	s := doorless(t, rest.Config{Authorization: &rest.Authorization{
+		SMART:  smart.Configuration{TokenEndpoint: "https://nehr.example/auth/token", GrantTypes: []string{"client_credentials"}},
+		OpenID: smart.Configuration{Issuer: "https://nehr.example/fhir"},
+	}}).Handler()
+	for path, want := range map[string]string{
+		"smart-configuration":  `{"token_endpoint":"https://nehr.example/auth/token","grant_types_supported":["client_credentials"],"code_challenge_methods_supported":null}`,
+		"openid-configuration": `{"issuer":"https://nehr.example/fhir","token_endpoint":"","grant_types_supported":null,"code_challenge_methods_supported":null}`,
+	} {
+		w := call(s, "GET", "/fhir/.well-known/"+path, "", "Accept", "application/fhir+xml", "Origin", "https://app.example")
+		h := w.Header()
+		if w.Code != http.StatusOK || w.Body.String() != want || h.Get("Content-Type") != "application/json" || h.Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s: %d %v %s", path, w.Code, h, w.Body)
+		}
+	}
+	if w := call(s, "GET", "/fhir/metadata", ""); !strings.Contains(w.Body.String(), `"url":"token","valueUri":"https://nehr.example/auth/token"`) {
+		t.Errorf("the CapabilityStatement does not say where tokens come from: %s", w.Body)
 	}
 }

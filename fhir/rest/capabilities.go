@@ -27,7 +27,8 @@ func (s *Server) statement(p *search.Parser) []byte {
 	}
 	w = w.raw(`},"implementation":{"description":"A national health record behind glass","url":`).quote(s.cfg.BaseURL)
 	w = w.raw(`},"fhirVersion":"4.0.1","format":["json","application/fhir+json"],"patchFormat":["` + mediaPatch + `","` + mediaFHIR + `"],"rest":[{"mode":"server",` +
-		`"security":{"cors":true,"service":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service",` +
+		`"security":{`)
+	w = s.oauthURIs(w).raw(`"cors":true,"service":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/restful-security-service",` +
 		`"code":"SMART-on-FHIR"}]}],"description":"Bearer tokens with SMART scopes, one organisation and one purpose of use. ` +
 		`What a caller may not see does not exist for that caller."},"resource":[`)
 	for i, t := range s.tools.Definitions.Resources() {

@@ -30,6 +30,8 @@ type interaction struct {
 	open bool
 	// beside rows stand beside the FHIR base, not below it.
 	beside bool
+	// anyway rows answer in the one form they have, whatever a client accepts.
+	anyway bool
 	body   bodyKind
 	// only is the one type an operation is for.
 	only fhir.ResourceType
@@ -63,7 +65,8 @@ const (
 func interactions() []interaction {
 	rows := []interaction{
 		{name: "capabilities", method: http.MethodGet, pattern: "/metadata", open: true, handle: (*Server).metadata},
-		{name: "smart-configuration", method: http.MethodGet, pattern: "/.well-known/smart-configuration", open: true, handle: (*Server).noSMART},
+		{name: "smart-configuration", method: http.MethodGet, pattern: "/.well-known/smart-configuration", open: true, anyway: true, handle: (*Server).smartConfiguration},
+		{name: "openid-configuration", method: http.MethodGet, pattern: "/.well-known/openid-configuration", open: true, anyway: true, handle: (*Server).openIDConfiguration},
 
 		{name: "read", method: http.MethodGet, pattern: onInstance, letter: 'r', audit: "read", handle: (*Server).read},
 		{name: "vread", method: http.MethodGet, pattern: onInstance + "/_history/:vid", letter: 'r', audit: "vread", handle: (*Server).vread},

@@ -62,7 +62,7 @@ func (x *exchange) negotiate(r *http.Request) error {
 		if !formatFits(format) {
 			return refuse(problemNotAcceptable)
 		}
-	} else if !accepts(h["Accept"]) && !x.row.beside {
+	} else if !accepts(h["Accept"]) && !x.row.beside && !x.row.anyway {
 		return refuse(problemNotAcceptable)
 	}
 	x.prefer = preferenceOf(h["Prefer"])

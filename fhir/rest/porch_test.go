@@ -110,7 +110,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /fhir/:type", "GET /fhir/:type/:id", "GET /fhir/:type/:id/$access", "GET /fhir/:type/:id/$everything",
 		"GET /fhir/:type/:id/:of", "GET /fhir/:type/:id/_history", "GET /fhir/:type/:id/_history/:vid",
 		"GET /fhir", "GET /fhir/", "GET /fhir/_search", "POST /fhir/_search", "HEAD /fhir", "HEAD /fhir/", "HEAD /fhir/_search",
-		"GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration", "HEAD /fhir/.well-known/smart-configuration", "GET /healthz", "GET /metrics", "GET /readyz",
+		"GET /fhir/metadata", "GET /fhir/.well-known/smart-configuration", "HEAD /fhir/.well-known/smart-configuration", "GET /fhir/.well-known/openid-configuration", "HEAD /fhir/.well-known/openid-configuration", "GET /healthz", "GET /metrics", "GET /readyz",
 		"HEAD /fhir/:type", "HEAD /fhir/:type/:id", "HEAD /fhir/:type/:id/$access", "HEAD /fhir/:type/:id/$everything",
 		"HEAD /fhir/:type/:id/:of", "HEAD /fhir/:type/:id/_history", "HEAD /fhir/:type/:id/_history/:vid",
 		"HEAD /fhir/metadata", "HEAD /healthz", "HEAD /metrics", "HEAD /readyz",

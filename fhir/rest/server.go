@@ -62,6 +62,9 @@ type Config struct {
 	// AbsenceGrid is the step at whose multiples, counted from the request, an
 	// answer leaves that says that something is not there; zero sets none.
 	AbsenceGrid time.Duration
+	// Authorization is the authorization server's own word about itself; nil where
+	// there is none beside this porch.
+	Authorization *Authorization
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 	// Log receives one event per request; nil discards them.
@@ -92,7 +95,8 @@ type Server struct {
 	clients  *clients
 	meters   *meters
 	// base is the base URL as JSON opens it: a quote, the URL, a slash.
-	base []byte
+	base      []byte
+	documents documents
 	// statements is the CapabilityStatement that was made last.
 	statements atomic.Pointer[declared]
 	// bodies are the OperationOutcomes of the catalogue, made once, so that the
@@ -117,6 +121,10 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 		if row := &s.table[i]; row.method != "" {
 			row.log = row.events(cfg.Log, row.method)
 		}
+	}
+	var err error
+	if s.documents, err = cfg.Authorization.documents(); err != nil {
+		return nil, err
 	}
 	s.subsets = subset.New(tools.Definitions)
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)

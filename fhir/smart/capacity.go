@@ -13,6 +13,8 @@ type Capacity struct {
 	// User is what fhirUser will be: PractitionerRole/x, Patient/p or
 	// RelatedPerson/r.
 	User string
+	// Holder is who holds a role, as Practitioner/x; empty for others.
+	Holder string
 	// Person is what the person is called, Title in what capacity: the role and the
 	// organisation's name, or whom the representative acts for.
 	Person, Title string

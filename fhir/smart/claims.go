@@ -19,6 +19,8 @@ const (
 	ClaimExtensions = "extensions"
 	// ExtensionIUA holds the claims of IHE IUA.
 	ExtensionIUA = "ihe_iua"
+	// ExtensionB2B names who stands behind a client (HL7 FAST UDAP Security).
+	ExtensionB2B = "hl7-b2b"
 	// ExtensionVitrine holds this server's own claims.
 	ExtensionVitrine = "vitrine"
 
@@ -28,4 +30,6 @@ const (
 	ClaimSubjectName  = "subject_name"
 	// ClaimKind is extensions.vitrine.kind.
 	ClaimKind = "kind"
+	// ClaimGrant is extensions.vitrine.grant.
+	ClaimGrant = "grant"
 )

@@ -16,6 +16,9 @@ type Client struct {
 	Organization string
 	// Contribute and Read are what it was onboarded for.
 	Contribute, Read bool
+	// Regulator says that its back end reads the record of access for the regulator,
+	// and nothing else.
+	Regulator bool
 	// RedirectURIs are where an authorization may end, compared byte for byte.
 	// Without one it cannot be launched.
 	RedirectURIs []string

@@ -21,6 +21,8 @@ type Config struct {
 	Keys     *token.Keys
 	Registry Registry
 	State    State
+	// Verifier reads the access tokens of those who call endpoints with one.
+	Verifier Verifier
 	// Porch answers requests to the FHIR base as it answers anybody's: by it the
 	// picker of patients is confined to the universe.
 	Porch http.RoundTripper
@@ -35,6 +37,9 @@ type Config struct {
 	// Refresh are the kinds of caller (smart.KindPatient, …) that get refresh
 	// tokens when their app asks.
 	Refresh []string
+	// SystemPurpose is the purpose of use of a back end that contributes,
+	// RegulatorPurpose that of the regulator's.
+	SystemPurpose, RegulatorPurpose fhir.Coding
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 	Log *slog.Logger
@@ -42,6 +47,11 @@ type Config struct {
 
 // Root is where the endpoints are below the server's own URL.
 const Root = "/auth"
+
+// Verifier turns a bearer token into what it says, or refuses it.
+type Verifier interface {
+	Verify(ctx context.Context, bearer string, now time.Time) (smart.Token, error)
+}
 
 // State keeps what must outlive a request, on all servers alike.
 type State interface {

@@ -18,7 +18,9 @@ type request struct {
 	MaxAge int
 	// Launch is the context an EMR launched with; nil for a standalone launch.
 	Launch *launch
-	Began  time.Time
+	// LaunchKey is where that is kept; it goes when a code is issued.
+	LaunchKey string
+	Began     time.Time
 	// Browser is the hash of the cookie of the browser that asked.
 	Browser string
 }

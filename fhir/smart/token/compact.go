@@ -17,10 +17,13 @@ const (
 // compact is a JWS in its compact form (RFC 7515 §3.1), taken apart but not yet
 // believed.
 type compact struct {
+	typ            string
 	algorithm, kid string
-	signed         []byte // header "." payload
-	signature      []byte
-	claims         object
+	// jku is where the header says the key is. Nothing is ever fetched from there.
+	jku       string
+	signed    []byte // header "." payload
+	signature []byte
+	claims    object
 }
 
 // parseCompact takes a token apart. Headers that would change how it has to be
@@ -43,7 +46,7 @@ func parseCompact(s string) (*compact, error) {
 	if typ != typeAccessToken && typ != typeJWT {
 		return nil, ErrMalformed
 	}
-	c := &compact{algorithm: h.text("alg"), kid: h.text("kid"), signed: []byte(s[:len(header)+1+len(payload)])}
+	c := &compact{typ: typ, algorithm: h.text("alg"), kid: h.text("kid"), jku: h.text("jku"), signed: []byte(s[:len(header)+1+len(payload)])}
 	if !known(c.algorithm) {
 		return nil, ErrAlgorithm
 	}

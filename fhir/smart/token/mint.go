@@ -36,6 +36,8 @@ type Claims struct {
 	ACR         string
 	AuthTime    time.Time
 	SubjectName string
+	// Grant is extensions.vitrine.grant: the authorization it is issued under.
+	Grant string
 }
 
 // Mint signs the claims with the server's own key, as a token of type at+jwt
@@ -87,6 +89,7 @@ func (c Claims) set() map[string]any {
 	putCodings(iua, smart.ClaimRoles, c.Roles)
 	own := map[string]any{}
 	put(own, smart.ClaimKind, c.Kind)
+	put(own, smart.ClaimGrant, c.Grant)
 	extensions := map[string]any{}
 	putObject(extensions, smart.ExtensionIUA, iua)
 	putObject(extensions, smart.ExtensionVitrine, own)
