@@ -48,7 +48,7 @@ func rooms() map[string]room {
 		"consent/directive":     {domain, true},
 		"consent/basic":         {domain, true},
 		"consent/relation":      {domain, true},
-		"consent/audit":         {domain, true},
+		"consent/audit":         {append(domain, "fhir/smart"), true},
 		"store":                 {[]string{"fhir", "fhir/search", "consent"}, false},
 		"store/embedded":        {append(storage, "store/events"), false},
 		"store/mongo":           {append(storage, "store/events"), false},

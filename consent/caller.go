@@ -77,6 +77,8 @@ type Caller struct {
 	Kind Kind
 	// Issuer, Subject, Client and TokenID are iss, sub, client_id and jti.
 	Issuer, Subject, Client, TokenID string
+	// ByHand says that the operator made the token and vouches for the client.
+	ByHand bool
 	// User is fhirUser: "PractitionerRole/x", "Practitioner/x", "Patient/p" or
 	// "RelatedPerson/r"; empty for a system.
 	User string

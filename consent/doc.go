@@ -8,8 +8,10 @@
 // Everything here is a pure function of values: the clock is an argument.
 package consent
 
+import "vitrine/fhir/smart"
+
 // Canon is the canonical base of the codes this server defines itself.
-const Canon = "https://vitrine.example"
+const Canon = smart.Canon
 
 // The code systems and naming systems below Canon.
 const (
@@ -25,7 +27,7 @@ const (
 	// SystemDirective holds #BLOCK_READ, #BLOCK_WRITE and #LIMIT_TYPES.
 	SystemDirective = Canon + "/CodeSystem/nehr-directive"
 	// SystemClient names client ids in Device.identifier.
-	SystemClient = Canon + "/NamingSystem/client"
+	SystemClient = smart.SystemClient
 )
 
 // LabelOversight marks the server's own oversight resources, such as the review

@@ -20,21 +20,6 @@ const (
 	RefusedPurpose Refusal = "forbidden-purpose"
 )
 
-// Client is what the directory says of a client. The zero value was not looked
-// up and is refused.
-type Client uint8
-
-// The states of a client.
-const (
-	ClientUnknown Client = iota
-	// ClientUnlisted: no Device carries the client's id.
-	ClientUnlisted
-	// ClientActive: a Device carries it and is active.
-	ClientActive
-	// ClientSuspended: a Device carries it and is not active.
-	ClientSuspended
-)
-
 // Role is what the directory says of the PractitionerRole a practitioner acts
 // in. The zero value is no role.
 type Role struct {
@@ -54,8 +39,14 @@ type Role struct {
 // zero value is turned away.
 type Standing struct {
 	Client Client
-	// OrganizationActive says that the organisation is on file and active.
+	// ClientOrganization is the id of the organisation that the client is bound to;
+	// empty for none. ClientMay is what the client was registered for.
+	ClientOrganization string
+	ClientMay          Capabilities
+	// OrganizationActive says that the organisation is on file and onboarded, and
+	// OrganizationMay what for.
 	OrganizationActive bool
+	OrganizationMay    Capabilities
 	// Blocked says that a directive stands against the request.
 	Blocked bool
 	// Role is needed for practitioners alone.
@@ -92,7 +83,7 @@ func (p Policy) Admit(c *Caller, s *Standing, ask Ask, now time.Time) Verdict {
 	if c == nil || s == nil {
 		return refuse(RefusedClient, "unknown-caller")
 	}
-	if v := p.onboarded(c, s); !v.Admitted {
+	if v := p.onboarded(c, s, ask); !v.Admitted {
 		return v
 	}
 	if s.Blocked {
@@ -105,30 +96,19 @@ func (p Policy) Admit(c *Caller, s *Standing, ask Ask, now time.Time) Verdict {
 	if v := p.inRole(c, &s.Role, ask, now); !v.Admitted {
 		return v
 	}
+	if v := purposed(c); !v.Admitted {
+		return v
+	}
+	return Verdict{Admitted: true, Confined: confined}
+}
+
+// purposed is gate G5: a purpose on the allow-list of the kind of caller.
+func purposed(c *Caller) Verdict {
 	switch {
 	case c.Purpose.Excluded():
 		return refuse(RefusedPurpose, "purpose-excluded")
 	case !c.Purpose.AllowedFor(c.Kind):
 		return refuse(RefusedPurpose, "purpose-not-allowed")
-	}
-	return Verdict{Admitted: true, Confined: confined}
-}
-
-// onboarded is gate G1 of DOSSIER §7.4.
-func (p Policy) onboarded(c *Caller, s *Standing) Verdict {
-	switch {
-	case c.Kind == Nobody:
-		return refuse(RefusedClient, "unknown-caller")
-	case s.Client == ClientUnknown:
-		return refuse(RefusedClient, "client-unknown")
-	case s.Client == ClientSuspended:
-		return refuse(RefusedClient, "client-suspended")
-	case s.Client == ClientUnlisted && p.ClientsListed:
-		return refuse(RefusedClient, "client-unlisted")
-	case c.Organization == "" && (c.Kind == Practitioner || c.Kind == System):
-		return refuse(RefusedClient, "organization-missing")
-	case c.Organization != "" && !s.OrganizationActive:
-		return refuse(RefusedClient, "organization-not-onboarded")
 	default:
 		return Verdict{Admitted: true}
 	}
@@ -160,6 +140,11 @@ func (p Policy) inRole(c *Caller, r *Role, ask Ask, now time.Time) Verdict {
 		return refuse(RefusedRole, "unknown-caller")
 	}
 	return Verdict{Admitted: true}
+}
+
+// Practises reports whether somebody may take part in care in the role now.
+func (p Policy) Practises(r *Role, now time.Time) bool {
+	return r.Organization != "" && r.Practitioner != "" && r.Active && r.Period.Contains(now) && p.Eligible(r.Codes)
 }
 
 func (p Policy) practises(c *Caller, r *Role, now time.Time) Verdict {

@@ -11,10 +11,10 @@ import (
 
 func doctor() (*consent.Caller, *consent.Standing) {
 	return &consent.Caller{
-			Kind: consent.Practitioner, Client: "emr", Organization: "a", Practitioner: "Practitioner/x",
+			Kind: consent.Practitioner, ByHand: true, Client: "emr", Organization: "a", Practitioner: "Practitioner/x",
 			Purpose: consent.Treatment, Scopes: smart.ParseScopes("user/*.cruds"),
 		}, &consent.Standing{
-			Client: consent.ClientUnlisted, OrganizationActive: true,
+			Client: consent.ClientUnlisted, OrganizationActive: true, OrganizationMay: consent.Capabilities{Read: true, Contribute: true},
 			Role: consent.Role{
 				Active: true, Organization: "a", Practitioner: "Practitioner/x",
 				Codes: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/practitioner-role", Code: "doctor"}},

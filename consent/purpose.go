@@ -180,6 +180,17 @@ func (p Purpose) AllowedFor(k Kind) bool {
 	return int(p) < len(allowed) && k <= Custodian && allowed[p]&(1<<k) != 0
 }
 
+// UsualPurposes are those that somebody of the kind may come for, the usual one
+// first. To claim to break the glass opens nothing, so it is not among them.
+func UsualPurposes(k Kind) (list []fhir.Coding) {
+	for p := range Purpose(len(allowed)) {
+		if p.AllowedFor(k) && p != BreakGlass && (k != Representative || p != PatientRequest) {
+			list = append(list, p.Coding())
+		}
+	}
+	return list
+}
+
 // Excluded reports whether nobody may ever have the purpose, whatever else
 // holds (DOSSIER §7.4: employment, insurance and payment, membership
 // administration, marketing, research).

@@ -18,6 +18,7 @@ import (
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
+	"vitrine/fhir/smart"
 	"vitrine/fhir/validate"
 )
 
@@ -103,6 +104,33 @@ func events() map[string]audit.Event {
 		}),
 		"role-change": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Patient, e.Entities = audit.KindRoleChange, "update", audit.ActionUpdate, "", []string{"PractitionerRole/x/_history/2"}
+		}),
+		"sign-in": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action = audit.KindAuthentication, smart.EventSignIn, audit.ActionExecute
+			e.Agent = audit.Agent{Kind: consent.Patient, Issuer: "https://nehr.example/fhir", Subject: "account-1", Client: "app", User: "Patient/p1", Address: "203.0.113.7"}
+		}),
+		"sign-in-failed": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindAuthentication, smart.EventSignIn, audit.ActionExecute, ""
+			e.Outcome, e.Reason, e.Agent = audit.OutcomeMinor, "password", audit.Agent{Address: "203.0.113.7"}
+		}),
+		"sign-out": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindAuthentication, smart.EventSignOut, audit.ActionExecute, ""
+		}),
+		"authorize": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action = audit.KindAuthentication, smart.EventAuthorize, audit.ActionExecute
+		}),
+		"token": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Agent, e.Patient = audit.KindAuthentication, smart.EventToken, audit.ActionExecute, system, ""
+		}),
+		"token-refused": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Agent, e.Patient = audit.KindAuthentication, smart.EventToken, audit.ActionExecute, system, ""
+			e.Outcome, e.Reason = audit.OutcomeMinor, "client-suspended"
+		}),
+		"launch": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action = audit.KindAuthentication, smart.EventLaunch, audit.ActionExecute
+		}),
+		"revoke": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Agent, e.Patient = audit.KindAuthentication, smart.EventRevoke, audit.ActionExecute, system, ""
 		}),
 		"bare": {Kind: audit.KindRest, Interaction: "read", Action: audit.ActionRead, Recorded: at},
 	}

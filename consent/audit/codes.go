@@ -3,6 +3,7 @@ package audit
 import (
 	"vitrine/consent"
 	"vitrine/fhir"
+	"vitrine/fhir/smart"
 )
 
 // The code systems of an AuditEvent (DOSSIER §3.1, §3.2).
@@ -44,10 +45,31 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 		return alert, []fhir.Coding{event("directive")}
 	case KindAuditUse:
 		return rest(), []fhir.Coding{e.interaction(), dcm("110101")}
+	case KindAuthentication:
+		return e.authentication()
 	case KindRest:
 		return rest(), []fhir.Coding{e.interaction()}
 	default:
 		return rest(), []fhir.Coding{e.interaction()}
+	}
+}
+
+// authentication is User Authentication, or a Security Alert when it was tried in
+// vain. A token that is issued is what IHE IUA records (DOSSIER §3.2, IUA.71).
+func (e *Event) authentication() (typ fhir.Coding, subtypes []fhir.Coding) {
+	typ = dcm("110114")
+	if e.denied() {
+		typ = dcm("110113")
+	}
+	switch e.Interaction {
+	case smart.EventSignIn:
+		return typ, []fhir.Coding{dcm("110122")}
+	case smart.EventSignOut:
+		return typ, []fhir.Coding{dcm("110123")}
+	case smart.EventToken:
+		return typ, []fhir.Coding{{System: "urn:ihe:event-type-code", Code: "ITI-71"}}
+	default:
+		return typ, []fhir.Coding{event(e.Interaction)}
 	}
 }
 

@@ -45,6 +45,9 @@ const (
 	KindRoleChange
 	// KindAuditUse is an interaction with the log itself (DCM 110101).
 	KindAuditUse
+	// KindAuthentication is a step of the authorization server (DCM 110114), which
+	// Interaction names in the words of a smart.Event.
+	KindAuthentication
 )
 
 // Outcome is AuditEvent.outcome. The zero value is success.

@@ -64,6 +64,24 @@ func (s Set) Blocks(c *consent.Caller, device string, write bool, t fhir.Resourc
 	return false
 }
 
+// Shuts reports whether the directives in force leave the caller nothing to do:
+// neither reading of any type, nor writing.
+func (s Set) Shuts(c *consent.Caller, device string, now time.Time) bool {
+	if c.Kind != consent.Practitioner && c.Kind != consent.System {
+		return false
+	}
+	reading, writing := c.Kind == consent.System, false
+	for i := range s {
+		d := &s[i]
+		if !d.Period.Contains(now) || !d.targets(c, device) {
+			continue
+		}
+		reading = reading || d.blocks(false, "") && !slices.Contains(d.Effects, LimitTypes)
+		writing = writing || d.blocks(true, "")
+	}
+	return reading && writing
+}
+
 func (d *Directive) blocks(write bool, t fhir.ResourceType) bool {
 	if len(d.Effects) == 0 {
 		return true

@@ -51,7 +51,7 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 		v.close()
 		return nil, g.failed(ctx, err)
 	}
-	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.device
+	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.client.device
 	return v, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
+	"vitrine/fhir/smart"
 	"vitrine/store"
 )
 
@@ -25,8 +26,7 @@ type party struct{ client, user, organization string }
 
 // standing is what the directory says of a party, at whatever time.
 type standing struct {
-	client  consent.Client
-	device  string
+	client  enrolment
 	lineage lineage
 	roles   []role
 }
@@ -35,13 +35,17 @@ type standing struct {
 type role struct {
 	consent.Role
 	reference string
+	// title is what its codes say to people.
+	title string
 }
 
 // lineage is an organisation and those it is part of, nearest first.
 type lineage struct {
 	ids []string
-	// active says that the organisation itself is on file and active.
+	// active says that the organisation itself is on file and onboarded, and may
+	// what for.
 	active bool
+	may    consent.Capabilities
 	broken bool
 }
 
@@ -55,7 +59,7 @@ func (v *view) standing(ctx context.Context, c *consent.Caller) (*standing, erro
 	b.on(v.snap, keyDirectory)
 	s := &standing{}
 	var err error
-	if s.client, s.device, err = v.client(ctx, c.Client); err != nil {
+	if s.client, err = v.enrolment(ctx, c.Client); err != nil {
 		return nil, err
 	}
 	if s.lineage, err = v.lineage(ctx, c.Organization); err != nil {
@@ -68,29 +72,6 @@ func (v *view) standing(ctx context.Context, c *consent.Caller) (*standing, erro
 	}
 	v.g.standings.put(key, s, b)
 	return s, nil
-}
-
-// client looks the client id up among the Devices the custodian keeps.
-func (v *view) client(ctx context.Context, id string) (state consent.Client, device string, err error) {
-	if id == "" {
-		return consent.ClientUnknown, "", nil
-	}
-	state = consent.ClientUnlisted
-	clauses := []search.Clause{v.g.coded("Device", "identifier", fhir.Coding{System: consent.SystemClient, Code: id})}
-	err = v.each(ctx, "Device", clauses, func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" {
-			return nil
-		}
-		switch status := t.Text(t.Field(t.Root(), "status")); {
-		case status != "active":
-			state = consent.ClientSuspended
-		case state == consent.ClientUnlisted:
-			state = consent.ClientActive
-		}
-		device = f.ID
-		return nil
-	})
-	return state, device, err
 }
 
 // lineage follows Organization.partOf upwards. Only the custodian's own master
@@ -111,12 +92,13 @@ func (v *view) lineage(ctx context.Context, id string) (lineage, error) {
 			break
 		}
 		l.ids = append(l.ids, next)
-		active, parent, ok, err := v.organization(ctx, next)
+		stand, parent, ok, err := v.organization(ctx, next)
 		if err != nil {
 			return lineage{}, err
 		}
+		active := stand.State == smart.ClientActive
 		if len(l.ids) == 1 {
-			l.active = active
+			l.active, l.may = active, consent.Capabilities{Read: stand.Read, Contribute: stand.Contribute}
 		}
 		l.broken = l.broken || !active || !ok
 		next = parent
@@ -127,13 +109,13 @@ func (v *view) lineage(ctx context.Context, id string) (lineage, error) {
 
 // organization reads one Organization; ok is false when its parent cannot be
 // told.
-func (v *view) organization(ctx context.Context, id string) (active bool, parent string, ok bool, err error) {
+func (v *view) organization(ctx context.Context, id string) (stand smart.Onboarding, parent string, ok bool, err error) {
 	ok = true
 	_, err = v.read(ctx, "Organization", id, func(f store.Found, t *fhir.Tape) error {
 		if f.Contributor != "" {
 			return nil
 		}
-		active = isActive(t, t.Root())
+		stand = smart.ReadOnboarding(t)
 		if above := t.Field(t.Root(), "partOf"); above != fhir.None {
 			ref := v.g.reference(t, above)
 			parent, ok = ref.ID, ref.Type == "Organization"
@@ -143,13 +125,21 @@ func (v *view) organization(ctx context.Context, id string) (active bool, parent
 		}
 		return nil
 	})
-	return active, parent, ok, err
+	return stand, parent, ok, err
 }
 
-// roles are those in which the user may act for the organisation. Only the
-// custodian's count: an organisation does not say for itself who of its staff
-// takes part in care.
+// roles are those in which the caller may act for its organisation.
 func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
+	if c.Organization == "" && strings.HasPrefix(c.User, "Practitioner/") {
+		return nil, nil
+	}
+	return v.rolesOf(ctx, c.User, c.Organization)
+}
+
+// rolesOf are the roles of a Practitioner, at the organisation when one is named,
+// or the PractitionerRole itself. Only the custodian's count: an organisation does
+// not say for itself who of its staff takes part in care.
+func (v *view) rolesOf(ctx context.Context, user, organization string) ([]role, error) {
 	var roles []role
 	keep := func(f store.Found, t *fhir.Tape) error {
 		if f.Contributor != "" {
@@ -161,19 +151,17 @@ func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
 		}
 		return err
 	}
-	kind, id, _ := strings.Cut(c.User, "/")
+	kind, id, _ := strings.Cut(user, "/")
 	switch kind {
 	case "PractitionerRole":
 		_, err := v.read(ctx, "PractitionerRole", id, keep)
 		return roles, err
 	case "Practitioner":
-		if c.Organization == "" {
-			return nil, nil
+		clauses := []search.Clause{v.g.refers("PractitionerRole", "practitioner", user)}
+		if organization != "" {
+			clauses = append(clauses, v.g.refers("PractitionerRole", "organization", "Organization/"+organization))
 		}
-		err := v.each(ctx, "PractitionerRole", []search.Clause{
-			v.g.refers("PractitionerRole", "practitioner", c.User),
-			v.g.refers("PractitionerRole", "organization", "Organization/"+c.Organization),
-		}, keep)
+		err := v.each(ctx, "PractitionerRole", clauses, keep)
 		return roles, err
 	default:
 		return nil, nil
@@ -189,7 +177,12 @@ func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) 
 	if o := v.g.reference(t, t.Field(root, "organization")); o.Type == "Organization" {
 		r.Organization = o.ID
 	}
-	elements(t, root, "code", func(n fhir.Node) { r.Codes = codings(r.Codes, t, n) })
+	elements(t, root, "code", func(n fhir.Node) {
+		r.Codes = codings(r.Codes, t, n)
+		if r.title == "" {
+			r.title = wordsOf(t, n)
+		}
+	})
 	p := v.g.reference(t, t.Field(root, "practitioner"))
 	if p.Type != "Practitioner" {
 		return r, nil
@@ -202,18 +195,36 @@ func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) 
 	return r, err
 }
 
+// wordsOf is what a CodeableConcept says to people: its text, or the first display
+// or code.
+func wordsOf(t *fhir.Tape, concept fhir.Node) string {
+	words := t.Text(t.Field(concept, "text"))
+	for _, name := range []string{"display", "code"} {
+		elements(t, concept, "coding", func(n fhir.Node) {
+			if words == "" {
+				words = t.Text(t.Field(n, name))
+			}
+		})
+	}
+	return words
+}
+
 // resolve puts into the caller what the directory says of it, and returns the
 // standing at the moment.
 func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) consent.Standing {
 	c.Lineage, c.LineageBroken = s.lineage.ids, s.lineage.broken
-	out := consent.Standing{Client: s.client, OrganizationActive: s.lineage.active}
+	out := consent.Standing{
+		Client: s.client.state, ClientOrganization: s.client.client.Organization,
+		ClientMay:          consent.Capabilities{Read: s.client.client.Read, Contribute: s.client.client.Contribute},
+		OrganizationActive: s.lineage.active, OrganizationMay: s.lineage.may,
+	}
 	if len(s.roles) == 0 {
 		return out
 	}
 	chosen := &s.roles[0]
 	for i := range s.roles {
 		r := &s.roles[i]
-		if r.Active && r.Period.Contains(now) && p.Eligible(r.Codes) {
+		if p.Practises(&r.Role, now) {
 			chosen = r
 			break
 		}

@@ -181,7 +181,7 @@ func (w *world) request(c consent.Caller, code string, t fhir.ResourceType) *gat
 
 func custodian() consent.Caller {
 	return consent.Caller{
-		Kind: consent.Custodian, Issuer: base, Subject: "jobs", Client: "import",
+		Kind: consent.Custodian, ByHand: true, Issuer: base, Subject: "jobs", Client: "import",
 		Purpose: consent.SystemAdministration, Scopes: smart.ParseScopes("system/*.cruds"),
 	}
 }
@@ -189,7 +189,7 @@ func custodian() consent.Caller {
 // doctor is the doctor of an organisation, there to treat.
 func doctor(organization string) consent.Caller {
 	return consent.Caller{
-		Kind: consent.Practitioner, Issuer: base, Subject: "dr-" + organization, Client: "emr",
+		Kind: consent.Practitioner, ByHand: true, Issuer: base, Subject: "dr-" + organization, Client: "emr",
 		User: "PractitionerRole/" + organization + "1", Organization: organization,
 		Purpose: consent.Treatment, Scopes: smart.ParseScopes("user/*.cruds"),
 	}
@@ -198,7 +198,7 @@ func doctor(organization string) consent.Caller {
 // system is the back end of an organisation.
 func system(organization string) consent.Caller {
 	return consent.Caller{
-		Kind: consent.System, Issuer: base, Subject: "feed-" + organization, Client: "feed", Organization: organization,
+		Kind: consent.System, ByHand: true, Issuer: base, Subject: "feed-" + organization, Client: "feed", Organization: organization,
 		Purpose: consent.Treatment, Scopes: smart.ParseScopes("system/*.cruds"),
 	}
 }
@@ -206,14 +206,14 @@ func system(organization string) consent.Caller {
 // person is the patient with the id, in the patient's own app.
 func person(id string) consent.Caller {
 	return consent.Caller{
-		Kind: consent.Patient, Issuer: base, Subject: id, Client: "app", User: "Patient/" + id, Patient: id,
+		Kind: consent.Patient, ByHand: true, Issuer: base, Subject: id, Client: "app", User: "Patient/" + id, Patient: id,
 		Purpose: consent.PatientRequest, Scopes: smart.ParseScopes("patient/*.cruds"),
 	}
 }
 
 func regulator() consent.Caller {
 	return consent.Caller{
-		Kind: consent.Regulator, Issuer: base, Subject: "auditor", Client: "audit",
+		Kind: consent.Regulator, ByHand: true, Issuer: base, Subject: "auditor", Client: "audit",
 		Purpose: consent.AuditReview, Scopes: smart.ParseScopes("user/*.cruds"),
 	}
 }

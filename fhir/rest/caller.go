@@ -22,7 +22,7 @@ func (s *Server) identify(ctx context.Context, authorization []string, x *exchan
 	if err != nil {
 		return "", x.tokenError(ctx, err)
 	}
-	x.request.Caller, refusal = caller(&token)
+	x.request.Caller, refusal = CallerOf(&token)
 	return refusal, nil
 }
 
@@ -49,10 +49,10 @@ func (x *exchange) tokenError(ctx context.Context, err error) error {
 	return refuse(problemBadToken)
 }
 
-// caller is who the token says is asking. It is the only place that reads a
+// CallerOf is who the token says is asking. It is the only place that reads a
 // purpose of use: from the token, never from a query or a header, and exactly
-// one (DOSSIER §7.4).
-func caller(t *smart.Token) (c consent.Caller, refusal string) {
+// one (DOSSIER §7.4); refusal is the internal reason when there is not.
+func CallerOf(t *smart.Token) (c consent.Caller, refusal string) {
 	kind, _ := consent.ParseKind(t.Kind) // an unknown one is nobody
 	c = consent.Caller{
 		Kind:         kind,
@@ -60,6 +60,7 @@ func caller(t *smart.Token) (c consent.Caller, refusal string) {
 		Subject:      t.Subject,
 		Client:       t.Client,
 		TokenID:      t.ID,
+		ByHand:       t.ByHand,
 		User:         t.User,
 		Organization: t.Organization,
 		Patient:      t.Patient,

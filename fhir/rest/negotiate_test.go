@@ -112,12 +112,12 @@ func TestExactlyOneKnownPurpose(t *testing.T) {
 		{"no system", []fhir.Coding{coding("", "TREAT")}, consent.PurposeNone, "purpose-unknown"},
 		{"lower case", []fhir.Coding{coding(consent.SystemActReason, "treat")}, consent.PurposeNone, "purpose-unknown"},
 	} {
-		c, refusal := caller(&smart.Token{Kind: smart.KindPractitioner, Purposes: row.claimed})
+		c, refusal := CallerOf(&smart.Token{Kind: smart.KindPractitioner, Purposes: row.claimed})
 		if c.Purpose != row.want || refusal != row.refusal || c.Kind != consent.Practitioner {
 			t.Errorf("%s: %v %q %v, want %v %q", row.name, c.Purpose, refusal, c.Kind, row.want, row.refusal)
 		}
 	}
-	if c, _ := caller(&smart.Token{Kind: "minister"}); c.Kind != consent.Nobody {
+	if c, _ := CallerOf(&smart.Token{Kind: "minister"}); c.Kind != consent.Nobody {
 		t.Errorf("an unknown kind is %v, want nobody", c.Kind)
 	}
 }

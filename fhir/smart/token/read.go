@@ -17,6 +17,7 @@ import (
 func (v *Verifier) read(c *object, from *issuer, now time.Time) (smart.Token, error) {
 	r := reader{object: c, base: v.base}
 	t := smart.Token{
+		ByHand:  from.operator,
 		Issuer:  from.url,
 		ID:      r.optional(c.root, smart.ClaimID),
 		Subject: r.required(smart.ClaimSubject),

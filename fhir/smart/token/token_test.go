@@ -167,7 +167,7 @@ func theirs() map[string]any {
 func TestVerifySaysWhatTheTokenSays(t *testing.T) {
 	h := newHouse(t)
 	want := smart.Token{
-		ID: "t1", Issuer: ownName, Subject: "dr-a", Client: "emr", Scopes: smart.ParseScopes("user/*.rs"),
+		ByHand: true, ID: "t1", Issuer: ownName, Subject: "dr-a", Client: "emr", Scopes: smart.ParseScopes("user/*.rs"),
 		Expires: now().Add(time.Hour), Kind: smart.KindPractitioner, User: "PractitionerRole/dr-a-at-clinic-a",
 		Organization: "clinic-a", Patient: "p1", Purposes: good().Purposes, Roles: good().Roles,
 		ACR: "loa3", AuthTime: now().Add(-2 * time.Minute), SubjectName: "A. Doctor",

@@ -61,6 +61,8 @@ type issuer struct {
 	keys *keySet
 	// vouches are the kinds the issuer is believed about.
 	vouches []string
+	// operator says that it is whoever may read the data directory.
+	operator bool
 }
 
 // NewVerifier checks the configuration. It fetches nothing yet.
@@ -84,7 +86,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		v.algorithms = slices.Clone(cfg.Algorithms)
 	}
 	if cfg.Keys != nil {
-		own := &issuer{url: cfg.OwnIssuer, keys: ownKeys(cfg.Keys), vouches: []string{smart.KindRegulator, smart.KindCustodian}}
+		own := &issuer{url: cfg.OwnIssuer, keys: ownKeys(cfg.Keys), vouches: []string{smart.KindRegulator, smart.KindCustodian}, operator: true}
 		if err := v.trust(own); err != nil {
 			return nil, err
 		}

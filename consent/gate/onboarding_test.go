@@ -1,0 +1,212 @@
+package gate_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vitrine/consent"
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/smart"
+)
+
+// enrol registers a client, as the custodian does.
+func (w *world) enrol(c smart.Client) {
+	w.Helper()
+	if c.Name == "" {
+		c.Name = "A client"
+	}
+	text, err := c.Resource()
+	if err != nil {
+		w.Fatal(err)
+	}
+	_, err = w.gate.Update(w.ctx(), w.request(custodian(), "update", "Device"), "Device", c.Device, w.content(string(text)), "")
+	if err != nil {
+		w.Fatalf("register %s: %v", c.ID, explain(err))
+	}
+}
+
+// connector is the registration of the client of clinic A.
+func connector() smart.Client {
+	return smart.Client{
+		ID: "emr-a", Name: "Connector", Device: "emr-a", State: smart.ClientActive, Organization: "A", Read: true, Contribute: true,
+		Scope: "user/*.cruds system/*.cu",
+	}
+}
+
+// through is the caller, with a token that another than the operator made for the
+// client.
+func through(client string, c consent.Caller) consent.Caller {
+	c.ByHand, c.Client = false, client
+	return c
+}
+
+func TestTheRegistrationOfAClient(t *testing.T) {
+	w := newClinics(t, nil)
+	client := func(id string) smart.Client {
+		t.Helper()
+		c, err := w.gate.Client(t.Context(), id, w.now)
+		if err != nil && !errors.Is(err, gate.ErrNotFound) {
+			t.Fatal(err)
+		}
+		return c
+	}
+	want := connector()
+	w.enrol(want)
+	if diff := cmp.Diff(want, client("emr-a")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	want.State = smart.ClientSuspended
+	w.enrol(want)
+	if diff := cmp.Diff(want, client("emr-a")); diff != "" {
+		t.Errorf("suspended: -want +got:\n%s", diff)
+	}
+	w.put("Device", "by-hand", `"status":"active","identifier":[{"system":"`+consent.SystemClient+`","value":"by-hand"}]`)
+	for _, id := range []string{"by-hand", "nobody", "", "EMR-A"} {
+		if diff := cmp.Diff(smart.Client{}, client(id)); diff != "" {
+			t.Errorf("%q: %s", id, diff)
+		}
+	}
+}
+
+func TestAdmitToldBeforeATokenIsIssued(t *testing.T) {
+	w := newClinics(t, nil)
+	w.enrol(connector())
+	admit := func(c consent.Caller, reason string) string {
+		t.Helper()
+		if err := w.gate.Admit(t.Context(), &c, reason, w.now); err != nil {
+			return outcome(err)
+		}
+		return "admitted"
+	}
+	w.want("a doctor", admit(through("emr-a", doctor("A")), ""), "admitted")
+	w.want("the back end", admit(through("emr-a", system("A")), ""), "admitted")
+	w.want("another clinic's doctor", admit(through("emr-a", doctor("B")), ""), "403 forbidden-client")
+	w.want("a client nobody knows", admit(through("x", doctor("A")), ""), "403 forbidden-client")
+	without := through("emr-a", doctor("A"))
+	without.Purpose = consent.PurposeNone
+	w.want("no purpose", admit(without, "purpose-several"), "403 forbidden-purpose")
+	w.put("PractitionerRole", "A1", `"active":false,"practitioner":{"reference":"Practitioner/dA"},"organization":{"reference":"Organization/A"}`)
+	w.want("the role has ended", admit(through("emr-a", doctor("A")), ""), "403 forbidden-role")
+	var reasons []string
+	for _, e := range w.events("subtype=urn:ihe:event-type-code|ITI-71&_sort=date") {
+		var event struct{ OutcomeDesc string }
+		if err := json.Unmarshal([]byte(e), &event); err != nil {
+			t.Fatal(err)
+		}
+		reasons = append(reasons, event.OutcomeDesc)
+	}
+	for _, want := range []string{"client-elsewhere", "client-unlisted", "purpose-several", "role-inactive"} {
+		if !strings.Contains(strings.Join(reasons, " "), want) {
+			t.Errorf("%s is not on record: %v", want, reasons)
+		}
+	}
+	if len(reasons) != 4 {
+		t.Errorf("on record: %v, want the refusals alone", reasons)
+	}
+}
+
+func TestCapacitiesAreThoseOfTheDirectoryNow(t *testing.T) {
+	w := newClinics(t, nil)
+	w.put("Practitioner", "dA", `"active":true,"name":[{"given":["Mei"],"family":"Tan"}],"identifier":[{"system":"https://reg.example","value":"M1"}]`)
+	w.put("PractitionerRole", "A-at-C", `"active":true,"practitioner":{"reference":"Practitioner/dA"},"organization":{"reference":"Organization/C"},`+
+		`"period":{"end":"2026-08-31"},"code":[`+concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")+`]`)
+	w.put("RelatedPerson", "rp", `"active":true,"name":[{"text":"A daughter"}],"patient":{"reference":"Patient/p"}`)
+	w.put("RelatedPerson", "former", `"active":true,"period":{"end":"2026-01-01"},"patient":{"reference":"Patient/p"}`)
+	capacities := func(user string) []smart.Capacity {
+		t.Helper()
+		list, err := w.gate.Capacities(t.Context(), user, w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	role := smart.Capacity{
+		Kind: smart.KindPractitioner, User: "PractitionerRole/A1", Person: "Mei Tan", Title: "doctor, Clinic",
+		Organization: "A", Lineage: []string{"A"}, Purposes: consent.UsualPurposes(consent.Practitioner),
+	}
+	for user, want := range map[string][]smart.Capacity{
+		"Practitioner/dA":         {role},
+		"PractitionerRole/A1":     {role},
+		"PractitionerRole/A-at-C": nil,
+		"Patient/p":               {{Kind: smart.KindPatient, User: "Patient/p", Patient: "p", Purposes: consent.UsualPurposes(consent.Patient)}},
+		"RelatedPerson/rp": {{
+			Kind: smart.KindRepresentative, User: "RelatedPerson/rp", Person: "A daughter", Patient: "p", Purposes: consent.UsualPurposes(consent.Representative),
+		}},
+		"RelatedPerson/former": nil, "Patient/nobody": nil, "Practitioner/nobody": nil, "Organization/A": nil, "": nil,
+	} {
+		if diff := cmp.Diff(want, capacities(user)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", user, diff)
+		}
+	}
+	if got := consent.UsualPurposes(consent.Practitioner)[0].Code; got != "TREAT" {
+		t.Errorf("the usual purpose is %s", got)
+	}
+	w.put("Organization", "A", `"active":false,"name":"Clinic"`)
+	if got := capacities("Practitioner/dA"); got != nil {
+		t.Errorf("an organisation that has left: %+v", got)
+	}
+	people := func(system, value string) string {
+		t.Helper()
+		all := []fhir.ResourceType{"Practitioner", "Patient", "RelatedPerson", "Organization"}
+		users, err := w.gate.People(t.Context(), fhir.Identifier{System: system, Value: value}, all, w.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(users, " ")
+	}
+	w.want("by registration", people("https://reg.example", "M1"), "Practitioner/dA")
+	w.want("by NRIC", people("https://fhir.synapxe.sg/NamingSystem/nric", nrics["p"]), "Patient/p")
+	w.want("without a system", people("", "M1"), "")
+	w.want("of nobody", people("https://reg.example", "M2"), "")
+	if _, err := w.create(system("B"), "Practitioner", `"identifier":[{"system":"https://reg.example","value":"M2"}]`); err != nil {
+		t.Fatal(explain(err))
+	}
+	w.want("as a contributor says", people("https://reg.example", "M2"), "")
+}
+
+func TestWhatTheAuthorizationServerNotesIsFound(t *testing.T) {
+	w := newClinics(t, nil)
+	for _, e := range []smart.Event{
+		{Kind: smart.EventSignIn, User: "Patient/p", Account: "mei", Client: "app", Address: "192.0.2.9", When: w.now},
+		{Kind: smart.EventSignIn, Failed: true, Reason: "password", Account: "hunter2", Address: "192.0.2.9", When: w.now.Add(time.Second)},
+		{Kind: smart.EventAuthorize, User: "PractitionerRole/A1", Organization: "A", Patient: "p", Client: "emr-a", When: w.now.Add(2 * time.Second)},
+		{Kind: smart.EventSignOut, User: "Patient/p", Account: "mei", Client: "app", When: w.now.Add(3 * time.Second)},
+	} {
+		if err := w.gate.Note(t.Context(), &e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]int{
+		"type=http://dicom.nema.org/resources/ontology/DCM|110114":                           3,
+		"type=http://dicom.nema.org/resources/ontology/DCM|110113&outcome=4":                 1,
+		"subtype=http://dicom.nema.org/resources/ontology/DCM|110122":                        2,
+		"subtype=http://dicom.nema.org/resources/ontology/DCM|110123":                        1,
+		"type=http://dicom.nema.org/resources/ontology/DCM|110114&patient=Patient/p":         3,
+		"subtype=http://dicom.nema.org/resources/ontology/DCM|110122&outcome=4":              1,
+		"type=http://dicom.nema.org/resources/ontology/DCM|110114&agent=PractitionerRole/A1": 1,
+	} {
+		found := w.events(query)
+		if len(found) != want {
+			t.Errorf("%s: found %d, want %d: %v", query, len(found), want, found)
+		}
+		if strings.Contains(strings.Join(found, ""), "hunter2") {
+			t.Errorf("%s: the record tells what was typed into a field", query)
+		}
+	}
+	r, err := w.search(person("p"), "AuditEvent", "type=http://dicom.nema.org/resources/ontology/DCM|110114")
+	if err != nil || len(r.Items()) != 3 {
+		t.Errorf("the patient finds %d events, %v; want 3", len(r.Items()), err)
+	}
+	for _, i := range r.Items() {
+		if strings.Contains(string(i.Resource.JSON), "192.0.2.9") {
+			t.Errorf("the patient is told an address: %s", i.Resource.JSON)
+		}
+	}
+	w.want("another patient finds", w.sees(person("q"), "AuditEvent", "type=http://dicom.nema.org/resources/ontology/DCM|110114"), "")
+}
