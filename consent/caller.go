@@ -77,7 +77,9 @@ type Caller struct {
 	Kind Kind
 	// Issuer, Subject, Client and TokenID are iss, sub, client_id and jti.
 	Issuer, Subject, Client, TokenID string
-	// ByHand says that the operator made the token and vouches for the client.
+	// Grant names the authorization that the token was issued under; empty for none.
+	Grant string
+	// ByHand says that the operator made the token, and vouches for its client.
 	ByHand bool
 	// User is fhirUser: "PractitionerRole/x", "Practitioner/x", "Patient/p" or
 	// "RelatedPerson/r"; empty for a system.

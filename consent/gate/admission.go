@@ -29,8 +29,8 @@ type visit struct {
 	notes notes
 }
 
-// open takes the request's one snapshot and resolves the caller. close must
-// follow.
+// open takes the request's one snapshot, resolves the caller and turns away whose
+// token was revoked. close must follow.
 func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 	if !req.Interaction.Write && req.Type == "AuditEvent" {
 		if err := g.store.Settle(ctx); err != nil {
@@ -52,6 +52,10 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 		return nil, g.failed(ctx, err)
 	}
 	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.client.device
+	if err := v.unrevoked(ctx); err != nil {
+		v.close()
+		return nil, err
+	}
 	return v, nil
 }
 

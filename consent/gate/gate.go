@@ -111,10 +111,12 @@ type Gate struct {
 	registrars *cache[string, []search.Match]
 	facts      *cache[string, *consent.Facts]
 	directives *cache[string, directive.Set]
-	profiles   keptProfiles
-	swept      sweeper
-	tapes      sync.Pool
-	buffers    sync.Pool
+	// revocations are what is revoked, by shelf.
+	revocations *cache[string, map[string]time.Time]
+	profiles    keptProfiles
+	swept       sweeper
+	tapes       sync.Pool
+	buffers     sync.Pool
 
 	// present are the search parameters that were heard of last; learning is held
 	// by who reads them again.
@@ -136,7 +138,9 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 		registrars: newCache[string, []search.Match](lineagesKept),
 		facts:      newCache[string, *consent.Facts](factsKept),
 		directives: newCache[string, directive.Set](1),
-		profiles:   newKeptProfiles(),
+		// A shelf that is full of others has room for all the same.
+		revocations: newCache[string, map[string]time.Time](shelves * cacheShards),
+		profiles:    newKeptProfiles(),
 	}
 	g.record = g.recordTypes()
 	g.present.Store(&parameters{indexer: tools.Indexer, parser: tools.Parser})

@@ -2,8 +2,6 @@ package gate
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"sync"
 	"time"
@@ -137,23 +135,6 @@ func (m *memory) fails(err error) error {
 	}
 	return err
 }
-
-// revokedPlain is how long an id may be to stand in a key as it is.
-const revokedPlain = 256
-
-// keyRevoked is the key under which the id is revoked: on a shelf that its hash
-// chooses. An id may be any text of any length.
-func keyRevoked(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	if len(id) > revokedPlain || !isKey(id) {
-		id = base64.RawURLEncoding.EncodeToString(sum[:])
-	}
-	const digits = "0123456789abcdef"
-	return stateRevoked + string([]byte{digits[sum[0]>>4&3], digits[sum[0]&15]}) + "/" + id
-}
-
-// shelfOf is the shelf of a key of what is revoked, and the epoch of all on it.
-func shelfOf(key string) string { return key[:len(stateRevoked)+3] }
 
 const (
 	// sweptAtOnce is how many states are looked at, and sweptMost how many in one

@@ -60,6 +60,7 @@ func CallerOf(t *smart.Token) (c consent.Caller, refusal string) {
 		Subject:      t.Subject,
 		Client:       t.Client,
 		TokenID:      t.ID,
+		Grant:        t.Grant,
 		ByHand:       t.ByHand,
 		User:         t.User,
 		Organization: t.Organization,

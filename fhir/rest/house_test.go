@@ -61,6 +61,7 @@ func cast() words {
 type house struct {
 	t testing.TB
 	http.Handler
+	door *gate.Gate
 }
 
 // build wires it.
@@ -102,7 +103,7 @@ func buildWith(tb testing.TB, cfg gate.Config) *house {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return &house{tb, s.Handler()}
+	return &house{tb, s.Handler(), door}
 }
 
 // furnish stores what the stories need.
