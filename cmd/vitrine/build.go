@@ -60,6 +60,11 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
+	inner := &inProcess{} // the porch, once it is there
+	authorization, err := h.buildAuthorization(door, verifier, inner)
+	if err != nil {
+		return nil, err
+	}
 	porch, err := rest.New(rest.Config{ //nolint:contextcheck // every request brings its own
 		BaseURL:    base + fhirPath,
 		Version:    version,
@@ -72,11 +77,14 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 
 		AbsenceGrid: cfg.absenceGrid(),
 		Log:         log,
+
+		Authorization: told(authorization),
 	}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, door, verifier)
 	if err != nil {
 		return nil, err
 	}
-	h.gate, h.handler = door, porch.Handler()
+	inner.handler = porch.Handler()
+	h.gate, h.handler = door, beside(authorization, porch.Handler())
 	return h, nil
 }
 

@@ -8,10 +8,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"vitrine/consent"
+	"vitrine/fhir/smart"
+	"vitrine/fhir/smart/oauth"
 	"vitrine/fhir/validate"
 )
 
@@ -37,6 +40,12 @@ type settings struct {
 	TLSKey       string   `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
 	Issuers      []issuer `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian]'. May be repeated." placeholder:"ISSUER"`
 	Algorithms   []string `name:"token-algorithm" help:"Signature algorithms taken from issuers, of RS256, RS384, PS384, ES256, ES384. Default: all of them." placeholder:"ALG"`
+
+	Authorization bool          `name:"authorization" help:"Be an authorization server as well (SMART App Launch and backend services). Without it all tokens come from the issuers named, or from 'vitrine token'." default:"true" negatable:""`
+	TokenLife     time.Duration `name:"token-life" help:"Life of an access token of an app; at most 1h." default:"15m"`
+	SessionLife   time.Duration `name:"session-life" help:"How long a sign-in lasts." default:"8h"`
+	RefreshLife   time.Duration `name:"refresh-life" help:"How long an app may refresh its tokens before the user must agree again." default:"720h"`
+	RefreshFor    []string      `name:"refresh-for" help:"Who gets refresh tokens when the app asks, of practitioner, patient, representative; 'none' for nobody." default:"patient,representative" placeholder:"KINDS"`
 
 	RelationRequired bool          `name:"relation-required" help:"Require that an organisation cares for the patient." default:"true" negatable:""`
 	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for every client."`
@@ -92,7 +101,32 @@ func (c *settings) check() error {
 	if _, err := normalBase(c.BaseURL); err != nil {
 		return err
 	}
+	if err := c.checkLives(); err != nil {
+		return err
+	}
 	return c.database.check()
+}
+
+// checkLives looks at how long tokens last, and for whom.
+func (c *settings) checkLives() error {
+	if c.TokenLife < time.Minute || c.TokenLife > oauth.MaxTokenLife {
+		return errors.New("--token-life: want a minute at least and an hour at most")
+	}
+	if c.SessionLife < c.TokenLife || c.RefreshLife < c.TokenLife {
+		return errors.New("--session-life and --refresh-life: want at least --token-life")
+	}
+	for _, kind := range c.RefreshFor {
+		if kind != "none" && kind != smart.KindPractitioner && kind != smart.KindPatient && kind != smart.KindRepresentative {
+			return errors.New("--refresh-for: want practitioner, patient, representative or none")
+		}
+	}
+	if slices.Contains(c.RefreshFor, "none") {
+		if len(c.RefreshFor) > 1 {
+			return errors.New("--refresh-for: none stands alone")
+		}
+		c.RefreshFor = nil
+	}
+	return nil
 }
 
 // The steps of answers of absence where none is chosen. Between a row that is
