@@ -88,6 +88,9 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 	if err := ownTask(prior, d); err != nil {
 		return err
 	}
+	if d.typ == "Device" && d.contributor == "" {
+		return w.enrols(ctx, d, prior)
+	}
 	if d.typ == "Consent" && len(h.named) == 0 && w.caller.Kind == consent.Custodian {
 		w.g.log.WarnContext(ctx, "a consent names no patient on file; it restricts nothing until it does",
 			"alert", "consent-homeless", "consent", "Consent/"+d.id)

@@ -210,3 +210,125 @@ func TestWhatTheAuthorizationServerNotesIsFound(t *testing.T) {
 	}
 	w.want("another patient finds", w.sees(person("q"), "AuditEvent", "type=http://dicom.nema.org/resources/ontology/DCM|110114"), "")
 }
+
+// Scenarios 32 to 36 and S16: a token is good for as long as its client is.
+func TestOnboardingBitesInMidToken(t *testing.T) {
+	w := newClinics(t, nil)
+	client := connector()
+	doctor, backend, elsewhere := through("emr-a", doctor("A")), through("emr-a", system("A")), through("emr-a", doctor("B"))
+	reads := func(want string) {
+		t.Helper()
+		w.want("a doctor reads", w.sees(doctor, "Observation", "patient=Patient/q"), want)
+	}
+	contributes := func(want string) {
+		t.Helper()
+		_, err := w.create(backend, "Observation", observation("Patient/q"))
+		if err != nil {
+			w.want("the back end contributes", outcome(err), want)
+		} else {
+			w.want("the back end contributes", "201", want)
+		}
+	}
+	const refused = "403 forbidden-client"
+	contributes(refused)
+	client.State = smart.ClientPending
+	w.enrol(client)
+	reads(refused)
+	client.State = smart.ClientActive
+	w.enrol(client)
+	reads("o-q")
+	w.want("of another clinic", w.sees(elsewhere, "Observation", "patient=Patient/q"), refused)
+	client.Read = false
+	w.enrol(client)
+	reads(refused)
+	contributes("201")
+	client.Read, client.Contribute = true, false
+	w.enrol(client)
+	contributes(refused)
+	client.Contribute = true
+	client.State = smart.ClientSuspended
+	w.enrol(client)
+	reads(refused)
+	contributes(refused)
+	client.State = smart.ClientActive
+	w.enrol(client)
+	contributes("201")
+
+	organization := func(state, capabilities string) {
+		w.put("Organization", "A", `"active":true,"name":"Clinic","extension":[{"url":"`+smart.ExtensionOnboarding+
+			`","extension":[{"url":"state","valueCode":"`+state+`"}`+capabilities+`]}]`)
+	}
+	organization("active", `,{"url":"capability","valueCode":"contribute"}`)
+	reads(refused)
+	contributes("201")
+	organization("suspended", `,{"url":"capability","valueCode":"contribute"},{"url":"capability","valueCode":"read"}`)
+	contributes(refused)
+	organization("active", `,{"url":"capability","valueCode":"contribute"},{"url":"capability","valueCode":"read"}`)
+	contributes("201")
+
+	client.State = smart.ClientEnded
+	w.enrol(client)
+	contributes(refused)
+	for _, reason := range []string{"client-unlisted", "client-pending", "client-elsewhere", "client-not-reading", "client-not-contributing", "client-suspended", "client-ended", "organization-not-reading", "organization-not-onboarded"} {
+		if !strings.Contains(strings.Join(w.events("outcome=4"), ""), `"outcomeDesc":"`+reason+`"`) {
+			t.Errorf("%s is not on record", reason)
+		}
+	}
+}
+
+// TestRegistrationsAreHeldToTheirRules writes Devices as the custodian may.
+func TestRegistrationsAreHeldToTheirRules(t *testing.T) {
+	w := newClinics(t, nil)
+	c := connector()
+	w.enrol(c)
+	try := func(name, want string, c consent.Caller, id string, change func(string) string) {
+		t.Helper()
+		client := connector()
+		client.Device = id
+		text, err := client.Resource()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.gate.Update(t.Context(), w.request(c, "update", "Device"), "Device", id, w.content(change(string(text))), "")
+		got := "taken"
+		if err != nil {
+			got = outcome(err)
+		}
+		w.want(name, got, want)
+	}
+	same := func(s string) string { return s }
+	swap := func(old, with string) func(string) string {
+		return func(s string) string { return strings.ReplaceAll(s, old, with) }
+	}
+	try("the same again", "taken", custodian(), "emr-a", same)
+	try("a second Device of the id", "409", custodian(), "emr-2", same)
+	try("one that cannot be read", "422", custodian(), "emr-a", swap(`"valueCode":"read"`, `"valueCode":"all"`))
+	try("status alone", "422", custodian(), "emr-a", swap(`"status":"active"`, `"status":"inactive"`))
+	try("another id", "422", custodian(), "emr-a", swap(`"value":"emr-a"`, `"value":"emr-z"`))
+	try("without registration", "422", custodian(), "emr-a", swap(smart.ExtensionClient, "https://other.example/x"))
+	try("pending again", "409", custodian(), "emr-a", func(s string) string {
+		return swap(`"status":"active"`, `"status":"inactive"`)(swap(`"valueCode":"active"`, `"valueCode":"pending"`)(s))
+	})
+	try("by a clinic", "not found", system("A"), "emr-a", same)
+	// What a clinic contributes registers nobody, and is in nobody's way.
+	text := strings.ReplaceAll(string(mustResource(t, connector())), `"value":"emr-a"`, `"value":"emr-b"`)
+	text = strings.Replace(text, `"id":"emr-a",`, "", 1)
+	if _, err := w.gate.Create(t.Context(), w.request(system("B"), "create", "Device"), w.content(text), nil); err != nil {
+		t.Fatal(explain(err))
+	}
+	if _, err := w.gate.Client(t.Context(), "emr-b", w.now); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("a clinic registered a client: %v", err)
+	}
+	c.State = smart.ClientEnded
+	w.enrol(c)
+	try("after the end", "409", custodian(), "emr-a", same)
+}
+
+func mustResource(tb testing.TB, c smart.Client) []byte {
+	tb.Helper()
+	text, err := c.Resource()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
