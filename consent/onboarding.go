@@ -31,6 +31,8 @@ const (
 // value is nothing.
 type Capabilities struct {
 	Read, Contribute bool
+	// Audit is a client's of the regulator, which has no other.
+	Audit bool
 }
 
 // has reports whether what is asked is among them. The letter counts: who validates
@@ -52,7 +54,9 @@ func (p Policy) onboarded(c *Caller, s *Standing, ask Ask) Verdict {
 		return v
 	}
 	switch {
-	case s.Client == ClientActive && !s.ClientMay.has(ask):
+	case s.Client == ClientActive && s.ClientMay.Audit != (c.Kind == Regulator):
+		return refuse(RefusedClient, "client-not-for-kind")
+	case s.Client == ClientActive && c.Kind != Regulator && !s.ClientMay.has(ask):
 		return refuse(RefusedClient, "client-"+lacking(ask))
 	case c.Organization != "" && !s.OrganizationMay.has(ask):
 		return refuse(RefusedClient, "organization-"+lacking(ask))

@@ -215,7 +215,7 @@ func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) 
 	c.Lineage, c.LineageBroken = s.lineage.ids, s.lineage.broken
 	out := consent.Standing{
 		Client: s.client.state, ClientOrganization: s.client.client.Organization,
-		ClientMay:          consent.Capabilities{Read: s.client.client.Read, Contribute: s.client.client.Contribute},
+		ClientMay:          consent.Capabilities{Read: s.client.client.Read, Contribute: s.client.client.Contribute, Audit: s.client.client.Regulator},
 		OrganizationActive: s.lineage.active, OrganizationMay: s.lineage.may,
 	}
 	if len(s.roles) == 0 {

@@ -17,7 +17,7 @@ type Client struct {
 	// Contribute and Read are what it was onboarded for.
 	Contribute, Read bool
 	// Regulator says that its back end reads the record of access for the regulator,
-	// and nothing else.
+	// and nothing else (the capability audit).
 	Regulator bool
 	// RedirectURIs are where an authorization may end, compared byte for byte.
 	// Without one it cannot be launched.

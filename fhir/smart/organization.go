@@ -38,7 +38,7 @@ func ReadOnboarding(t *fhir.Tape) Onboarding {
 	switch {
 	case !extended:
 		return Onboarding{State: ClientActive, Contribute: true, Read: true}
-	case r.err != nil, len(c.RedirectURIs) > 0, c.LaunchURL+c.JWKS+c.JWKSURL+c.Scope != "":
+	case r.err != nil, c.Regulator, len(c.RedirectURIs) > 0, c.LaunchURL+c.JWKS+c.JWKSURL+c.Scope != "":
 		return Onboarding{}
 	default:
 		return Onboarding{State: c.State, Contribute: c.Contribute, Read: c.Read}

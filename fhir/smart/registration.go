@@ -30,6 +30,7 @@ const (
 
 	capabilityRead       = "read"
 	capabilityContribute = "contribute"
+	capabilityAudit      = "audit"
 
 	statusActive   = "active"
 	statusInactive = "inactive"
@@ -270,7 +271,7 @@ func (r *registrationReader) part(name, value string) {
 		c.State, r.stated = state, true
 	case partCapability:
 		if !c.Grant(value) {
-			r.fail(MemberCapabilities, "want read, contribute, or both")
+			r.fail(MemberCapabilities, "want read, contribute, both, or audit alone")
 		}
 	case partRedirect:
 		c.RedirectURIs = append(c.RedirectURIs, value)
@@ -293,6 +294,8 @@ func (c *Client) Grant(capability string) (ok bool) {
 		c.Read = true
 	case capability == capabilityContribute && !c.Contribute:
 		c.Contribute = true
+	case capability == capabilityAudit && !c.Regulator:
+		c.Regulator = true
 	default:
 		return false
 	}
@@ -307,6 +310,9 @@ func (c *Client) Capabilities() []string {
 	}
 	if c.Contribute {
 		words = append(words, capabilityContribute)
+	}
+	if c.Regulator {
+		words = append(words, capabilityAudit)
 	}
 	return words
 }

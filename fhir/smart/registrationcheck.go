@@ -35,6 +35,8 @@ func (c *Client) Check() error {
 		return wrong(MemberID, "its Device has no valid id")
 	case c.Organization != "" && !fhir.ValidID(c.Organization):
 		return wrong(MemberOrganization, "want the id of an Organization")
+	case c.Regulator && (c.Read || c.Contribute || c.Organization != "" || len(c.RedirectURIs) > 0):
+		return wrong(MemberCapabilities, "audit goes with no other, with no organization and no redirect_uris")
 	case len(c.RedirectURIs) > addressesMost:
 		return wrong(MemberRedirects, "there are too many")
 	}
