@@ -50,6 +50,9 @@ type login struct {
 	// ACR is how the user was authenticated, AuthTime when.
 	ACR      string
 	AuthTime time.Time
+	// Began is when the session did. Local says that the account is one of ours.
+	Began time.Time
+	Local bool
 	// CSRF is the token that the session's forms carry.
 	CSRF string
 }
