@@ -57,6 +57,7 @@ func rooms() map[string]room {
 		"store/storetest":       {append(storage, "store/events"), false},
 		"consent/gate":          {[]string{"fhir/...", "consent/...", "store"}, false},
 		"fhir/smart/token":      {[]string{"fhir", "fhir/smart"}, false},
+		"fhir/smart/oauth":      {[]string{"fhir", "fhir/smart", "fhir/smart/token"}, false},
 		"fhir/rest":             {[]string{"fhir/...", "consent/..."}, false},
 		"cmd/vitrine":           {[]string{"fhir/...", "consent/...", "store/...", "testdata"}, false},
 		"conformance":           {[]string{"fhir", "fhir/r4"}, false},

@@ -25,7 +25,7 @@ func (v *visit) showAgreement() error {
 		return err
 	}
 	if v.choice.Patient == "" && v.wantsPatient() && c.Kind == smart.KindPractitioner {
-		return v.to(v.page(pathPatient))
+		return v.to(v.step(pathPatient))
 	}
 	page := view{
 		Title: "Let this app use the health record?", App: client.Name, Owner: v.owner(client, c), Person: c.Person,
@@ -68,10 +68,10 @@ func (v *visit) whose(c Capacity) string {
 
 // lasts says for how long.
 func (v *visit) lasts(c Capacity) []string {
-	out := []string{"The app gets in for " + plainly(v.tokenLife()) + "."}
+	out := []string{"The app gets in for " + plainly(v.cfg.TokenLife) + "."}
 	scopes := strings.Fields(v.request.Scope)
 	if slices.Contains(v.cfg.Refresh, c.Kind) && (slices.Contains(scopes, scopeOffline) || slices.Contains(scopes, scopeOnline)) {
-		out = append(out, "It may then go on without asking you again, until it has not been used for "+plainly(v.refreshLife())+".")
+		out = append(out, "It may then go on without asking you again, until it has not been used for "+plainly(v.cfg.RefreshLife)+".")
 	}
 	return out
 }
@@ -107,7 +107,7 @@ func (v *visit) agree() error {
 		return err
 	}
 	if v.choice.Patient == "" && v.wantsPatient() {
-		return v.to(v.page(pathChoose))
+		return v.to(v.step(pathChoose))
 	}
 	location, err := v.grant(v.r.Context(), v.r, v.handle, decision{
 		Login: *v.login, Capacity: c, Patient: v.choice.Patient, Scope: agreed(v.request.Scope, v.r.PostForm[fieldScope]),

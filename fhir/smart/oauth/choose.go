@@ -69,7 +69,7 @@ func (v *visit) entered() (signed bool, err error) {
 		return false, errPending
 	}
 	if v.login == nil || !v.login.fresh(v.request, v.now) || v.request.Prompt == promptNone {
-		return false, v.to(v.page(pathSignIn))
+		return false, v.to(v.step(pathSignIn))
 	}
 	if v.r.Method == http.MethodPost {
 		if err := v.signedIn(); err != nil {
@@ -204,9 +204,9 @@ func (v *visit) takeCapacity(c Capacity) error {
 		return err
 	}
 	if v.choice.Patient == "" && v.wantsPatient() {
-		return v.to(v.page(pathPatient))
+		return v.to(v.step(pathPatient))
 	}
-	return v.to(v.page(pathAgree))
+	return v.to(v.step(pathAgree))
 }
 
 // settlePatient takes the patient where there is nothing to choose.
@@ -243,7 +243,7 @@ func (v *visit) chosen() (client smart.Client, c Capacity, ok bool, err error) {
 	}
 	i := slices.IndexFunc(all, v.choice.of)
 	if i < 0 {
-		return client, c, false, v.to(v.page(pathChoose))
+		return client, c, false, v.to(v.step(pathChoose))
 	}
 	return client, all[i], true, nil
 }

@@ -87,7 +87,7 @@ func (v view) Error(field string) string {
 func (v *visit) show(status int, name string, p view) {
 	set, err := templates()
 	if err != nil {
-		v.logger().ErrorContext(v.r.Context(), "the sign-in pages are broken", "error", err)
+		v.cfg.Log.ErrorContext(v.r.Context(), "the sign-in pages are broken", "error", err)
 		v.w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
@@ -104,7 +104,7 @@ func (v *visit) show(status int, name string, p view) {
 	}
 	var body bytes.Buffer
 	if err := set[name].ExecuteTemplate(&body, "layout.html", p); err != nil {
-		v.logger().ErrorContext(v.r.Context(), "a sign-in page is broken", "error", err)
+		v.cfg.Log.ErrorContext(v.r.Context(), "a sign-in page is broken", "error", err)
 		v.w.WriteHeader(http.StatusInternalServerError)
 		return
 	}

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -90,7 +89,7 @@ var (
 
 // visited answers one request for a page.
 func (s *Server) visited(w http.ResponseWriter, r *http.Request, do func(*visit) error) {
-	v := &visit{Server: s, w: w, r: r, now: s.clock()}
+	v := &visit{Server: s, w: w, r: r, now: s.cfg.Now()}
 	v.headers()
 	r.Body = http.MaxBytesReader(w, r.Body, maxPage)
 	if err := v.open(); err != nil {
@@ -194,8 +193,8 @@ func (v *visit) to(location string) error {
 	return nil
 }
 
-// page is the address of a page about the same request.
-func (v *visit) page(path string) string {
+// step is the address of a page about the same request.
+func (v *visit) step(path string) string {
 	return v.root() + path + "?" + fieldRequest + "=" + url.QueryEscape(v.handle)
 }
 
@@ -215,6 +214,12 @@ const (
 	answerLogin   = "login_required"
 	answerConsent = "consent_required"
 )
+
+// page shows a person, in place of sending the browser to an app, that a request
+// cannot be.
+func (s *Server) page(w http.ResponseWriter, r *http.Request, err error) {
+	s.visited(w, r, func(*visit) error { return err })
+}
 
 // problem shows that it does not go on.
 func (v *visit) problem(err error) {
@@ -244,23 +249,8 @@ func (v *visit) problem(err error) {
 		v.show(http.StatusServiceUnavailable, pageProblem, view{Title: "Please try again", Text: []string{"There is too much to do just now. Try again in a few seconds."}})
 	case errors.Is(err, context.Canceled):
 	default:
-		v.logger().ErrorContext(v.r.Context(), "a sign-in page failed", "page", v.r.Pattern, "error", err)
+		v.cfg.Log.ErrorContext(v.r.Context(), "a sign-in page failed", "page", v.r.Pattern, "error", err)
 		v.w.Header().Set("Retry-After", "30")
 		v.show(http.StatusServiceUnavailable, pageProblem, view{Title: "This does not work just now", Text: []string{"Nothing was given to the app. Try again in a while."}})
 	}
-}
-
-func (s *Server) logger() *slog.Logger {
-	if s.cfg.Log != nil {
-		return s.cfg.Log
-	}
-	return slog.New(slog.DiscardHandler)
-}
-
-// clock is the moment; a request takes it once.
-func (s *Server) clock() time.Time {
-	if s.cfg.Now != nil {
-		return s.cfg.Now()
-	}
-	return time.Now() //nolint:forbidigo // the clock of the server, where none is given
 }

@@ -41,7 +41,7 @@ func (v *visit) showPicker() error {
 		return err
 	}
 	if c.Patient != "" || !v.wantsPatient() || (v.request.Launch != nil && v.request.Launch.Patient != "") {
-		return v.to(v.page(pathAgree))
+		return v.to(v.step(pathAgree))
 	}
 	v.pickerForm(http.StatusOK, c, view{})
 	return nil
@@ -96,7 +96,7 @@ func (v *visit) takePatient(c Capacity, id string) error {
 	if err := v.keepChoice(); err != nil {
 		return err
 	}
-	return v.to(v.page(pathAgree))
+	return v.to(v.step(pathAgree))
 }
 
 // question makes a search of what was typed: a number, or a name with a date of

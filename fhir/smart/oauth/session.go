@@ -17,10 +17,6 @@ import (
 	"vitrine/fhir/smart"
 )
 
-// defaultSessionLife is a shift: what is signed in at its beginning is signed out
-// at its end, whatever happens in between.
-const defaultSessionLife = 8 * time.Hour
-
 // The names of the cookies. Over https they get a prefix that makes browsers
 // refuse them from anything less (RFC 6265bis §4.1.3.1); __Host- would demand the
 // path /, and send them along with every FHIR request.
@@ -157,7 +153,7 @@ func (s *Server) keepSession(m smart.Memory, r *http.Request, id string, l *logi
 			return err
 		}
 	}
-	return m.Keep(keySession+digest(id), text, l.Began.Add(s.sessionLife()))
+	return m.Keep(keySession+digest(id), text, l.Began.Add(s.cfg.SessionLife))
 }
 
 // endSession signs the browser out.
@@ -178,13 +174,6 @@ func (s *Server) endSession(ctx context.Context, w http.ResponseWriter, r *http.
 	return nil
 }
 
-func (s *Server) sessionLife() time.Duration {
-	if s.cfg.SessionLife > 0 {
-		return s.cfg.SessionLife
-	}
-	return defaultSessionLife
-}
-
 // fresh reports whether a sign-in is good for a request as it stands: who was
 // asked to sign in again must have done so since
 // (OpenID Connect Core §3.1.2.1, prompt and max_age).
@@ -203,3 +192,10 @@ const (
 	promptNone  = "none"
 	promptLogin = "login"
 )
+
+// signedUp reports whether who signed in by the name may still do so: what was
+// granted to an account that is gone ends with it.
+func (s *Server) signedUp(account string) bool {
+	found, err := s.cfg.Accounts.find(account)
+	return err == nil && found != nil
+}

@@ -32,7 +32,7 @@ func (v *visit) showSignIn() error {
 		if v.request.Prompt == promptNone { // what an app gets is always agreed to
 			return v.declined(answerConsent)
 		}
-		return v.to(v.page(pathChoose))
+		return v.to(v.step(pathChoose))
 	}
 	if v.request.Prompt == promptNone {
 		return v.declined(answerLogin)
@@ -236,7 +236,7 @@ func (v *visit) begin(l *login) error {
 		return err
 	}
 	http.SetCookie(v.w, v.cookie(cookieSession, id))
-	return v.to(v.page(pathChoose))
+	return v.to(v.step(pathChoose))
 }
 
 // note puts what happened on record, with where it came from.
@@ -268,7 +268,7 @@ func (v *visit) signOut() error {
 	}
 	v.login = nil
 	if v.request != nil {
-		return v.to(v.page(pathSignIn))
+		return v.to(v.step(pathSignIn))
 	}
 	v.show(http.StatusOK, pageProblem, view{Title: "You are signed out", Text: []string{"Close the browser if others use it too."}})
 	return nil
