@@ -31,9 +31,24 @@ func (v *visit) showAgreement() error {
 		Title: "Let this app use the health record?", App: client.Name, Owner: v.owner(client, c), Person: c.Person,
 		Capacity: c, Record: v.whose(c), Lasts: v.lasts(c),
 	}
-	page.Required, page.Optional = sentences(v.request.Scope)
+	page.Required, page.Optional = sentences(v.offered(c))
 	v.show(http.StatusOK, pageAgree, page)
 	return nil
+}
+
+// offered is what may be agreed to: of what was asked for, what would not come to
+// nothing for this kind of caller.
+func (v *visit) offered(c Capacity) string {
+	return smart.WithoutScopes(v.request.Scope, func(one string) bool {
+		switch one {
+		case smart.ScopeOffline, smart.ScopeOnline:
+			return !v.refreshes(c.Kind)
+		case smart.ScopeLaunchEncounter:
+			return v.request.Launch == nil || v.request.Launch.Encounter == ""
+		default:
+			return false
+		}
+	})
 }
 
 // owner says whose the app is.
@@ -69,9 +84,11 @@ func (v *visit) whose(c Capacity) string {
 // lasts says for how long.
 func (v *visit) lasts(c Capacity) []string {
 	out := []string{"The app gets in for " + plainly(v.cfg.TokenLife) + "."}
-	scopes := strings.Fields(v.request.Scope)
-	if slices.Contains(v.cfg.Refresh, c.Kind) && (slices.Contains(scopes, scopeOffline) || slices.Contains(scopes, scopeOnline)) {
-		out = append(out, "It may then go on without asking you again, until it has not been used for "+plainly(v.cfg.RefreshLife)+".")
+	switch scope := v.offered(c); {
+	case smart.HasScope(scope, smart.ScopeOffline):
+		out = append(out, "It may then go on without asking you again, for "+plainly(v.cfg.RefreshLife)+".")
+	case smart.HasScope(scope, smart.ScopeOnline):
+		out = append(out, "It may then go on without asking you again, for as long as you stay signed in here.")
 	}
 	return out
 }
@@ -100,7 +117,7 @@ func (v *visit) agree() error {
 		return err
 	}
 	if v.field(fieldDecision) != decisionAllow {
-		return v.declined(answerDenied)
+		return v.declined(codeDenied)
 	}
 	_, c, ok, err := v.chosen()
 	if !ok || err != nil {
@@ -110,7 +127,7 @@ func (v *visit) agree() error {
 		return v.to(v.step(pathChoose))
 	}
 	location, err := v.grant(v.r.Context(), v.r, v.handle, decision{
-		Login: *v.login, Capacity: c, Patient: v.choice.Patient, Scope: agreed(v.request.Scope, v.r.PostForm[fieldScope]),
+		Login: *v.login, Capacity: c, Patient: v.choice.Patient, Scope: ticked(v.offered(c), v.r.PostForm[fieldScope]),
 	})
 	if err != nil {
 		return err
@@ -118,36 +135,23 @@ func (v *visit) agree() error {
 	return v.to(location)
 }
 
-// agreed is what was asked for without what was not ticked. What was not asked
+// ticked is what was asked for without what was not ticked. What was not asked
 // for cannot be ticked.
-func agreed(asked string, ticked []string) string {
+func ticked(asked string, ticks []string) string {
 	var out []string
 	for one := range strings.FieldsSeq(asked) {
-		if required(one) || slices.Contains(ticked, one) {
+		if required(one) || slices.Contains(ticks, one) {
 			out = append(out, one)
 		}
 	}
 	return strings.Join(out, " ")
 }
 
-// The scopes that are not about resources (SMART App Launch 2.2,
-// scopes-and-launch-context.html).
-const (
-	scopeOpenID    = "openid"
-	scopeUser      = "fhirUser"
-	scopeProfile   = "profile"
-	scopeLaunch    = "launch"
-	scopePatient   = "launch/patient"
-	scopeEncounter = "launch/encounter"
-	scopeOffline   = "offline_access"
-	scopeOnline    = "online_access"
-)
-
 // required reports whether the app is of no use without the scope: who uses it,
 // and about whom. Everything else may be left out.
 func required(scope string) bool {
 	switch scope {
-	case scopeOpenID, scopeUser, scopeProfile, scopeLaunch, scopePatient, scopeEncounter:
+	case smart.ScopeOpenID, smart.ScopeUser, smart.ScopeProfile, smart.ScopeLaunch, smart.ScopeLaunchPatient, smart.ScopeLaunchEncounter:
 		return true
 	default:
 		return false
@@ -176,17 +180,17 @@ func sentences(asked string) (must, may []sentence) {
 
 func inWords(scope string) string {
 	switch scope {
-	case scopeOpenID, scopeUser, scopeProfile:
+	case smart.ScopeOpenID, smart.ScopeUser, smart.ScopeProfile:
 		return "Know who you are."
-	case scopeLaunch:
+	case smart.ScopeLaunch:
 		return "Know what is open in the system you came from."
-	case scopePatient:
+	case smart.ScopeLaunchPatient:
 		return "Know which patient this is about."
-	case scopeEncounter:
+	case smart.ScopeLaunchEncounter:
 		return "Know which visit this is about."
-	case scopeOffline:
+	case smart.ScopeOffline:
 		return "Go on when you are not using it."
-	case scopeOnline:
+	case smart.ScopeOnline:
 		return "Go on as long as you use it."
 	default:
 		return resourceWords(scope)

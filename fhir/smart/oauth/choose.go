@@ -1,12 +1,10 @@
 package oauth
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"vitrine/fhir/smart"
 )
@@ -22,11 +20,8 @@ type choice struct {
 	Patient, PatientName string
 }
 
-// keyChoice is the prefix of the key of a choice, choiceLife its time.
-const (
-	keyChoice  = "choice:"
-	choiceLife = 15 * time.Minute
-)
+// keyChoice is the prefix of the key of a choice.
+const keyChoice = "choice/"
 
 // of reports whether the capacity is the one chosen.
 func (c choice) of(o Capacity) bool {
@@ -35,29 +30,19 @@ func (c choice) of(o Capacity) bool {
 
 // recallChoice reads what this session chose so far.
 func (v *visit) recallChoice() error {
-	text, err := v.cfg.State.Recall(v.r.Context(), keyChoice+digest(v.handle), v.now)
-	if err != nil || text == nil {
-		return err
-	}
 	var c choice
-	if err := json.Unmarshal(text, &c); err != nil {
-		return errors.New("a choice cannot be read")
-	}
-	if c.Session == v.session {
+	found, err := recall(v.look(v.r.Context(), v.now), keyChoice+hashed(v.handle), &c)
+	if found && c.Session == v.session {
 		v.choice = c
 	}
-	return nil
+	return err
 }
 
 // keepChoice keeps what was chosen.
 func (v *visit) keepChoice() error {
 	v.choice.Session = v.session
-	text, err := json.Marshal(v.choice)
-	if err != nil {
-		return err
-	}
 	return v.cfg.State.Remember(v.r.Context(), v.now, func(m smart.Memory) error {
-		return m.Keep(keyChoice+digest(v.handle), text, v.now.Add(choiceLife))
+		return keep(m, keyChoice+hashed(v.handle), &v.choice, v.now.Add(requestLife))
 	})
 }
 
@@ -227,7 +212,7 @@ func (v *visit) settlePatient(c Capacity) error {
 // wantsPatient reports whether what was asked for is about one patient.
 func (v *visit) wantsPatient() bool {
 	for one := range strings.FieldsSeq(v.request.Scope) {
-		if one == "launch/patient" || strings.HasPrefix(one, "patient/") {
+		if one == smart.ScopeLaunchPatient || strings.HasPrefix(one, "patient/") {
 			return true
 		}
 	}

@@ -1,8 +1,6 @@
 package oauth
 
 import (
-	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,8 +28,8 @@ const (
 
 // The prefixes of the keys of what failed.
 const (
-	keyTries   = "tries:"
-	keyAddress = "tries-address:"
+	keyTries   = "tries/"
+	keyAddress = "tries-address/"
 )
 
 // tries are what failed under one name or from one address.
@@ -44,8 +42,8 @@ type tries struct {
 // charge counts a try before it is judged, so that many at once are no more than
 // one after the other. It reports whether this one may be judged at all.
 func charge(m smart.Memory, name string, now time.Time) (bool, error) {
-	t, err := recallTries(m, keyTries+digest(name))
-	if err != nil {
+	var t tries
+	if _, err := recall(m.Recall, keyTries+hashed(name), &t); err != nil {
 		return false, err
 	}
 	if now.Before(t.Until) {
@@ -55,24 +53,24 @@ func charge(m smart.Memory, name string, now time.Time) (bool, error) {
 	if over := t.Count - triesFree; over >= 0 {
 		t.Until = now.Add(min(lockFirst<<min(over, 10), lockMost))
 	}
-	return true, keepTries(m, keyTries+digest(name), t, now.Add(failedLife))
+	return true, keep(m, keyTries+hashed(name), t, now.Add(failedLife))
 }
 
 // acquit forgets what failed under a name that was signed in with.
-func acquit(m smart.Memory, name string) error { return m.Forget(keyTries + digest(name)) }
+func acquit(m smart.Memory, name string) error { return m.Forget(keyTries + hashed(name)) }
 
 // chargeAddress counts a failure from an address, in a span that begins with the
 // first.
 func chargeAddress(m smart.Memory, address string, now time.Time) error {
-	t, err := recallTries(m, keyAddress+address)
-	if err != nil {
+	var t tries
+	if _, err := recall(m.Recall, keyAddress+address, &t); err != nil {
 		return err
 	}
 	if t.Count == 0 {
 		t.Until = now.Add(addressSpan)
 	}
 	t.Count++
-	return keepTries(m, keyAddress+address, t, t.Until)
+	return keep(m, keyAddress+address, t, t.Until)
 }
 
 // spared returns for how long nothing is heard from an address; zero when it is.
@@ -81,29 +79,6 @@ func (t tries) spared(now time.Time) time.Duration {
 		return 0
 	}
 	return max(0, t.Until.Sub(now))
-}
-
-func recallTries(m smart.Memory, key string) (tries, error) {
-	text, err := m.Recall(key)
-	if err != nil {
-		return tries{}, err
-	}
-	return readTries(text)
-}
-
-func readTries(text []byte) (t tries, err error) {
-	if text != nil && json.Unmarshal(text, &t) != nil {
-		return t, errors.New("a count of failures cannot be read")
-	}
-	return t, nil
-}
-
-func keepTries(m smart.Memory, key string, t tries, until time.Time) error {
-	text, err := json.Marshal(t)
-	if err != nil {
-		return err
-	}
-	return m.Keep(key, text, until)
 }
 
 // addressOf is the network that asks: an address, or of IPv6 the /64 that one

@@ -88,6 +88,8 @@ var (
 )
 
 // visited answers one request for a page.
+//
+//nolint:contextcheck // the request brings its own
 func (s *Server) visited(w http.ResponseWriter, r *http.Request, do func(*visit) error) {
 	v := &visit{Server: s, w: w, r: r, now: s.cfg.Now()}
 	v.headers()
@@ -114,7 +116,7 @@ func (v *visit) open() error {
 		return err
 	}
 	if v.login != nil {
-		v.session = digest(v.cookieValue(v.r, cookieSession))
+		v.session = hashed(v.cookieValue(v.r, cookieSession))
 	}
 	if v.handle = v.field(fieldRequest); v.handle == "" {
 		return nil
@@ -156,9 +158,12 @@ func (v *visit) signedIn() error {
 	return nil
 }
 
+const headerRequestID = "X-Request-Id"
+
 // headers are on every answer to a person.
 func (v *visit) headers() {
 	h := v.w.Header()
+	h.Set(headerRequestID, requestID(v.r))
 	h.Set("Content-Security-Policy", policy(""))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
@@ -210,7 +215,6 @@ func (v *visit) declined(code string) error {
 // The error codes that an app gets (RFC 6749 §4.1.2.1, OpenID Connect Core
 // §3.1.2.6).
 const (
-	answerDenied  = "access_denied"
 	answerLogin   = "login_required"
 	answerConsent = "consent_required"
 )
@@ -223,7 +227,10 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, err error) {
 
 // problem shows that it does not go on.
 func (v *visit) problem(err error) {
+	var refused *refusal
 	switch {
+	case errors.As(err, &refused) && refused.status < http.StatusInternalServerError:
+		v.show(refused.status, pageProblem, view{Title: "The app cannot be let in", Text: []string{refused.description, "Go back to your app and start again."}})
 	case errors.Is(err, errPending):
 		v.show(http.StatusBadRequest, pageProblem, view{Title: "This sign-in is over", Text: []string{
 			"It took too long, was finished before, or was begun in another browser.",

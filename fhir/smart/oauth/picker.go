@@ -213,7 +213,7 @@ func (v *visit) ask(c Capacity, method, path string, form url.Values, into any) 
 // patients, nothing else.
 func (v *visit) pickerToken(c Capacity) (string, error) {
 	claims := token.Claims{
-		ID: newSecret(), Issuer: v.cfg.BaseURL + fhirPath, Subject: c.User, Client: v.request.Client,
+		ID: secret(), Issuer: v.cfg.BaseURL + fhirPath, Subject: c.User, Client: v.request.Client,
 		Audience: []string{v.cfg.BaseURL + fhirPath}, Scope: "user/Patient.rs",
 		IssuedAt: v.now, Expires: v.now.Add(pickerLife), User: c.User,
 		ACR: v.login.ACR, AuthTime: v.login.AuthTime,

@@ -3,12 +3,9 @@ package oauth
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,7 +27,7 @@ const (
 const cookieBytes = 32
 
 // keySession is the prefix of the key under which a sign-in is kept.
-const keySession = "session:"
+const keySession = "session/"
 
 // secure reports whether browsers reach the server over https.
 func (s *Server) secure() bool { return strings.HasPrefix(s.cfg.BaseURL, "https://") }
@@ -72,34 +69,21 @@ func (s *Server) cookieValue(r *http.Request, name string) string {
 	return c.Value
 }
 
-// newSecret is a value that cannot be guessed.
-func newSecret() string {
-	var raw [cookieBytes]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(raw[:])
-}
-
-// digest is what is kept of a secret: who reads the store cannot present it.
-func digest(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
-}
-
 // browser is the hash of the cookie that tells this browser from others; one that
 // has none gets it.
 func (s *Server) browser(w http.ResponseWriter, r *http.Request) string {
 	if known := s.browserOf(r); known != "" {
 		return known
 	}
-	value := newSecret()
+	value := secret()
 	http.SetCookie(w, s.cookie(cookieBrowser, value))
-	return digest(value)
+	return hashed(value)
 }
 
 // browserOf is the hash of the browser's cookie, empty when it sent none.
 func (s *Server) browserOf(r *http.Request) string {
 	if value := s.cookieValue(r, cookieBrowser); value != "" {
-		return digest(value)
+		return hashed(value)
 	}
 	return ""
 }
@@ -127,13 +111,10 @@ func (s *Server) session(ctx context.Context, r *http.Request, now time.Time) (*
 	if value == "" {
 		return nil, nil //nolint:nilnil // nobody is signed in
 	}
-	text, err := s.cfg.State.Recall(ctx, keySession+digest(value), now)
-	if err != nil || text == nil {
-		return nil, err
-	}
 	var l login
-	if err := json.Unmarshal(text, &l); err != nil {
-		return nil, errors.New("a session cannot be read") // not wrapped: it may quote it
+	found, err := recall(s.look(ctx, now), keySession+hashed(value), &l)
+	if err != nil || !found {
+		return nil, err
 	}
 	if l.Local && !s.cfg.Accounts.holds(l.Account, l.User) {
 		return nil, nil //nolint:nilnil // the account is gone, disabled or another's
@@ -144,16 +125,12 @@ func (s *Server) session(ctx context.Context, r *http.Request, now time.Time) (*
 // keepSession keeps a sign-in under a new id and forgets the one that the
 // browser had: an id that was planted before it is worth nothing after.
 func (s *Server) keepSession(m smart.Memory, r *http.Request, id string, l *login) error {
-	text, err := json.Marshal(l)
-	if err != nil {
-		return err
-	}
 	if old := s.cookieValue(r, cookieSession); old != "" {
-		if err := m.Forget(keySession + digest(old)); err != nil {
+		if err := m.Forget(keySession + hashed(old)); err != nil {
 			return err
 		}
 	}
-	return m.Keep(keySession+digest(id), text, l.Began.Add(s.cfg.SessionLife))
+	return keep(m, keySession+hashed(id), l, l.Began.Add(s.cfg.SessionLife))
 }
 
 // endSession signs the browser out.
@@ -163,7 +140,7 @@ func (s *Server) endSession(ctx context.Context, w http.ResponseWriter, r *http.
 		return nil
 	}
 	err := s.cfg.State.Remember(ctx, now, func(m smart.Memory) error {
-		return m.Forget(keySession + digest(value))
+		return m.Forget(keySession + hashed(value))
 	})
 	if err != nil {
 		return err

@@ -83,11 +83,8 @@ func (v *visit) signIn() error {
 
 // addressWait is for how long nothing is heard from where the request came from.
 func (v *visit) addressWait() (time.Duration, error) {
-	text, err := v.cfg.State.Recall(v.r.Context(), keyAddress+addressOf(v.r), v.now)
-	if err != nil {
-		return 0, err
-	}
-	t, err := readTries(text)
+	var t tries
+	_, err := recall(v.look(v.r.Context(), v.now), keyAddress+addressOf(v.r), &t)
 	return t.spared(v.now), err
 }
 
@@ -165,7 +162,7 @@ func (v *visit) proved(account *Account) (ok bool, step int64, err error) {
 }
 
 // dummySecret is looked at when there is no second factor.
-const dummySecret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+const dummySecret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" //nolint:gosec // G101: that of RFC 6238's test vectors, which opens nothing
 
 // digits takes out the spaces that people put between the digits of a code.
 func digits(code string) string {
@@ -178,8 +175,8 @@ func digits(code string) string {
 	return string(out)
 }
 
-// keyCode is the prefix of the key of the last code that an account used.
-const keyCode = "code:"
+// keyUsedCode is the prefix of the key of the last code that an account used.
+const keyUsedCode = "used-code/"
 
 // useCode uses up a code: neither it nor one before it is taken again
 // (RFC 6238 §5.2).
@@ -187,18 +184,16 @@ func useCode(m smart.Memory, account *Account, step int64, now time.Time) error 
 	if account.TOTP == "" {
 		return nil
 	}
-	key := keyCode + digest(account.Name)
-	text, err := m.Recall(key)
+	key := keyUsedCode + hashed(account.Name)
+	var last int64
+	found, err := recall(m.Recall, key, &last)
 	if err != nil {
 		return err
 	}
-	if text != nil {
-		last, err := strconv.ParseInt(string(text), 10, 64)
-		if err != nil || step <= last {
-			return errCode
-		}
+	if found && step <= last {
+		return errCode
 	}
-	return m.Keep(key, strconv.AppendInt(nil, step, 10), now.Add((2*totpSkew+2)*totpPeriod*time.Second))
+	return keep(m, key, step, now.Add((2*totpSkew+2)*totpPeriod*time.Second))
 }
 
 // failed counts a sign-in in vain against the address and puts it on record. The
@@ -227,8 +222,8 @@ func (v *visit) begin(l *login) error {
 	if err != nil {
 		return err
 	}
-	id := newSecret()
-	l.CSRF = newSecret()
+	id := secret()
+	l.CSRF = secret()
 	err = v.cfg.State.Remember(v.r.Context(), v.now, func(m smart.Memory) error {
 		return v.keepSession(m, v.r, id, l)
 	})
@@ -245,7 +240,7 @@ func (v *visit) note(e smart.Event) error {
 		e.Client = v.request.Client
 	}
 	e.Address, e.When = addressOf(v.r), v.now
-	e.RequestID = v.w.Header().Get("X-Request-Id")
+	e.RequestID = v.w.Header().Get(headerRequestID)
 	return v.cfg.Registry.Note(v.r.Context(), e)
 }
 
