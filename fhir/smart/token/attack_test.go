@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lestrrat-go/jwx/v2/jwa"
+
 	"vitrine/fhir/smart"
 )
 
@@ -194,7 +196,7 @@ func FuzzClaims(f *testing.F) {
 	}
 	f.Add(text)
 	f.Fuzz(func(t *testing.T, claims []byte) {
-		signed, err := keys.sign(claims)
+		signed, err := keys.ring().signing.sign(claims, jwa.ES384, typeAccessToken)
 		if err != nil {
 			return
 		}

@@ -38,6 +38,13 @@ func fingerprintOfLong(bearer string) fingerprint {
 type origin struct {
 	keys       *keySet
 	generation uint64
+	// until is when the key counts for nothing any more; zero when that is not known.
+	until time.Time
+}
+
+// stands reports whether what it proved still holds.
+func (o *origin) stands(now time.Time) bool {
+	return (o.until.IsZero() || now.Before(o.until)) && o.keys.stands(o.generation, now)
 }
 
 // cache keeps verified tokens until they expire, their issuer's keys change or
@@ -80,7 +87,7 @@ func (c *cache) get(k fingerprint, now time.Time) (smart.Token, bool) {
 	if !ok {
 		return smart.Token{}, false
 	}
-	if !now.Before(e.token.Expires) || !e.origin.keys.stands(e.origin.generation, now) {
+	if !now.Before(e.token.Expires) || !e.origin.stands(now) {
 		s.drop(e)
 		return smart.Token{}, false
 	}

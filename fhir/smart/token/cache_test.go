@@ -43,7 +43,7 @@ func TestCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	}
 	token := smart.Token{Expires: now().Add(time.Hour)}
 	for n := range cacheShardSize + 100 {
-		c.put(keyOf(n), token, origin{own, 0}, now())
+		c.put(keyOf(n), token, origin{keys: own}, now())
 		if _, ok := c.get(keyOf(0), now()); !ok {
 			t.Fatalf("the one in use was dropped after %d", n)
 		}

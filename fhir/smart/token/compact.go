@@ -14,6 +14,9 @@ const (
 	typeJWT         = "jwt"
 )
 
+// typeIDToken is the typ of our own id_tokens, as others write it.
+const typeIDToken = "JWT"
+
 // compact is a JWS in its compact form (RFC 7515 §3.1), taken apart but not yet
 // believed.
 type compact struct {

@@ -1,121 +1,165 @@
 package token
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/lestrrat-go/jwx/v2/jwk"
+	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // KeyFile is the name of the file in the data directory that holds the server's
-// own signing key as a JWK. Whoever may read it may mint tokens.
+// own keys as a JWK set. Whoever may read it may mint tokens.
 const KeyFile = "token-key.json"
 
-// Keys is the server's own signing key: ES384, for tokens the server trusts
-// because it made them.
+// Keys are the server's own keys: one that signs access tokens (ES384), one that
+// signs id_tokens (RS256), and those that signed before them and are honoured
+// until their tokens have run out. Other processes may rotate them: the file is
+// looked at again as they are used. Safe for concurrent use.
 type Keys struct {
-	id      string
-	private *ecdsa.PrivateKey
+	path    string
+	current atomic.Pointer[ring]
+	looked  atomic.Int64 // when the file was looked at, in nanoseconds
+	mu      sync.Mutex   // held while it is read
 }
 
-// OpenKeys reads the signing key of a data directory, and makes one if there is
-// none. Of several processes that start at once, all get the same key.
+// lookEvery lies between two looks at the file, but for a kid that is not known.
+const lookEvery = 2 * time.Second
+
+// OpenKeys reads the keys of a data directory, and makes one to sign with if there
+// is none. Of several processes that start at once, all get the same key.
 func OpenKeys(dir string) (*Keys, error) {
 	path := filepath.Join(dir, KeyFile)
-	k, err := readKeys(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return k, err
-	}
-	if err := createKeys(dir, path); err != nil {
-		return nil, fmt.Errorf("make signing key: %w", err)
-	}
-	return readKeys(path)
-}
-
-// ID is the kid of the key: its JWK thumbprint (RFC 7638).
-func (k *Keys) ID() string { return k.id }
-
-func readKeys(path string) (*Keys, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 { // such as after copying the data directory
-		if err := os.Chmod(path, 0o600); err != nil {
-			return nil, fmt.Errorf("signing key %s may be read by others: %w", KeyFile, err)
+	r, err := readRing(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := createRing(dir, path); err != nil {
+			return nil, fmt.Errorf("make signing key: %w", err)
 		}
+		r, err = readRing(path)
 	}
-	text, err := os.ReadFile(path) //nolint:gosec // G304: a fixed name in the operator's own data directory
-	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	key, err := jwk.ParseKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("signing key %s is not a JWK", KeyFile) // not wrapped: it may quote the key
-	}
-	var private ecdsa.PrivateKey
-	if err := key.Raw(&private); err != nil || private.Curve != elliptic.P384() {
-		return nil, fmt.Errorf("signing key %s is not a private key on P-384", KeyFile)
-	}
-	id, err := thumbprint(key)
 	if err != nil {
 		return nil, err
 	}
-	return &Keys{id: id, private: &private}, nil
+	k := &Keys{path: path}
+	k.current.Store(r)
+	k.looked.Store(clock())
+	return k, nil
 }
 
-// createKeys puts a new key in place under its final name in one step; one that
-// another process put there first is left alone.
-func createKeys(dir, path string) error {
-	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	if err != nil {
-		return err
+// ID is the kid of the key that signs access tokens: its JWK thumbprint (RFC 7638).
+func (k *Keys) ID() string { return k.ring().signing.id }
+
+// clock says how long ago a look was, never when.
+func clock() int64 { return time.Now().UnixNano() } //nolint:forbidigo // no decision depends on it
+
+// ring is the keys as they were a moment ago at most.
+func (k *Keys) ring() *ring {
+	if at := k.looked.Load(); clock()-at >= int64(lookEvery) && k.looked.CompareAndSwap(at, clock()) {
+		k.look()
 	}
-	key, err := jwk.FromRaw(private)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(key)
-	if err != nil {
-		return err
-	}
-	temp, err := os.CreateTemp(dir, KeyFile+".*") // made with mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(temp.Name()) }()
-	_, err = temp.Write(append(text, '\n'))
-	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	if err := os.Link(temp.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return syncDirectory(dir)
+	return k.current.Load()
 }
 
-// syncDirectory makes the names in a directory durable.
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // G304: the operator's own data directory
-	if err != nil {
-		return err
+// look reads the file again if it is another. One that cannot be read leaves the
+// keys as they are.
+func (k *Keys) look() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	former := k.current.Load()
+	info, err := os.Stat(k.path)
+	if err != nil || former.is(info) {
+		return
 	}
-	return errors.Join(d.Sync(), d.Close())
+	next, err := readRing(k.path)
+	if err != nil {
+		return
+	}
+	next.generation = former.generation + 1
+	k.current.Store(next)
 }
 
-func thumbprint(key jwk.Key) (string, error) {
-	sum, err := key.Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", fmt.Errorf("signing key: %w", err)
+// find returns the key of that name which may have signed an access token at now.
+func (k *Keys) find(kid string, now time.Time) (key publicKey, generation uint64, err error) {
+	r := k.ring()
+	key, ok := r.verifying(kid, now)
+	if !ok {
+		k.look()
+		r = k.current.Load()
+		key, ok = r.verifying(kid, now)
 	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
+	if !ok {
+		return publicKey{}, 0, ErrKey
+	}
+	return key, r.generation, nil
+}
+
+// JWKS is the key set that clients verify id_tokens with, and whoever may, access
+// tokens: public keys alone (RFC 7517 §5).
+func (k *Keys) JWKS() []byte {
+	r, err := k.complete()
+	if err != nil {
+		r = k.ring() // what there is
+	}
+	return r.public(time.Unix(0, clock()))
+}
+
+// complete is the keys with one for id_tokens, which is made when it is missing.
+func (k *Keys) complete() (*ring, error) {
+	if r := k.ring(); r.identity != nil {
+		return r, nil
+	}
+	err := change(k.path, func(r *ring) error {
+		if r.identity != nil {
+			return nil
+		}
+		return r.makeIdentity()
+	})
+	if err != nil {
+		return nil, err
+	}
+	k.look()
+	if r := k.current.Load(); r.identity != nil {
+		return r, nil
+	}
+	return nil, errNoIdentity
+}
+
+var errNoIdentity = errors.New("there is no key for id_tokens")
+
+// Key is what may be told of a key.
+type Key struct {
+	// ID is its kid.
+	ID string
+	// Algorithm is ES384 for access tokens and RS256 for id_tokens.
+	Algorithm string
+	// Until is when it counts for nothing any more; zero for one that signs.
+	Until time.Time
+}
+
+// List is what keys there are.
+func (k *Keys) List() ([]Key, error) {
+	r, err := k.complete()
+	if err != nil {
+		return nil, err
+	}
+	return r.list(), nil
+}
+
+// Rotate puts new keys in the place of those that sign, which are honoured until
+// keep has passed, and forgets those whose time is over. It is one step for all
+// who use the directory; servers that run notice by themselves.
+func Rotate(dir string, now time.Time, keep time.Duration) ([]Key, error) {
+	path := filepath.Join(dir, KeyFile)
+	err := change(path, func(r *ring) error { return r.rotate(now, now.Add(keep)) })
+	if err != nil {
+		return nil, err
+	}
+	r, err := readRing(path)
+	if err != nil {
+		return nil, err
+	}
+	return r.list(), nil
 }

@@ -40,6 +40,8 @@ const (
 type publicKey struct {
 	key        crypto.PublicKey
 	algorithms []string
+	// until is when it counts for nothing any more; zero when that is not known.
+	until time.Time
 }
 
 // verify checks the signature of a token with the algorithm it names, which
@@ -60,6 +62,7 @@ func (k publicKey) verify(c *compact) error {
 
 // keySet holds the keys of one issuer and looks after them.
 type keySet struct {
+	own        *Keys                                 // nil for those of others
 	fetch      func(context.Context) ([]byte, error) // nil: the keys never change
 	algorithms []string
 	current    atomic.Pointer[keys]
@@ -74,12 +77,8 @@ type keys struct {
 	fetched    time.Time
 }
 
-func ownKeys(k *Keys) *keySet {
-	s := &keySet{}
-	own := publicKey{key: &k.private.PublicKey, algorithms: []string{"ES384"}}
-	s.current.Store(&keys{byID: map[string][]publicKey{k.id: {own}}})
-	return s
-}
+// ownKeys is the set of the server's own keys.
+func ownKeys(k *Keys) *keySet { return &keySet{own: k} }
 
 func newKeySet(source string, algorithms []string) (*keySet, error) {
 	fetch, err := fetcher(source)
@@ -89,6 +88,9 @@ func newKeySet(source string, algorithms []string) (*keySet, error) {
 // stands reports whether what a state of the keys has proven may be relied on
 // without looking again.
 func (s *keySet) stands(generation uint64, now time.Time) bool {
+	if s.own != nil {
+		return s.own.ring().generation == generation
+	}
 	k := s.current.Load()
 	return k != nil && k.generation == generation && (s.fetch == nil || now.Sub(k.fetched) < refreshAfter)
 }
@@ -97,6 +99,12 @@ func (s *keySet) stands(generation uint64, now time.Time) bool {
 // it is from. A name that is not known may be that of a new key, so the set is
 // fetched once more, at most every retryAfter.
 func (s *keySet) find(ctx context.Context, kid, algorithm string, now time.Time) (publicKey, uint64, error) {
+	if s.own != nil {
+		if algorithm != jwa.ES384.String() {
+			return publicKey{}, 0, ErrKey
+		}
+		return s.own.find(kid, now)
+	}
 	k := s.current.Load()
 	if s.fetch != nil && (k == nil || now.Sub(k.fetched) >= refreshAfter) {
 		s.refresh(ctx, now, k == nil)

@@ -40,24 +40,40 @@ type Claims struct {
 	Grant string
 }
 
-// Mint signs the claims with the server's own key, as a token of type at+jwt
+// Mint signs the claims with the key for access tokens, as a token of type at+jwt
 // (RFC 9068 §2.1).
 func (k *Keys) Mint(c Claims) (string, error) {
 	payload, err := json.Marshal(c.set())
 	if err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
 	}
-	return k.sign(payload)
+	r := k.ring()
+	return r.signing.sign(payload, jwa.ES384, typeAccessToken)
 }
 
-func (k *Keys) sign(payload []byte) (string, error) {
+// MintID signs claims with the key for id_tokens (OpenID Connect Core §2): by
+// algorithm, key and type it is no access token.
+func (k *Keys) MintID(claims map[string]any) (string, error) {
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("mint id_token: %w", err)
+	}
+	r, err := k.complete()
+	if err != nil {
+		return "", fmt.Errorf("mint id_token: %w", err)
+	}
+	return r.identity.sign(payload, jwa.RS256, typeIDToken)
+}
+
+// sign makes a JWS in its compact form.
+func (k *ownKey) sign(payload []byte, algorithm jwa.SignatureAlgorithm, typ string) (string, error) {
 	h := jws.NewHeaders()
-	for name, value := range map[string]string{jws.TypeKey: typeAccessToken, jws.KeyIDKey: k.id} {
+	for name, value := range map[string]string{jws.TypeKey: typ, jws.KeyIDKey: k.id} {
 		if err := h.Set(name, value); err != nil {
 			return "", fmt.Errorf("mint token: %w", err)
 		}
 	}
-	signed, err := jws.Sign(payload, jws.WithKey(jwa.ES384, k.private, jws.WithProtectedHeaders(h)))
+	signed, err := jws.Sign(payload, jws.WithKey(algorithm, k.private, jws.WithProtectedHeaders(h)))
 	if err != nil {
 		return "", fmt.Errorf("mint token: %w", err)
 	}

@@ -162,5 +162,5 @@ func (v *Verifier) verify(ctx context.Context, bearer string, now time.Time) (sm
 		return smart.Token{}, origin{}, err
 	}
 	t, err := v.read(&c.claims, from, now)
-	return t, origin{from.keys, generation}, err
+	return t, origin{from.keys, generation, key.until}, err
 }
