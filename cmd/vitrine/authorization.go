@@ -60,7 +60,12 @@ func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, po
 	if !h.cfg.Authorization {
 		return nil, nil //nolint:nilnil // that there is none is a choice
 	}
+	accounts, err := oauth.OpenAccounts(h.data.path)
+	if err != nil {
+		return nil, err
+	}
 	cfg := oauth.Config{
+		Accounts: accounts,
 		BaseURL:  h.base,
 		Keys:     h.data.keys,
 		Registry: registry{gate: door},

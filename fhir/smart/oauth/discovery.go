@@ -61,7 +61,7 @@ func (s *Server) OpenID() smart.Configuration {
 // jwks are the public keys with which the server's tokens can be checked (RFC
 // 7517 §5); retired ones until the last token signed with them has ended.
 func (s *Server) jwks(_ context.Context, w http.ResponseWriter, _ *exchange) error {
-	text := any(s.cfg.Keys).(issuing).JWKS()
+	text := s.cfg.Keys.JWKS()
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "public, max-age=300")

@@ -200,5 +200,5 @@ func (s *Server) idToken(a *authorization, scope string, now time.Time) (string,
 			claims["name"] = a.Person
 		}
 	}
-	return any(s.cfg.Keys).(issuing).MintID(claims)
+	return s.cfg.Keys.MintID(claims)
 }
