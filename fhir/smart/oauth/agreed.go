@@ -29,6 +29,9 @@ type authorization struct {
 	Purpose                          fhir.Coding
 	Scope, Nonce, ACR, Account       string
 	AuthTime                         time.Time
+	// Login is whom the account led to; Local says that the account is one of ours.
+	Login string
+	Local bool
 	// Until is when it ends however often it is refreshed; zero when it cannot be.
 	Until time.Time
 }
@@ -130,6 +133,7 @@ func (s *Server) agreed(ctx context.Context, q *request, d *decision, now time.T
 	a := authorization{
 		ID: secret(), Client: q.Client, Kind: c.Kind, User: c.User, Person: c.Person, Organization: c.Organization,
 		Patient: d.Patient, Nonce: q.Nonce, ACR: d.Login.ACR, AuthTime: d.Login.AuthTime, Account: d.Login.Account,
+		Login: d.Login.User, Local: d.Login.Local,
 	}
 	if c.Patient != "" {
 		a.Patient = c.Patient

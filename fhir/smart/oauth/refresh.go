@@ -117,7 +117,7 @@ func (s *Server) refreshedBy(ctx context.Context, x *exchange, p *proof, text st
 // stands asks whether the person is still who the authorization says, in that
 // capacity, with that record.
 func (s *Server) stands(ctx context.Context, a *authorization, x *exchange) error {
-	if !s.refreshes(a.Kind) || !s.signedUp(a.Account) {
+	if !s.refreshes(a.Kind) || a.Local && !s.cfg.Accounts.holds(a.Account, a.Login) {
 		return ErrRefused
 	}
 	all, err := s.cfg.Registry.Capacities(ctx, a.User, x.now)

@@ -169,10 +169,3 @@ const (
 	promptNone  = "none"
 	promptLogin = "login"
 )
-
-// signedUp reports whether who signed in by the name may still do so: what was
-// granted to an account that is gone ends with it.
-func (s *Server) signedUp(account string) bool {
-	found, err := s.cfg.Accounts.find(account)
-	return err == nil && found != nil
-}
