@@ -53,7 +53,7 @@ func (v *visit) entered() (signed bool, err error) {
 	if v.request == nil {
 		return false, errPending
 	}
-	if v.login == nil || !v.login.fresh(v.request, v.now) || v.request.Prompt == promptNone {
+	if v.login == nil || !v.login.fresh(v.handle, v.request, v.now) || v.request.Prompt == promptNone {
 		return false, v.to(v.step(pathSignIn))
 	}
 	if v.r.Method == http.MethodPost {

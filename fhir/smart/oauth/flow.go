@@ -50,8 +50,10 @@ type login struct {
 	// ACR is how the user was authenticated, AuthTime when.
 	ACR      string
 	AuthTime time.Time
-	// Began is when the session did. Local says that the account is one of ours.
+	// Began is when the session did, For the hash of the handle of the request that
+	// it was for. Local says that the account is one of ours.
 	Began time.Time
+	For   string
 	Local bool
 	// CSRF is the token that the session's forms carry.
 	CSRF string

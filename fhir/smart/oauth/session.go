@@ -152,10 +152,10 @@ func (s *Server) endSession(ctx context.Context, w http.ResponseWriter, r *http.
 }
 
 // fresh reports whether a sign-in is good for a request as it stands: who was
-// asked to sign in again must have done so since
+// asked to sign in again must have done so for it
 // (OpenID Connect Core §3.1.2.1, prompt and max_age).
-func (l *login) fresh(req *request, now time.Time) bool {
-	if !l.Began.Before(req.Began) {
+func (l *login) fresh(handle string, req *request, now time.Time) bool {
+	if l.For == hashed(handle) {
 		return true
 	}
 	if req.Prompt == promptLogin {

@@ -28,7 +28,7 @@ func (v *visit) showSignIn() error {
 	if v.request == nil {
 		return errPending
 	}
-	if v.login != nil && v.login.fresh(v.request, v.now) {
+	if v.login != nil && v.login.fresh(v.handle, v.request, v.now) {
 		if v.request.Prompt == promptNone { // what an app gets is always agreed to
 			return v.declined(answerConsent)
 		}
@@ -223,7 +223,7 @@ func (v *visit) begin(l *login) error {
 		return err
 	}
 	id := secret()
-	l.CSRF = secret()
+	l.CSRF, l.For = secret(), hashed(v.handle)
 	err = v.cfg.State.Remember(v.r.Context(), v.now, func(m smart.Memory) error {
 		return v.keepSession(m, v.r, id, l)
 	})
