@@ -35,7 +35,7 @@ func printed(t *testing.T, args ...string) (string, error) {
 	}
 	parsed.BindTo(t.Context(), (*context.Context)(nil))
 	var out, logs bytes.Buffer
-	err = parsed.Run(streams{out: &out, err: &logs})
+	err = parsed.Run(streams{in: strings.NewReader(""), out: &out, err: &logs})
 	return out.String() + logs.String(), err
 }
 

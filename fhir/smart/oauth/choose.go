@@ -112,7 +112,7 @@ func bareOrganization(s string) string { return strings.TrimPrefix(s, "Organizat
 func serves(client smart.Client, c Capacity) bool {
 	switch c.Kind {
 	case smart.KindPractitioner:
-		return client.Organization != "" && slices.Contains(c.Lineage, client.Organization)
+		return boundTo(&client, &c)
 	case smart.KindPatient, smart.KindRepresentative:
 		return c.Patient != ""
 	default:

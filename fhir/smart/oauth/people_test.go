@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,8 +12,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vitrine/consent"
+	"vitrine/fhir"
 	"vitrine/fhir/smart"
 	"vitrine/fhir/smart/oauth"
+	"vitrine/fhir/smart/token"
 )
 
 const patientScope = "openid fhirUser launch/patient patient/Observation.rs patient/Patient.rs"
@@ -429,4 +433,68 @@ func TestNobodySignsInByAnAccountWhereThereAreNone(t *testing.T) {
 	if p := b.ask("app-p", patientScope); p.status != http.StatusNotFound && strings.Contains(p.body, "Name of your account") {
 		t.Errorf("%d:\n%s", p.status, p.body)
 	}
+}
+
+// launched asks for a launch as the EMR in which a doctor has a patient open.
+func (s *stage) launched(app, user, org, patient string) string {
+	s.Helper()
+	bearer, err := s.keys.Mint(token.Claims{
+		ID: "j", Issuer: handIssuer, Subject: user, Client: "emr", Audience: []string{fhirBase}, Scope: "user/*.rs", User: user,
+		Organization: "Organization/" + org, Purposes: []fhir.Coding{consent.Treatment.Coding()}, IssuedAt: s.now, Expires: s.now.Add(time.Hour),
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	r, err := http.NewRequestWithContext(s.Context(), http.MethodPost, origin+"/auth/launch", strings.NewReader(url.Values{"client_id": {app}, "patient": {patient}}.Encode()))
+	if err != nil {
+		s.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "Bearer "+bearer)
+	resp, err := inner{s.handler}.RoundTrip(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out struct{ Launch string }
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil || out.Launch == "" {
+		s.Fatalf("launch: %d, %v", resp.StatusCode, err)
+	}
+	return out.Launch
+}
+
+func TestALaunchSignsInWhomItWasIssuedForAlone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	s.account("lim", "PractitionerRole/a2", true)
+	s.account("tan", "Practitioner/tan", true)
+	s.account("koh", "Patient/p", false)
+	scope := "openid fhirUser launch patient/Observation.rs"
+	for _, wrong := range []string{"lim", "koh"} {
+		b := s.browser()
+		p := b.signIn(b.ask("app-a", scope, "launch", s.launched("app-a", "PractitionerRole/a1", "a", "p")), wrong)
+		b.lacks(b.wants(p, 403, "Somebody else must sign in", "Sign in as somebody else"), "tan", "Koh")
+		if end := b.fill(p, "/agree", "decision", "allow"); end.end != nil || end.status != 403 {
+			t.Errorf("%s agrees in another's place: %v", wrong, end.end)
+		}
+		p = b.wants(b.fill(p, "/sign-out"), 200, "Name of your account")
+		p = b.wants(b.signIn(p, "tan"), 200, "Let this app", "&lt;b&gt;p Koh", "Dr tan") // no choice of role, no picker
+		want := granted{Kind: "practitioner", User: "PractitionerRole/a1", Organization: "a", Patient: "p", Scope: scope, ACR: "https://refeds.org/profile/mfa", Account: "tan"}
+		if diff := cmp.Diff(want, b.granted(b.fill(p, "/agree", "decision", "allow"))); diff != "" {
+			t.Errorf("granted (-want +got):\n%s", diff)
+		}
+		s.now = s.now.Add(time.Minute) // for another code
+	}
+	// A patient whom the doctor may not see is not named, and not told from nobody.
+	b := s.browser()
+	there := b.signIn(b.ask("app-a", scope, "launch", s.launched("app-a", "PractitionerRole/a1", "a", "q")), "tan")
+	b.lacks(b.wants(there, 200, "The patient that is open in the system you came from"), "q Koh")
+	b.wants(b.send(http.MethodPost, "/auth/patient", picking(there, "p")), 403) // nor another taken
+}
+
+// picking is the form of a patient, made of the agreement's.
+func picking(p page, id string) url.Values {
+	_, form, _ := formIn(p.body, "/agree")
+	form.Set("patient", id)
+	return form
 }

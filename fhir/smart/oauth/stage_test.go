@@ -39,13 +39,14 @@ import (
 )
 
 const (
-	origin   = "https://nehr.example"
-	fhirBase = origin + "/fhir"
-	appURI   = "https://app.example/back"
-	ownName  = "urn:uuid:8ad8d8c6-7a5f-4d5e-8bd3-0b6a2c9a3e11"
-	password = "correct horse battery"
-	nric     = "https://fhir.synapxe.sg/NamingSystem/nric"
-	roleCode = `[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"doctor"}]}]`
+	origin     = "https://nehr.example"
+	fhirBase   = origin + "/fhir"
+	handIssuer = fhirBase
+	appURI     = "https://app.example/back"
+	ownName    = "urn:uuid:8ad8d8c6-7a5f-4d5e-8bd3-0b6a2c9a3e11"
+	password   = "correct horse battery"
+	nric       = "https://fhir.synapxe.sg/NamingSystem/nric"
+	roleCode   = `[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"doctor"}]}]`
 )
 
 // stage is a whole server with a clock of its own: the authorization server, the
@@ -53,6 +54,7 @@ const (
 type stage struct {
 	testing.TB
 	door     *gate.Gate
+	keys     *token.Keys
 	accounts *oauth.Accounts
 	handler  http.Handler
 	now      time.Time
@@ -91,6 +93,7 @@ func newStage(t testing.TB, with func(*oauth.Config)) *stage {
 	s := &stage{TB: t, now: time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC), dir: t.TempDir(), secrets: map[string]string{}}
 	porch := s.wire()
 	keys, err := token.OpenKeys(s.dir)
+	s.keys = keys
 	if err != nil {
 		t.Fatal(err)
 	}
