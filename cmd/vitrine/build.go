@@ -152,8 +152,11 @@ func (h *House) buildVerifier() (*token.Verifier, error) {
 		Base:       h.base + fhirPath,
 		Algorithms: h.cfg.Algorithms,
 	}
+	if h.cfg.Authorization {
+		cfg.Server = h.base + fhirPath
+	}
 	for _, i := range h.cfg.Issuers {
-		cfg.Issuers = append(cfg.Issuers, token.Issuer{URL: i.URL, JWKS: i.JWKS, Kinds: i.Kinds})
+		cfg.Issuers = append(cfg.Issuers, token.Issuer{URL: i.URL, JWKS: i.JWKS, Kinds: i.Kinds, Mapping: i.mapping()})
 	}
 	return token.NewVerifier(cfg)
 }

@@ -38,7 +38,7 @@ type settings struct {
 	InsecureHTTP bool     `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
 	TLSCert      string   `name:"tls-cert" help:"Certificate chain (PEM)." placeholder:"FILE"`
 	TLSKey       string   `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
-	Issuers      []issuer `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian]'. May be repeated." placeholder:"ISSUER"`
+	Issuers      []issuer `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian] [MAPPING...]'. A mapping says which claim has what: client=, user=, organization=, patient=, scope=, purpose=CLAIM or CLAIM/MEMBER; purpose-system=SYSTEM, purpose-default=SYSTEM|CODE and audience=NAME,... state what its tokens do not. May be repeated." placeholder:"ISSUER"`
 	Algorithms   []string `name:"token-algorithm" help:"Signature algorithms taken from issuers, of RS256, RS384, PS384, ES256, ES384. Default: all of them." placeholder:"ALG"`
 
 	Authorization bool          `name:"authorization" help:"Be an authorization server as well (SMART App Launch and backend services). Without it all tokens come from the issuers named, or from 'vitrine token'." default:"true" negatable:""`

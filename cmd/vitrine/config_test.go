@@ -8,6 +8,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vitrine/fhir"
+	"vitrine/fhir/smart/token"
 )
 
 // command parses a command line as the program does.
@@ -73,13 +78,14 @@ func TestConfigFileOfTheEnvironment(t *testing.T) {
 
 func TestUnknownKeysAreRefused(t *testing.T) {
 	for name, text := range map[string]string{
-		"misspelt":       "lisen: 127.0.0.1:1\n",
-		"not a flag":     "token: x\n",
-		"nested":         "listen:\n  host: x\n",
-		"not an object":  "- listen\n",
-		"twice":          "listen: a:1\nlisten: a:2\n",
-		"in an issuer":   "issuer:\n- url: https://i\n  jwks: https://i/k\n  kind: [regulator]\n",
-		"issuer unbound": "issuer:\n- url: https://i\n",
+		"misspelt":               "lisen: 127.0.0.1:1\n",
+		"not a flag":             "token: x\n",
+		"nested":                 "listen:\n  host: x\n",
+		"not an object":          "- listen\n",
+		"twice":                  "listen: a:1\nlisten: a:2\n",
+		"in an issuer":           "issuer:\n- url: https://i\n  jwks: https://i/k\n  kind: [regulator]\n",
+		"issuer unbound":         "issuer:\n- url: https://i\n",
+		"a purpose that is none": "issuer:\n- url: https://i\n  jwks: https://i/k\n  purpose-default: TREAT\n",
 	} {
 		path := writeFile(t, "v.yaml", text)
 		if _, err := command(t, "serve", "--config", path); err == nil {
@@ -100,7 +106,7 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 // same again, and masks passwords.
 func TestPrintedConfigIsAConfig(t *testing.T) {
 	const key = "https://user:opensesame@idp.example/jwks"
-	first, err := printed(t, "config", "--listen", "127.0.0.1:3", "--issuer", "https://idp.example jwks="+key+" kinds=regulator", "--cache-size", "64MiB")
+	first, err := printed(t, "config", "--listen", "127.0.0.1:3", "--issuer", "https://idp.example jwks="+key+" kinds=regulator client=azp scope=scp audience=a,b purpose-default=urn:s|TREAT", "--cache-size", "64MiB")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,9 +118,36 @@ func TestPrintedConfigIsAConfig(t *testing.T) {
 			t.Errorf("%q is not in\n%s", want, first)
 		}
 	}
+	for _, part := range []string{"client: azp", "scope: scp", "purpose-default: urn:s|TREAT"} {
+		if !strings.Contains(first, part) {
+			t.Errorf("%q is not in\n%s", part, first)
+		}
+	}
 	second, err := printed(t, "config", "--config", writeFile(t, "v.yaml", first))
 	if err != nil || second != first {
 		t.Errorf("%v; got\n%s\nwant\n%s", err, second, first)
+	}
+}
+
+func TestIssuersAreSpelled(t *testing.T) {
+	for _, text := range []string{
+		"https://i", "https://i jwks=", "https://i jwks=https://k jwks=https://l", "https://i jwks=https://k clientid=azp", "https://i jwks=https://k client",
+		"https://i jwks=https://k purpose-default=TREAT", "https://i jwks=https://k kinds=",
+	} {
+		if _, err := command(t, "serve", "--issuer", text); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+	c, err := command(t, "serve", "--issuer", "https://i jwks=https://k?a=b client=azp user=a/b audience=x,y purpose-default=urn:s|c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := issuer{URL: "https://i", JWKS: "https://k?a=b", Client: "azp", User: "a/b", Audience: []string{"x", "y"}, PurposeDefault: "urn:s|c"}
+	if d := cmp.Diff(want, c.Serve.Issuers[0]); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(token.Mapping{Client: "azp", User: "a/b", Audience: []string{"x", "y"}, PurposeDefault: fhir.Coding{System: "urn:s", Code: "c"}}, want.mapping()); d != "" {
+		t.Errorf("mapping (-want +got):\n%s", d)
 	}
 }
 

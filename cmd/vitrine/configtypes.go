@@ -11,14 +11,44 @@ import (
 	"strings"
 
 	"vitrine/fhir"
+	"vitrine/fhir/smart/token"
 )
 
 // issuer is a trusted issuer of tokens, as the configuration names it: in a
-// file as {url, jwks, kinds}, in a flag as "URL jwks=… kinds=a,b".
+// file as {url, jwks, kinds, client, …}, in a flag as "URL jwks=… kinds=a,b client=…".
 type issuer struct {
 	URL   string   `json:"url"`
 	JWKS  string   `json:"jwks"`
 	Kinds []string `json:"kinds,omitempty"`
+	// The claims that have what SMART and IHE IUA have elsewhere.
+	Client       string `json:"client,omitempty"`
+	User         string `json:"user,omitempty"`
+	Organization string `json:"organization,omitempty"`
+	Patient      string `json:"patient,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	Purpose      string `json:"purpose,omitempty"`
+	// What the operator states of the issuer's tokens.
+	PurposeSystem  string   `json:"purpose-system,omitempty"`
+	PurposeDefault string   `json:"purpose-default,omitempty"`
+	Audience       []string `json:"audience,omitempty"`
+}
+
+// set takes one part of the form of a flag.
+func (i *issuer) set(name, value string) error {
+	texts := map[string]*string{
+		"jwks": &i.JWKS, "client": &i.Client, "user": &i.User, "organization": &i.Organization, "patient": &i.Patient, "scope": &i.Scope,
+		"purpose": &i.Purpose, "purpose-system": &i.PurposeSystem, "purpose-default": &i.PurposeDefault,
+	}
+	lists := map[string]*[]string{"kinds": &i.Kinds, "audience": &i.Audience}
+	switch {
+	case texts[name] != nil:
+		*texts[name] = value
+	case lists[name] != nil:
+		*lists[name] = strings.Split(value, ",")
+	default:
+		return fmt.Errorf("issuer %s: unknown part %q", i.URL, name)
+	}
+	return nil
 }
 
 // UnmarshalText reads the form of a flag.
@@ -28,18 +58,28 @@ func (i *issuer) UnmarshalText(text []byte) error {
 		return errors.New("an issuer is empty")
 	}
 	*i = issuer{URL: fields[0]}
+	seen := map[string]bool{}
 	for _, field := range fields[1:] {
-		name, value, _ := strings.Cut(field, "=")
-		switch name {
-		case "jwks":
-			i.JWKS = value
-		case "kinds":
-			i.Kinds = strings.Split(value, ",")
-		default:
-			return fmt.Errorf("issuer %s: unknown part %q", i.URL, name)
+		name, value, ok := strings.Cut(field, "=")
+		if !ok || value == "" || seen[name] {
+			return fmt.Errorf("issuer %s: want %s=VALUE, once", i.URL, name)
+		}
+		seen[name] = true
+		if err := i.set(name, value); err != nil {
+			return err
 		}
 	}
 	return i.check()
+}
+
+// mapping is the mapping of claims.
+func (i *issuer) mapping() token.Mapping {
+	var purpose coding
+	_ = purpose.UnmarshalText([]byte(i.PurposeDefault)) // it was checked
+	return token.Mapping{
+		Client: i.Client, User: i.User, Organization: i.Organization, Patient: i.Patient, Scope: i.Scope, Purpose: i.Purpose,
+		PurposeSystem: i.PurposeSystem, PurposeDefault: fhir.Coding(purpose), Audience: i.Audience,
+	}
 }
 
 // UnmarshalJSON reads the form of a file, or that of a flag as a string.
@@ -60,6 +100,10 @@ func (i *issuer) UnmarshalJSON(text []byte) error {
 func (i *issuer) check() error {
 	if i.URL == "" || i.JWKS == "" {
 		return errors.New("an issuer needs its URL and its jwks")
+	}
+	var purpose coding
+	if i.PurposeDefault != "" && purpose.UnmarshalText([]byte(i.PurposeDefault)) != nil {
+		return fmt.Errorf("issuer %s: purpose-default: want SYSTEM|CODE", i.URL)
 	}
 	return nil
 }

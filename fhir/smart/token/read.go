@@ -21,17 +21,21 @@ func (v *Verifier) read(c *object, from *issuer, now time.Time) (smart.Token, er
 		Issuer:  from.url,
 		ID:      r.optional(c.root, smart.ClaimID),
 		Subject: r.required(smart.ClaimSubject),
-		Client:  r.required(smart.ClaimClient),
-		Scopes:  smart.ParseScopes(r.required(smart.ClaimScope)),
-		Patient: r.patient(),
+		Client:  r.textAt(from.places.client),
+		Scopes:  r.scopes(&from.places),
+		Patient: r.patient(from.places.patient),
 		ACR:     r.optional(c.root, smart.ClaimACR),
 	}
 	issued, notBefore := r.time(smart.ClaimIssuedAt), r.time(smart.ClaimNotBefore)
 	t.Expires, t.AuthTime = r.time(smart.ClaimExpires), r.time(smart.ClaimAuthTime)
-	if issued.IsZero() || t.Expires.IsZero() || c.has("cnf") { // cnf: bound to a proof that is not asked for here
+	if t.Client == "" || issued.IsZero() || t.Expires.IsZero() || c.isElse() {
 		return smart.Token{}, ErrClaims
 	}
-	if !r.isFor(v.audience) {
+	audience := v.audience
+	if len(from.places.audience) > 0 {
+		audience = from.places.audience
+	}
+	if !r.isFor(audience) {
 		return smart.Token{}, ErrAudience
 	}
 	if !now.Before(t.Expires) {
@@ -40,12 +44,19 @@ func (v *Verifier) read(c *object, from *issuer, now time.Time) (smart.Token, er
 	if soon := now.Add(leeway); soon.Before(notBefore) || soon.Before(issued) {
 		return smart.Token{}, ErrNotYet
 	}
-	r.iua(&t)
-	r.kind(&t, from.vouches)
+	r.iua(&t, &from.places)
+	r.kind(&t, from)
 	if r.bad {
 		return smart.Token{}, ErrClaims
 	}
 	return t, nil
+}
+
+// isElse reports whether the claims are no access token's that whoever bears it may
+// use: it is bound to a proof that is not asked for here (cnf), or it is an id_token,
+// which alone says to what token or code it belongs (OpenID Connect Core §3.3.2.11).
+func (o *object) isElse() bool {
+	return o.has("cnf") || o.has("at_hash") || o.has("c_hash")
 }
 
 // reader reads claims and remembers whether one of them could not be taken.
@@ -122,25 +133,20 @@ func (r *reader) isFor(names []string) bool {
 // patient is the launch patient: an id (SMART App Launch 2.2,
 // scopes-and-launch-context.html#launch-context-arrives-with-your-access_token),
 // or a reference to a Patient of this server.
-func (r *reader) patient() string {
-	s := r.optional(r.root, smart.ClaimPatient)
+func (r *reader) patient(path []string) string {
+	s := r.textAt(path)
 	if s == "" || fhir.ValidID(s) {
 		return s
 	}
 	return r.local(s, "Patient").ID
 }
 
-// iua reads the claims of IHE IUA ITI-71.
-func (r *reader) iua(t *smart.Token) {
-	iua := r.member(r.member(r.root, smart.ClaimExtensions), smart.ExtensionIUA)
-	if iua == fhir.None {
-		return
-	}
-	t.SubjectName = r.optional(iua, smart.ClaimSubjectName)
-	t.Purposes = r.codings(iua, smart.ClaimPurposes)
-	t.Roles = r.codings(iua, smart.ClaimRoles)
-	if s := r.optional(iua, smart.ClaimOrganization); s != "" {
-		t.Organization = r.local(s, "Organization").ID
+// iua reads the claims of IHE IUA ITI-71, wherever they are.
+func (r *reader) iua(t *smart.Token, p *places) {
+	t.Purposes, t.Organization = r.purposes(p), r.organization(p)
+	if iua := r.member(r.member(r.root, smart.ClaimExtensions), smart.ExtensionIUA); iua != fhir.None {
+		t.SubjectName = r.optional(iua, smart.ClaimSubjectName)
+		t.Roles = r.codings(iua, smart.ClaimRoles)
 	}
 }
 
@@ -183,9 +189,9 @@ func (r *reader) local(s string, types ...fhir.ResourceType) fhir.Reference {
 
 // kind works out for whom the token stands. fhirUser says it, but for the kinds
 // that an issuer has to vouch for; a claim that says otherwise spoils the token.
-func (r *reader) kind(t *smart.Token, vouches []string) {
+func (r *reader) kind(t *smart.Token, from *issuer) {
 	var user fhir.Reference
-	if s := r.optional(r.root, smart.ClaimUser); s != "" {
+	if s := r.textAt(from.places.user); s != "" {
 		user = r.local(s, "Practitioner", "PractitionerRole", "Patient", "RelatedPerson")
 		t.User = string(user.Type) + "/" + user.ID
 	}
@@ -196,10 +202,12 @@ func (r *reader) kind(t *smart.Token, vouches []string) {
 	}
 	own := r.member(r.member(r.root, smart.ClaimExtensions), smart.ExtensionVitrine)
 	claimed := r.optional(own, smart.ClaimKind)
+	t.Grant = r.optional(own, smart.ClaimGrant)
+	r.bad = r.bad || t.Grant != "" && !from.own // another's authorizations are none of ours
 	switch {
 	case claimed == "" || claimed == implied:
 		t.Kind = implied
-	case !slices.Contains(vouches, claimed):
+	case !slices.Contains(from.vouches, claimed):
 		r.bad = true
 	case claimed == smart.KindCustodian && t.User != "": // never a person (ACCESS §2)
 		r.bad = true

@@ -21,8 +21,11 @@ const leeway = 30 * time.Second
 type Config struct {
 	// Keys is the server's own key; nil when it takes no tokens of its own.
 	Keys *Keys
-	// OwnIssuer is the iss of the server's own tokens.
+	// OwnIssuer is the iss of the tokens that the operator makes by hand.
 	OwnIssuer string
+	// Server is the iss of those of its authorization server; empty when it takes
+	// none.
+	Server string
 	// Audience are the names of this server; a token must be for one of them.
 	Audience []string
 	// Base is the FHIR base URL: absolute references below it are local.
@@ -44,6 +47,8 @@ type Issuer struct {
 	// Kinds are the kinds it may vouch for, of smart.KindRegulator and
 	// smart.KindCustodian. The others need no vouching.
 	Kinds []string
+	// Mapping is where it has what this server reads.
+	Mapping Mapping
 }
 
 // Verifier turns bearer tokens into smart.Tokens. Safe for concurrent use.
@@ -61,8 +66,10 @@ type issuer struct {
 	keys *keySet
 	// vouches are the kinds the issuer is believed about.
 	vouches []string
-	// operator says that it is whoever may read the data directory.
-	operator bool
+	// own says that its keys are the server's own, and operator that its tokens are
+	// made by whoever may read the data directory.
+	own, operator bool
+	places        places
 }
 
 // NewVerifier checks the configuration. It fetches nothing yet.
@@ -86,9 +93,16 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		v.algorithms = slices.Clone(cfg.Algorithms)
 	}
 	if cfg.Keys != nil {
-		own := &issuer{url: cfg.OwnIssuer, keys: ownKeys(cfg.Keys), vouches: []string{smart.KindRegulator, smart.KindCustodian}, operator: true}
-		if err := v.trust(own); err != nil {
+		own := issuer{url: cfg.OwnIssuer, keys: ownKeys(cfg.Keys), vouches: []string{smart.KindRegulator, smart.KindCustodian}, own: true, places: usual()}
+		server := own
+		own.operator, server.url = true, cfg.Server
+		if err := v.trust(&own); err != nil {
 			return nil, err
+		}
+		if cfg.Server != "" {
+			if err := v.trust(&server); err != nil {
+				return nil, err
+			}
 		}
 	}
 	for _, c := range cfg.Issuers {
@@ -109,7 +123,11 @@ func (v *Verifier) trustConfigured(c Issuer) error {
 	if err != nil {
 		return fmt.Errorf("token issuer %s: %w", c.URL, err)
 	}
-	return v.trust(&issuer{url: c.URL, keys: keys, vouches: c.Kinds})
+	at, err := c.Mapping.places()
+	if err != nil {
+		return fmt.Errorf("token issuer %s: %w", c.URL, err)
+	}
+	return v.trust(&issuer{url: c.URL, keys: keys, vouches: c.Kinds, places: at})
 }
 
 func (v *Verifier) trust(i *issuer) error {
@@ -153,6 +171,9 @@ func (v *Verifier) verify(ctx context.Context, bearer string, now time.Time) (sm
 	from, ok := v.issuers[c.claims.text(smart.ClaimIssuer)]
 	if !ok {
 		return smart.Token{}, origin{}, ErrIssuer
+	}
+	if from.own && c.typ != typeAccessToken { // which ours always are
+		return smart.Token{}, origin{}, ErrMalformed
 	}
 	key, generation, err := from.keys.find(ctx, c.kid, c.algorithm, now)
 	if err != nil {
