@@ -21,6 +21,7 @@ type cli struct {
 	Token       tokenCommand       `cmd:"" help:"Print an access token signed with the data directory's key."`
 	Account     accountCommand     `cmd:"" help:"Look after the people who sign in here."`
 	Keys        keysCommand        `cmd:"" help:"Rotate or list the keys that sign tokens."`
+	Client      clientCommand      `cmd:"" help:"Onboard clients: register, activate, suspend and end them."`
 	Backup      backupCommand      `cmd:"" help:"Copy a store, also while servers run."`
 	Restore     restoreCommand     `cmd:"" help:"Put a backup into a new data directory or database."`
 	Store       storeCommand       `cmd:"" help:"Make or check a store in MongoDB."`

@@ -47,12 +47,17 @@ func (t *target) call(ctx context.Context, method, path string, body []byte) (*a
 }
 
 func (t *target) once(ctx context.Context, method, path string, body []byte) (*answer, error) {
+	return t.send(ctx, method, path, "application/fhir+json", body)
+}
+
+// send makes a request with a body of the media type.
+func (t *target) send(ctx context.Context, method, path, media string, body []byte) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, t.base+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+t.token)
-	req.Header.Set("Content-Type", "application/fhir+json")
+	req.Header.Set("Content-Type", media)
 	req.Header.Set("Prefer", "return=minimal")
 	resp, err := t.client.Do(req)
 	if err != nil {

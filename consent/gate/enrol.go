@@ -36,6 +36,23 @@ func (w *writing) enrols(ctx context.Context, d *draft, prior *store.Found) erro
 	return w.soleDevice(ctx, d)
 }
 
+// onboards holds an Organization of the custodian against the rules of onboarding.
+func (w *writing) onboards(d *draft, prior *store.Found) error {
+	if fault := smart.OnboardingFault(d.tape); fault != "" {
+		return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the onboarding of the organisation cannot be read: "+fault, "Organization.extension")
+	}
+	if prior == nil || prior.Deleted {
+		return nil
+	}
+	now := smart.ReadOnboarding(d.tape).State
+	return w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
+		if before := smart.ReadOnboarding(t).State; before == smart.ClientEnded && now != before {
+			return invalid(http.StatusConflict, fhir.CodeBusinessRule, "an organisation that is ended does not become "+now.String(), "Organization.extension")
+		}
+		return nil
+	})
+}
+
 // registered is the registration in the version before; nil when there was none
 // that could be read.
 func (w *writing) registered(prior *store.Found) (before *smart.Client, err error) {

@@ -91,6 +91,9 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 	if d.typ == "Device" && d.contributor == "" {
 		return w.enrols(ctx, d, prior)
 	}
+	if d.typ == "Organization" && d.contributor == "" {
+		return w.onboards(d, prior)
+	}
 	if d.typ == "Consent" && len(h.named) == 0 && w.caller.Kind == consent.Custodian {
 		w.g.log.WarnContext(ctx, "a consent names no patient on file; it restricts nothing until it does",
 			"alert", "consent-homeless", "consent", "Consent/"+d.id)

@@ -32,7 +32,9 @@ type interaction struct {
 	beside bool
 	// anyway rows answer in the one form they have, whatever a client accepts.
 	anyway bool
-	body   bodyKind
+	// admin rows are of the interface of onboarding, which speaks plain JSON.
+	admin bool
+	body  bodyKind
 	// only is the one type an operation is for.
 	only fhir.ResourceType
 	// overseen rows are there for those alone who oversee the type (gate.Oversees).
@@ -53,6 +55,7 @@ const (
 	bodyForm              // application/x-www-form-urlencoded
 	bodyBundle            // a batch or transaction
 	bodyPatch             // a JSON Patch, or the Parameters of a FHIRPath Patch
+	bodyJSON              // a JSON object that is no resource
 )
 
 const (
@@ -116,6 +119,7 @@ func interactions() []interaction {
 		{name: "readyz", method: http.MethodGet, pattern: "/readyz", open: true, beside: true, handle: (*Server).readyz},
 		{name: "metrics", method: http.MethodGet, pattern: "/metrics", open: true, beside: true, handle: (*Server).metrics},
 	}
+	rows = append(rows, onboarding()...)
 	for _, row := range rows {
 		if row.method == http.MethodGet {
 			row.method = http.MethodHead
@@ -170,6 +174,7 @@ type target struct {
 	id      string
 	version string
 	of      string // the type searched in a compartment
+	client  string // the client or organisation that is onboarded
 }
 
 // set files one path parameter.
@@ -183,6 +188,8 @@ func (t *target) set(name, value string) {
 		t.version = value
 	case "of":
 		t.of = value
+	case "client":
+		t.client = value
 	}
 }
 
@@ -219,6 +226,12 @@ func (i *interaction) match(path string) (t target, words int, ok bool) {
 		}
 		pattern, path = restPattern, restPath
 	}
+}
+
+// fits reports whether the path is an instance of the pattern.
+func (i *interaction) fits(path string) bool {
+	_, _, ok := i.match(path)
+	return ok
 }
 
 // resolve finds the row for a method and a path below the base, without its

@@ -22,7 +22,7 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	level := slog.LevelInfo
 	if x.status >= http.StatusInternalServerError {
 		level = slog.LevelError
-	} else if x.row.beside {
+	} else if x.row.beside && !x.row.admin {
 		level = slog.LevelDebug // probes
 	}
 	if !s.cfg.Log.Enabled(ctx, level) {

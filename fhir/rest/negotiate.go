@@ -218,7 +218,7 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 	if size == 0 && given == "" && (kind == bodyForm || kind == bodyOptional) {
 		return nil
 	}
-	if given == mediaFHIR && kind != bodyForm {
+	if given == mediaFHIR && kind != bodyForm && kind != bodyJSON {
 		return nil
 	}
 	problem := problemMediaType
@@ -238,6 +238,8 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 		fits = media == mediaForm
 	case bodyPatch:
 		fits = fits || media == mediaPatch
+	case bodyJSON:
+		fits = media == mediaJSON
 	case bodyNone, bodyResource, bodyOptional, bodyBundle:
 	}
 	if !fits {

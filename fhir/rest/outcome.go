@@ -210,6 +210,8 @@ func explainContent(err error) outcome {
 		refusal *search.Refusal
 		syntax  *fhir.SyntaxError
 		invalid *gate.Invalid
+
+		metadata *metadataFault
 	)
 	switch {
 	case errors.As(err, &refusal) && len(refusal.Issues) > 0:
@@ -223,6 +225,8 @@ func explainContent(err error) outcome {
 			Severity: fhir.SeverityFatal, Code: code, Text: "The body cannot be read as JSON: " + syntax.Reason,
 			Line: syntax.Line, Column: syntax.Column,
 		}}}
+	case errors.As(err, &metadata):
+		return outcome{status: http.StatusBadRequest, problem: problemContent}
 	case errors.As(err, &invalid) && len(invalid.Issues) > 0:
 		return outcome{status: invalid.Status, problem: problemContent, issues: invalid.Issues}
 	}

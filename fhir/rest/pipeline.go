@@ -174,6 +174,9 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if missing != nil {
 		return answer{}, missing
 	}
+	if err := s.custodial(ctx, x); err != nil {
+		return answer{}, err
+	}
 	if err := s.spelled(ctx, x); err != nil {
 		return answer{}, err
 	}
@@ -239,7 +242,7 @@ func (s *Server) unmatched(_ context.Context, x *exchange) (answer, error) {
 func (s *Server) unmatchedError(x *exchange) error {
 	if x.row.name == "outside" {
 		for i := range s.table {
-			if r := &s.table[i]; r.beside && r.pattern == "/"+x.path {
+			if r := &s.table[i]; r.beside && r.method != http.MethodHead && r.fits(x.path) {
 				return &fault{problem: problemMethod, allow: s.allow(r.pattern, "")}
 			}
 		}

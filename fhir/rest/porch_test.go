@@ -122,6 +122,9 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"HEAD /fhir/$meta", "HEAD /fhir/:type/$meta", "HEAD /fhir/:type/:id/$meta", "HEAD /fhir/:type/:id/_history/:vid/$meta",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 		"POST /fhir/:type/$validate", "GET /fhir/:type/:id/$validate", "HEAD /fhir/:type/:id/$validate", "POST /fhir/:type/:id/$validate",
+		"GET /admin/clients", "GET /admin/clients/:client", "GET /admin/organizations/:client", "HEAD /admin/clients", "HEAD /admin/clients/:client", "HEAD /admin/organizations/:client",
+		"POST /admin/clients", "POST /admin/clients/:client/activate", "POST /admin/clients/:client/suspend", "POST /admin/clients/:client/end", "POST /admin/clients/:client/rotate",
+		"PUT /admin/clients/:client", "PUT /admin/organizations/:client",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -134,7 +137,7 @@ func TestTheSameRouteNeedsATokenOnEveryMethod(t *testing.T) {
 	for _, route := range s.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		w := call(s.Handler(), method, strings.NewReplacer(":type", "Patient", ":id", "p", ":vid", "1", ":of", "Observation").Replace(path), "")
-		open := strings.HasSuffix(path, "/metadata") || strings.Contains(path, "/.well-known/") || !strings.HasPrefix(path, "/fhir")
+		open := strings.HasSuffix(path, "/metadata") || strings.Contains(path, "/.well-known/") || !strings.HasPrefix(path, "/fhir") && !strings.HasPrefix(path, "/admin/")
 		switch {
 		case open && w.Code == http.StatusUnauthorized:
 			t.Errorf("%s: 401, and should be open", route)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -54,6 +55,8 @@ type answer struct {
 	// created says that the resource is new, and located that the answer is
 	// about what a write left, and names its address.
 	created, located bool
+	// version is that of what a formStatic answer tells; empty for none.
+	version string
 	// text is the body of formStatic, and media its type where that is not FHIR
 	// JSON.
 	text  []byte
@@ -151,6 +154,9 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 				h["Location"] = at
 			}
 		}
+	}
+	if a.version != "" {
+		h["Etag"] = x.value(`W/"` + a.version + `"`)
 	}
 	switch {
 	case a.form.bare():
@@ -255,7 +261,16 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 	if o.issues != nil {
 		body = fhir.AppendOutcome(nil, o.issues...)
 	}
-	s.write(w, x, o.status, valueFHIR, x.printed(body))
+	media := valueFHIR
+	if x.administrative() {
+		media, body = valueJSON, adminFault(err, o)
+	}
+	s.write(w, x, o.status, media, x.printed(body))
+}
+
+// administrative reports whether the answer is one of the interface of onboarding.
+func (x *exchange) administrative() bool {
+	return x.row.admin || strings.HasPrefix(x.path, "admin/")
 }
 
 // retryAfter is in how many seconds the request may do better; empty when it will

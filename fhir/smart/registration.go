@@ -61,7 +61,7 @@ const (
 	MemberOrganization = "organization"
 	MemberCapabilities = "capabilities"
 	MemberRedirects    = "redirect_uris"
-	MemberLaunch       = "initiate_login_uri"
+	MemberLaunch       = "launch_uri"
 	MemberJWKS         = "jwks"
 	MemberJWKSURL      = "jwks_uri"
 	MemberScope        = "scope"

@@ -25,7 +25,7 @@ const (
 // Check finds what is wrong with a registration: a *RegistrationError, or nil.
 func (c *Client) Check() error {
 	switch {
-	case !validClientID(c.ID):
+	case !ValidClientID(c.ID):
 		return wrong(MemberID, "want up to 128 letters, digits and any of -._~:/@+")
 	case !printable(c.Name, nameMost) || strings.TrimSpace(c.Name) == "":
 		return wrong(MemberName, "want a name of up to 200 characters on one line")
@@ -57,8 +57,9 @@ func (c *Client) Check() error {
 	return c.checkScope()
 }
 
-// validClientID takes what needs no escape in a log, a header and a search.
-func validClientID(id string) bool {
+// ValidClientID reports whether a client may be called so: by what needs no escape
+// in a log, a header and a search.
+func ValidClientID(id string) bool {
 	if id == "" || len(id) > clientIDMost {
 		return false
 	}
