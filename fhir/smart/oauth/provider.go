@@ -31,6 +31,8 @@ type ProviderConfig struct {
 	// Parameters are sent with every authorization request, such as acr_values.
 	Parameters url.Values
 	Claim      ProviderClaim
+	// Transport carries requests to it; nil is the network.
+	Transport http.RoundTripper
 }
 
 // ProviderClaim says how a claim of an id_token leads to somebody in the record.
@@ -102,7 +104,10 @@ func NewProvider(cfg ProviderConfig) (*Provider, error) {
 	if cfg.Name == "" {
 		cfg.Name = u.Hostname()
 	}
-	return &Provider{cfg: cfg, client: &http.Client{Timeout: providerTimeout, Transport: bounded{http.DefaultTransport}, CheckRedirect: func(*http.Request, []*http.Request) error {
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
+	return &Provider{cfg: cfg, client: &http.Client{Timeout: providerTimeout, Transport: bounded{cfg.Transport}, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("an identity provider does not move")
 	}}}, nil
 }
