@@ -47,11 +47,13 @@ func run(m *testing.M) int {
 type server struct {
 	base string // FHIR base URL
 	root string // scheme and host
-	data string
-	addr string
-	cmd  *exec.Cmd
-	log  *bytes.Buffer
-	exit chan error
+	// public is what it calls itself, where that is another name; empty for root.
+	public string
+	data   string
+	addr   string
+	cmd    *exec.Cmd
+	log    *bytes.Buffer
+	exit   chan error
 
 	mu     sync.Mutex
 	tokens map[string]string
@@ -65,6 +67,14 @@ func start(t *testing.T, data string, flags ...string) *server {
 	t.Cleanup(func() { s.kill() })
 	s.serve(t, flags...)
 	return s
+}
+
+// self is what the server calls itself.
+func (s *server) self() string {
+	if s.public != "" {
+		return s.public
+	}
+	return s.root
 }
 
 func freeAddr(t *testing.T) string {

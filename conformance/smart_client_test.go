@@ -84,7 +84,7 @@ func (s *signer) sign(t *testing.T, header, claims object) string {
 // says; a nil value takes a claim away.
 func (s *signer) assertion(t *testing.T, srv *server, client string, change object) string {
 	t.Helper()
-	claims := object{"iss": client, "sub": client, "aud": srv.root + "/auth/token", "exp": time.Now().Add(4 * time.Minute).Unix(), "jti": rand.Text()}
+	claims := object{"iss": client, "sub": client, "aud": srv.self() + "/auth/token", "exp": time.Now().Add(4 * time.Minute).Unix(), "jti": rand.Text()}
 	for name, value := range change {
 		claims[name] = value
 	}

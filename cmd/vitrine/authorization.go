@@ -60,17 +60,12 @@ func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, po
 	if !h.cfg.Authorization {
 		return nil, nil //nolint:nilnil // that there is none is a choice
 	}
-	accounts, err := h.cfg.accounts(h.data)
-	if err != nil {
-		return nil, err
-	}
-	provider, err := h.cfg.provider()
+	accounts, err := oauth.OpenAccounts(h.data.path)
 	if err != nil {
 		return nil, err
 	}
 	cfg := oauth.Config{
 		Accounts: accounts,
-		Provider: provider,
 		BaseURL:  h.base,
 		Keys:     h.data.keys,
 		Registry: registry{gate: door},
@@ -85,6 +80,7 @@ func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, po
 
 		SystemPurpose:    consent.Treatment.Coding(),
 		RegulatorPurpose: consent.AuditReview.Coding(),
+		Now:              time.Now,
 		Log:              h.log,
 	}
 	return oauth.New(cfg)

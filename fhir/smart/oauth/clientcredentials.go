@@ -65,7 +65,7 @@ func (s *Server) actAlone(x *exchange, p *proof, c *token.Claims) error {
 	if p.client.Regulator {
 		c.Kind = smart.KindRegulator
 		c.Purposes = []fhir.Coding{s.cfg.RegulatorPurpose}
-		c.Scope = smart.KeepLetters(c.Scope, "system", "rs")
+		c.Scope = smart.Narrow(c.Scope, "system/AuditEvent.rs system/Task.rs")
 	} else {
 		c.Organization = reference("Organization", p.client.Organization)
 		c.Purposes = []fhir.Coding{s.cfg.SystemPurpose}

@@ -40,7 +40,7 @@ type Config struct {
 	// SystemPurpose is the purpose of use of a back end that contributes,
 	// RegulatorPurpose that of the regulator's.
 	SystemPurpose, RegulatorPurpose fhir.Coding
-	// Now is the clock; nil is the system's.
+	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger
 }

@@ -47,17 +47,14 @@ type Server struct {
 
 // New builds the server.
 func New(cfg Config) (*Server, error) {
-	if cfg.BaseURL == "" || cfg.Keys == nil || cfg.Registry == nil || cfg.State == nil || cfg.Porch == nil || cfg.Verifier == nil {
-		return nil, errors.New("oauth: base URL, keys, registry, state, porch and verifier are required")
+	if cfg.BaseURL == "" || cfg.Keys == nil || cfg.Registry == nil || cfg.State == nil || cfg.Porch == nil || cfg.Verifier == nil || cfg.Now == nil {
+		return nil, errors.New("oauth: base URL, keys, registry, state, porch, verifier and clock are required")
 	}
 	cfg.TokenLife = cmp.Or(cfg.TokenLife, defaultTokenLife)
 	cfg.SessionLife = cmp.Or(cfg.SessionLife, defaultSessionLife)
 	cfg.RefreshLife = cmp.Or(cfg.RefreshLife, defaultRefreshLife)
 	if cfg.TokenLife < 0 || cfg.TokenLife > MaxTokenLife || cfg.SessionLife < 0 || cfg.RefreshLife < 0 {
 		return nil, errors.New("oauth: an access token lives an hour at most, and nothing less than no time")
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -104,6 +101,11 @@ type endpoint struct {
 	serve  func(ctx context.Context, w http.ResponseWriter, x *exchange) error
 }
 
+// takes reports whether the endpoint is called by the method: HEAD is GET.
+func (e *endpoint) takes(method string) bool {
+	return method == e.method || method == http.MethodHead && e.method == http.MethodGet
+}
+
 // exchange is one request to an endpoint.
 type exchange struct {
 	r   *http.Request
@@ -134,7 +136,7 @@ func (s *Server) serve(name string, e endpoint) http.HandlerFunc {
 			h.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return
-		case r.Method != e.method && !(e.method == http.MethodGet && r.Method == http.MethodHead):
+		case !e.takes(r.Method):
 			h.Set("Allow", allow)
 			refuseJSON(w, &refusal{status: http.StatusMethodNotAllowed, code: codeRequest, description: "This endpoint is called by " + e.method + "."})
 			return

@@ -1,14 +1,14 @@
-package main
+package oauth_test
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/json"
-	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -30,7 +30,7 @@ const backends = 64
 // that of the two signatures alone (one verified, one made, both ES384) on as many
 // cores.
 func BenchmarkClientCredentials(b *testing.B) {
-	h := newBenchHouse(b)
+	h := newStage(b, nil)
 	key := h.enrol(b)
 	const each = 2000
 	var ours, bare time.Duration
@@ -52,7 +52,7 @@ func BenchmarkClientCredentials(b *testing.B) {
 }
 
 // enrol registers a back end of an organisation and returns its key.
-func (h *benchHouse) enrol(b *testing.B) jwk.Key {
+func (s *stage) enrol(b *testing.B) jwk.Key {
 	b.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
@@ -77,37 +77,19 @@ func (h *benchHouse) enrol(b *testing.B) jwk.Key {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client := smart.Client{ID: "bench", Name: "bench", Device: "bench", State: smart.ClientActive, Organization: "bench", Contribute: true, JWKS: string(keys), Scope: "system/*.c"}
+	client := smart.Client{ID: "bench", Name: "bench", Device: "bench", State: smart.ClientActive, Organization: "a", Contribute: true, JWKS: string(keys), Scope: "system/*.c"}
 	device, err := client.Resource()
 	if err != nil {
 		b.Fatal(err)
 	}
-	custodian, err := h.mint(tokenRequest{Kind: smart.KindCustodian, Client: "vitrine-cli", TTL: time.Hour})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for path, body := range map[string]string{"Organization/bench": `{"resourceType":"Organization","id":"bench","active":true,"name":"bench"}`, "Device/bench": string(device)} {
-		req, err := http.NewRequestWithContext(b.Context(), http.MethodPut, h.base+fhirPath+"/"+path, bytes.NewReader([]byte(body)))
-		if err != nil {
-			b.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+custodian)
-		req.Header.Set("Content-Type", "application/fhir+json")
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if resp.Body.Close() != nil || resp.StatusCode != http.StatusCreated {
-			b.Fatalf("PUT %s: %d", path, resp.StatusCode)
-		}
-	}
+	s.store("Device", "bench", string(device))
 	return key
 }
 
 // assert makes one assertion.
-func assert(b *testing.B, h *benchHouse, key jwk.Key) string {
+func assert(b *testing.B, h *stage, key jwk.Key) string {
 	b.Helper()
-	claims, err := json.Marshal(map[string]any{"iss": "bench", "sub": "bench", "aud": h.base + "/auth/token", "exp": time.Now().Add(4 * time.Minute).Unix(), "jti": rand.Text()})
+	claims, err := json.Marshal(map[string]any{"iss": "bench", "sub": "bench", "aud": origin + "/auth/token", "exp": h.now.Add(4 * time.Minute).Unix(), "jti": rand.Text()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -141,22 +123,18 @@ func signatures(b *testing.B, key jwk.Key, assertions []string) time.Duration {
 }
 
 // tokens asks for a token with each assertion.
-func (h *benchHouse) tokens(b *testing.B, assertions []string) time.Duration {
+func (h *stage) tokens(b *testing.B, assertions []string) time.Duration {
 	b.Helper()
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: backends}}
-	defer client.CloseIdleConnections()
 	return shared(assertions, func(text string) {
-		resp, err := client.PostForm(h.base+"/auth/token", url.Values{
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/auth/token", strings.NewReader(url.Values{
 			"grant_type": {"client_credentials"}, "scope": {"system/Observation.c"},
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {text},
-		})
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		body, _ := io.ReadAll(resp.Body)
-		if resp.Body.Close() != nil || resp.StatusCode != http.StatusOK {
-			b.Errorf("%d %s", resp.StatusCode, body)
+		}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		h.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			b.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
 }
