@@ -89,19 +89,37 @@ func TestScenario08RepresentativeNeedsAuthority(t *testing.T) {
 	c := newCast(t)
 	child := c.token(t, "--kind", "patient", "--patient", "Patient/b")
 	c.nothing(t, child, "p")
-	c.put(t, object{
+	related := object{
 		"resourceType": "RelatedPerson", "id": "child", "active": true, "patient": ref("Patient/p"),
 		"relationship": []any{concept("http://terminology.hl7.org/CodeSystem/v3-RoleCode", "CHILD")},
-	})
+	}
+	c.put(t, related)
 	acting := c.token(t, "--kind", "representative", "--user", "RelatedPerson/child", "--patient", "Patient/p", "--purpose", "FAMRQT")
 	stranger := c.token(t, "--kind", "representative", "--user", "RelatedPerson/other", "--patient", "Patient/p", "--purpose", "FAMRQT")
+	donee := c.token(t, "--kind", "representative", "--user", "RelatedPerson/child", "--patient", "Patient/p", "--purpose", "PWATRNY")
+	c.nothing(t, acting, "p") // a child is no representative: the registry must say so
+	related["extension"] = []any{authority("family")}
+	c.put(t, related)
 	c.full(t, acting, "p")
+	c.nothing(t, donee, "p")
 	c.nothing(t, stranger, "p")
+	related["extension"] = []any{authority("power-of-attorney")}
+	c.put(t, related)
+	c.nothing(t, acting, "p")
+	c.full(t, donee, "p")
+	related["period"] = object{"end": "2020-01-01"}
+	c.put(t, related)
+	c.nothing(t, donee, "p")
+}
+
+// authority is the extension by which the registry lets a RelatedPerson act.
+func authority(kind string) object {
+	return object{"url": "https://vitrine.example/StructureDefinition/nehr-authority", "valueCode": kind}
 }
 
 func TestScenario09NoFamilyShortcut(t *testing.T) {
 	c := newCast(t)
-	c.put(t, object{"resourceType": "RelatedPerson", "id": "brother", "active": true, "patient": ref("Patient/q")})
+	c.put(t, object{"resourceType": "RelatedPerson", "id": "brother", "active": true, "patient": ref("Patient/q"), "extension": []any{authority("family")}})
 	c.nothing(t, c.c1, "q")
 	c.full(t, c.a1, "q")
 }

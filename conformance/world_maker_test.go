@@ -51,6 +51,7 @@ func (g *worldMaker) directory() []object {
 	}
 	out = append(out, g.episode(opened, "clinic-a"), g.restriction(opened), object{
 		"resourceType": "RelatedPerson", "id": "daughter", "active": true, "patient": ref("Patient/" + bystander.id),
+		"extension": []any{authority("family")},
 	})
 	for _, id := range []string{"clinic-a", "clinic-b", "clinic-c", "employer"} {
 		out = append(out, object{"resourceType": "Organization", "id": id, "active": true, "name": id})

@@ -56,7 +56,7 @@ func decideRepresentative(c *Caller, f *Facts) Decision {
 		return Decision{Reason: ReasonOtherPatient}
 	}
 	for _, r := range f.Representatives {
-		if r != "" && r == c.User {
+		if r.acts(c) {
 			return Decision{Level: Self, Reason: ReasonRepresentative}
 		}
 	}

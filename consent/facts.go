@@ -38,8 +38,8 @@ type Facts struct {
 	Registrations []Registration
 	// Grants are the break-glass grants for the patient.
 	Grants []Grant
-	// Representatives may act for the patient now, as "RelatedPerson/r".
-	Representatives []string
+	// Representatives may act for the patient now.
+	Representatives []Delegate
 }
 
 // Registration says that an organisation cares for a patient.

@@ -166,7 +166,7 @@ var allowed = [...]kinds{
 	EmergencyTreatment:   of(Practitioner, System),
 	BreakGlass:           of(Practitioner),
 	EmergencyRoom:        of(Practitioner, System),
-	PatientRequest:       of(Patient, Representative), // the parent of the three below
+	PatientRequest:       of(Patient),
 	FamilyRequest:        of(Representative),
 	PowerOfAttorney:      of(Representative),
 	SupportNetwork:       of(Representative),
@@ -184,7 +184,7 @@ func (p Purpose) AllowedFor(k Kind) bool {
 // first. To claim to break the glass opens nothing, so it is not among them.
 func UsualPurposes(k Kind) (list []fhir.Coding) {
 	for p := range Purpose(len(allowed)) {
-		if p.AllowedFor(k) && p != BreakGlass && (k != Representative || p != PatientRequest) {
+		if p.AllowedFor(k) && p != BreakGlass {
 			list = append(list, p.Coding())
 		}
 	}

@@ -32,7 +32,7 @@ func TestPurposesAreKnownBySystemAndCodeExactly(t *testing.T) {
 func TestPurposeAllowLists(t *testing.T) {
 	allowed := map[string]string{
 		"TREAT": "practitioner system", "COC": "practitioner system", "ETREAT": "practitioner system", "ERTREAT": "practitioner system",
-		"BTG": "practitioner", "PATRQT": "patient representative",
+		"BTG": "practitioner", "PATRQT": "patient",
 		"FAMRQT": "representative", "PWATRNY": "representative", "SUPNWK": "representative",
 		"AUDIT": "regulator", "HSYSADMIN": "custodian",
 	}

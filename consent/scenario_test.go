@@ -83,7 +83,11 @@ func (w *world) run(verb string, args []string) {
 	case "register":
 		w.fact(args[0]).Registrations = append(w.fact(args[0]).Registrations, consent.Registration{Organization: args[1], Period: w.period(args[2:])})
 	case "represent":
-		w.fact(args[0]).Representatives = append(w.fact(args[0]).Representatives, args[1])
+		authority, ok := consent.ParseAuthority(args[2])
+		if !ok {
+			w.t.Fatalf("no authority: %s", args[2])
+		}
+		w.fact(args[0]).Representatives = append(w.fact(args[0]).Representatives, consent.Delegate{User: args[1], Authority: authority})
 	case "unreadable":
 		w.fact(args[0]).Unreadable = true
 	case "lift":

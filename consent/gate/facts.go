@@ -190,13 +190,13 @@ func (l *factsLoad) grants(ctx context.Context) error {
 // what the custodian keeps confers authority.
 func (l *factsLoad) representatives(ctx context.Context) error {
 	return l.each(ctx, "RelatedPerson", []search.Clause{l.of("RelatedPerson")}, func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" || !l.own(f) || !isActive(t, t.Root()) {
+		a, p, ok := relation.FromRelatedPerson(t)
+		if f.Contributor != "" || !l.own(f) || !ok {
 			return nil
 		}
-		p := period(t, t.Field(t.Root(), "period"))
 		switch {
 		case p.Contains(l.now):
-			l.facts.Representatives = append(l.facts.Representatives, "RelatedPerson/"+f.ID)
+			l.facts.Representatives = append(l.facts.Representatives, consent.Delegate{User: "RelatedPerson/" + f.ID, Authority: a})
 			if !p.Until.IsZero() {
 				l.basis.within(p.Until.Add(time.Nanosecond))
 			}

@@ -8,6 +8,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/directive"
+	"vitrine/consent/relation"
 	"vitrine/consent/restriction"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
@@ -91,6 +92,13 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 	if d.typ == "Device" && d.contributor == "" {
 		return w.enrols(ctx, d, prior)
 	}
+	if d.typ == "PractitionerRole" && w.caller.Kind == consent.Practitioner {
+		return w.unselfish(d, prior)
+	}
+	if d.typ == "RelatedPerson" && d.contributor == "" && relation.AuthorityFault(d.tape) {
+		return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule,
+			"an authority is named once, as valueCode: family, power-of-attorney, deputy or support-network", "RelatedPerson.extension")
+	}
 	if d.typ == "Organization" && d.contributor == "" {
 		return w.onboards(d, prior)
 	}
@@ -120,6 +128,27 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 		return nil
 	}
 	return w.sole(ctx, patient, d.id)
+}
+
+// unselfish keeps practitioners from saying in which role they act themselves: what
+// ends at ten would be prolonged at nine.
+func (w *writing) unselfish(d *draft, prior *store.Found) error {
+	own := func(t *fhir.Tape) bool {
+		return w.g.reference(t, t.Field(t.Root(), "practitioner")).Local() == w.caller.Practitioner
+	}
+	mine := own(d.tape)
+	if prior != nil && !prior.Deleted {
+		if err := w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
+			mine = mine || own(t)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if mine {
+		return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "nobody writes a role of their own", "PractitionerRole.practitioner")
+	}
+	return nil
 }
 
 // lapsed reports whether the restriction can never be in force again.

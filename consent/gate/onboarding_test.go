@@ -116,8 +116,9 @@ func TestCapacitiesAreThoseOfTheDirectoryNow(t *testing.T) {
 	w.put("Practitioner", "dA", `"active":true,"name":[{"given":["Mei"],"family":"Tan"}],"identifier":[{"system":"https://reg.example","value":"M1"}]`)
 	w.put("PractitionerRole", "A-at-C", `"active":true,"practitioner":{"reference":"Practitioner/dA"},"organization":{"reference":"Organization/C"},`+
 		`"period":{"end":"2026-08-31"},"code":[`+concept("http://terminology.hl7.org/CodeSystem/practitioner-role", "doctor")+`]`)
-	w.put("RelatedPerson", "rp", `"active":true,"name":[{"text":"A daughter"}],"patient":{"reference":"Patient/p"}`)
-	w.put("RelatedPerson", "former", `"active":true,"period":{"end":"2026-01-01"},"patient":{"reference":"Patient/p"}`)
+	w.put("RelatedPerson", "rp", `"active":true,"name":[{"text":"A daughter"}],"patient":{"reference":"Patient/p"},`+authority("power-of-attorney"))
+	w.put("RelatedPerson", "former", `"active":true,"period":{"end":"2026-01-01"},"patient":{"reference":"Patient/p"},`+authority("family"))
+	w.put("RelatedPerson", "relative", `"active":true,"patient":{"reference":"Patient/p"}`)
 	capacities := func(user string) []smart.Capacity {
 		t.Helper()
 		list, err := w.gate.Capacities(t.Context(), user, w.now)
@@ -136,9 +137,9 @@ func TestCapacitiesAreThoseOfTheDirectoryNow(t *testing.T) {
 		"PractitionerRole/A-at-C": nil,
 		"Patient/p":               {{Kind: smart.KindPatient, User: "Patient/p", Patient: "p", Purposes: consent.UsualPurposes(consent.Patient)}},
 		"RelatedPerson/rp": {{
-			Kind: smart.KindRepresentative, User: "RelatedPerson/rp", Person: "A daughter", Patient: "p", Purposes: consent.UsualPurposes(consent.Representative),
+			Kind: smart.KindRepresentative, User: "RelatedPerson/rp", Person: "A daughter", Patient: "p", Purposes: []fhir.Coding{consent.PowerOfAttorney.Coding()},
 		}},
-		"RelatedPerson/former": nil, "Patient/nobody": nil, "Practitioner/nobody": nil, "Organization/A": nil, "": nil,
+		"RelatedPerson/former": nil, "RelatedPerson/relative": nil, "Patient/nobody": nil, "Practitioner/nobody": nil, "Organization/A": nil, "": nil,
 	} {
 		if diff := cmp.Diff(want, capacities(user)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", user, diff)

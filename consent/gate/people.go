@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vitrine/consent"
+	"vitrine/consent/relation"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/fhir/smart"
@@ -90,7 +91,7 @@ func (v *view) practices(ctx context.Context, user string) ([]smart.Capacity, er
 	var list []smart.Capacity
 	for i := range roles {
 		r := &roles[i]
-		if !v.g.cfg.Policy.Practises(&r.Role, v.now) {
+		if !r.counts(v.now) || !v.g.cfg.Policy.Practises(&r.Role, v.now) {
 			continue
 		}
 		line, err := v.lineage(ctx, r.Organization)
@@ -134,13 +135,13 @@ func (v *view) ownRecord(ctx context.Context, id string) (list []smart.Capacity,
 func (v *view) represents(ctx context.Context, id string) (list []smart.Capacity, err error) {
 	var c smart.Capacity
 	_, err = v.read(ctx, "RelatedPerson", id, func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" || f.Home != consent.HomePatients || len(f.Patients) != 1 || !isActive(t, t.Root()) ||
-			!period(t, t.Field(t.Root(), "period")).Contains(v.now) {
+		a, p, ok := relation.FromRelatedPerson(t)
+		if f.Contributor != "" || f.Home != consent.HomePatients || len(f.Patients) != 1 || !ok || !p.Contains(v.now) {
 			return nil
 		}
 		c = smart.Capacity{
 			Kind: smart.KindRepresentative, User: "RelatedPerson/" + id, Person: nameIn(t), Patient: f.Patients[0],
-			Purposes: consent.UsualPurposes(consent.Representative),
+			Purposes: []fhir.Coding{a.Purpose().Coding()},
 		}
 		return nil
 	})

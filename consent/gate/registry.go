@@ -31,14 +31,6 @@ type standing struct {
 	roles   []role
 }
 
-// role is a PractitionerRole and its reference.
-type role struct {
-	consent.Role
-	reference string
-	// title is what its codes say to people.
-	title string
-}
-
 // lineage is an organisation and those it is part of, nearest first.
 type lineage struct {
 	ids []string
@@ -128,87 +120,6 @@ func (v *view) organization(ctx context.Context, id string) (stand smart.Onboard
 	return stand, parent, ok, err
 }
 
-// roles are those in which the caller may act for its organisation.
-func (v *view) roles(ctx context.Context, c *consent.Caller) ([]role, error) {
-	if c.Organization == "" && strings.HasPrefix(c.User, "Practitioner/") {
-		return nil, nil
-	}
-	return v.rolesOf(ctx, c.User, c.Organization)
-}
-
-// rolesOf are the roles of a Practitioner, at the organisation when one is named,
-// or the PractitionerRole itself. Only the custodian's count: an organisation does
-// not say for itself who of its staff takes part in care.
-func (v *view) rolesOf(ctx context.Context, user, organization string) ([]role, error) {
-	var roles []role
-	keep := func(f store.Found, t *fhir.Tape) error {
-		if f.Contributor != "" {
-			return nil
-		}
-		r, err := v.role(ctx, f.ID, t)
-		if err == nil {
-			roles = append(roles, r)
-		}
-		return err
-	}
-	kind, id, _ := strings.Cut(user, "/")
-	switch kind {
-	case "PractitionerRole":
-		_, err := v.read(ctx, "PractitionerRole", id, keep)
-		return roles, err
-	case "Practitioner":
-		clauses := []search.Clause{v.g.refers("PractitionerRole", "practitioner", user)}
-		if organization != "" {
-			clauses = append(clauses, v.g.refers("PractitionerRole", "organization", "Organization/"+organization))
-		}
-		err := v.each(ctx, "PractitionerRole", clauses, keep)
-		return roles, err
-	default:
-		return nil, nil
-	}
-}
-
-// role reads a PractitionerRole and the Practitioner who holds it.
-func (v *view) role(ctx context.Context, id string, t *fhir.Tape) (role, error) {
-	root := t.Root()
-	r := role{reference: "PractitionerRole/" + id}
-	r.Active = isActive(t, root)
-	r.Period = period(t, t.Field(root, "period"))
-	if o := v.g.reference(t, t.Field(root, "organization")); o.Type == "Organization" {
-		r.Organization = o.ID
-	}
-	elements(t, root, "code", func(n fhir.Node) {
-		r.Codes = codings(r.Codes, t, n)
-		if r.title == "" {
-			r.title = wordsOf(t, n)
-		}
-	})
-	p := v.g.reference(t, t.Field(root, "practitioner"))
-	if p.Type != "Practitioner" {
-		return r, nil
-	}
-	r.Practitioner = p.Local()
-	_, err := v.read(ctx, "Practitioner", p.ID, func(_ store.Found, t *fhir.Tape) error {
-		r.Active = r.Active && isActive(t, t.Root())
-		return nil
-	})
-	return r, err
-}
-
-// wordsOf is what a CodeableConcept says to people: its text, or the first display
-// or code.
-func wordsOf(t *fhir.Tape, concept fhir.Node) string {
-	words := t.Text(t.Field(concept, "text"))
-	for _, name := range []string{"display", "code"} {
-		elements(t, concept, "coding", func(n fhir.Node) {
-			if words == "" {
-				words = t.Text(t.Field(n, name))
-			}
-		})
-	}
-	return words
-}
-
 // resolve puts into the caller what the directory says of it, and returns the
 // standing at the moment.
 func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) consent.Standing {
@@ -218,19 +129,10 @@ func (s *standing) resolve(p *consent.Policy, c *consent.Caller, now time.Time) 
 		ClientMay:          consent.Capabilities{Read: s.client.client.Read, Contribute: s.client.client.Contribute, Audit: s.client.client.Regulator},
 		OrganizationActive: s.lineage.active, OrganizationMay: s.lineage.may,
 	}
-	if len(s.roles) == 0 {
-		return out
+	if r := choose(s.roles, p, now); r != nil {
+		out.Role = r.Role
+		c.Practitioner, c.Role, c.RoleCodes = r.Practitioner, r.reference, r.Codes
 	}
-	chosen := &s.roles[0]
-	for i := range s.roles {
-		r := &s.roles[i]
-		if p.Practises(&r.Role, now) {
-			chosen = r
-			break
-		}
-	}
-	out.Role = chosen.Role
-	c.Practitioner, c.Role, c.RoleCodes = chosen.Practitioner, chosen.reference, chosen.Codes
 	return out
 }
 

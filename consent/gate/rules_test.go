@@ -81,7 +81,7 @@ func TestOwnRecord(t *testing.T) {
 	w.want("another's", w.sees(person("p"), "Observation", "patient=Patient/q"), "")
 	w.want("another's read", w.reads(person("p"), "Observation", "o-q"), "not found")
 
-	w.put("RelatedPerson", "child", `"active":true,"patient":{"reference":"Patient/p"}`)
+	w.put("RelatedPerson", "child", `"active":true,"patient":{"reference":"Patient/p"},`+authority("family"))
 	child := person("p")
 	child.Kind, child.User, child.Purpose = consent.Representative, "RelatedPerson/child", consent.FamilyRequest
 	w.want("representative", w.sees(child, "Observation", "patient=Patient/p"), "o-p")

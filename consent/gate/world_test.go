@@ -13,6 +13,7 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/basic"
 	"vitrine/consent/gate"
+	"vitrine/consent/relation"
 	"vitrine/fhir"
 	"vitrine/fhir/compartment"
 	"vitrine/fhir/r4"
@@ -101,6 +102,11 @@ func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 
 func concept(system, code string) string {
 	return `{"coding":[{"system":"` + system + `","code":"` + code + `"}]}`
+}
+
+// authority is the extension by which a RelatedPerson may act for its patient.
+func authority(kind string) string {
+	return `"extension":[{"url":"` + relation.ExtensionAuthority + `","valueCode":"` + kind + `"}]`
 }
 
 func observation(subject string) string {

@@ -1,6 +1,9 @@
 // Package relation owns the reading of the record for who cares for a patient:
-// an EpisodeOfCare, an Encounter or a Patient becomes consent.Registrations. It
-// does not decide what a registration opens, which is consent's, and it does
+// an EpisodeOfCare, an Encounter or a Patient becomes consent.Registrations; and
+// for who acts for a patient: a RelatedPerson of the custodian becomes a
+// consent.Delegate by the authority that its extension nehr-authority names
+// (family, power-of-attorney, deputy or support-network), while it is active and
+// its period lasts. It does not decide what a registration opens, which is consent's, and it does
 // not look anything up, which is gate's.
 package relation
 
