@@ -61,6 +61,16 @@ type Ask struct {
 	Type fhir.ResourceType
 	// Write says that the request may change what is stored.
 	Write bool
+	// Open is how scopes open the type where queries narrow some of them; nil for
+	// as Scopes.Allows has it.
+	Open *Opening
+}
+
+// Opening is how scopes open a type to a request; the zero value is not at all.
+type Opening struct {
+	OK bool
+	// Confined says that none but patient/ scopes do.
+	Confined bool
 }
 
 // Verdict is the outcome of the gates that depend on the caller alone. The zero
@@ -90,6 +100,9 @@ func (p Policy) Admit(c *Caller, s *Standing, ask Ask, now time.Time) Verdict {
 		return refuse(RefusedBlocked, "directive")
 	}
 	ok, confined := c.Scopes.Allows(ask.Letter, ask.Type)
+	if ask.Open != nil {
+		ok, confined = ask.Open.OK, ask.Open.Confined
+	}
 	if !ok {
 		return refuse(RefusedScope, "scope")
 	}

@@ -32,6 +32,7 @@ type Universe struct {
 	patients    []string
 	links       []search.Match
 	where       func(Row) bool // nil: no limit
+	parts       func(fhir.ResourceType) (alternatives [][]search.Clause, narrowed bool)
 	shared      func(fhir.ResourceType) bool
 	contributor string
 	decide      Decider
@@ -87,6 +88,23 @@ func (u *Universe) Where(keep func(Row) bool) *Universe {
 	}
 	u.where = keep
 	return u
+}
+
+// Parted narrows the universe further to parts of types: of a type that is narrowed
+// there is only that for which every clause of one of the alternatives holds. It is
+// the gate that sees to it, which asks a store nothing but what has the alternatives
+// in it; a store knows nothing of it.
+func (u *Universe) Parted(parts func(fhir.ResourceType) (alternatives [][]search.Clause, narrowed bool)) *Universe {
+	u.parts = parts
+	return u
+}
+
+// Part is what there is of a type, when it is narrowed.
+func (u *Universe) Part(t fhir.ResourceType) (alternatives [][]search.Clause, narrowed bool) {
+	if u == nil || u.parts == nil {
+		return nil, false
+	}
+	return u.parts(t)
 }
 
 // Keeps reports whether Where leaves rows of the type and the home that have no

@@ -22,6 +22,10 @@ type visit struct {
 	stand  consent.Standing
 	// params are the search parameters that there are.
 	params *parameters
+	// letter is the permission by which what is under way reads; openings are those
+	// of types that were worked out.
+	letter   byte
+	openings openings
 	// bundle are the entries of a transaction: the record of what was denied is
 	// about one of them.
 	bundle []Entry
@@ -41,7 +45,8 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 	if err != nil {
 		return nil, g.failed(ctx, err)
 	}
-	v := &visit{view: view{g: g, reader: snap, snap: snap, now: req.Now}, req: req, caller: req.Caller}
+	v := &visit{view: view{g: g, reader: snap, snap: snap, now: req.Now}, req: req, caller: req.Caller, letter: req.Interaction.Letter}
+	v.reader = v.sifted(snap)
 	if err := v.learn(ctx); err != nil {
 		v.close()
 		return nil, g.failed(ctx, err)

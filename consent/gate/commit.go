@@ -91,7 +91,7 @@ func (v *visit) writing(tx store.Tx) *writing {
 		visit: *v, tx: tx,
 		rows: map[string]consent.Row{}, followed: map[string]bool{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
 	}
-	w.reader, w.snap = tx, nil
+	w.reader, w.snap = v.sifted(tx), nil
 	return w
 }
 

@@ -19,6 +19,9 @@ const containedKey = "~"
 // divideContained adds the parts of a search for what is contained: one for each
 // type that the caller could search or read by itself.
 func (s *pages) divideContained(ctx context.Context, one *search.Query, t admitted, u *consent.Universe) error {
+	if s.reading(t.name).narrowed {
+		return nil // what is contained has no entries that tell of what part it is
+	}
 	open, err := s.opened(ctx)
 	if err != nil {
 		return err

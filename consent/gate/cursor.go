@@ -54,6 +54,9 @@ func (v *visit) question(kind string, asked func(hash.Hash)) []byte {
 	} {
 		writePart(h, part)
 	}
+	if c.Scopes.Granular() {
+		writePart(h, c.Scopes.String())
+	}
 	asked(h)
 	return h.Sum(nil)
 }

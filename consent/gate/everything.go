@@ -97,12 +97,13 @@ func (v *visit) everything(ctx context.Context, patient string, page EverythingP
 	case consent.Nobody, consent.System, consent.Patient, consent.Representative, consent.Regulator:
 	default:
 	}
+	w.universe = v.parted(w.universe)
 	for _, t := range v.g.record {
 		if len(page.Types) > 0 && !slices.Contains(page.Types, t) {
 			continue
 		}
-		ok, confined := v.caller.Scopes.Allows(v.req.Interaction.Letter, t)
-		if !ok || (confined && v.caller.Patient != patient) {
+		o := v.opens(v.req.Interaction.Letter, t)
+		if !o.ok || (o.confined && v.caller.Patient != patient) {
 			continue
 		}
 		blocked, err := v.blocked(ctx, v.req.Interaction, t)

@@ -216,26 +216,32 @@ func (in *inclusion) each(ctx context.Context, u *consent.Universe, t fhir.Resou
 	}
 }
 
-// index makes the entries of a resource, once. What the server linked inside is
-// among them: the resource was found as that patient's.
+// index makes the entries of a resource, once.
 func (in *inclusion) index(n *node) error {
 	if n.entries != nil {
 		return nil
 	}
-	return in.g.parsed(n.Found, func(f store.Found, t *fhir.Tape) error {
-		var links []search.Link
-		if f.Home == consent.HomePatients && len(f.Patients) == 1 {
-			owners := in.g.tools.Compartments.Of(t, in.g.cfg.BaseURL)
-			for _, id := range owners.Identifiers {
-				links = append(links, search.Link{Identifier: id, Patient: f.Patients[0]})
-			}
-		}
-		var e search.Entries
-		if err := in.indexer().Index(&e, t, links...); err != nil {
-			return fmt.Errorf("index %s: %w", f.Resource.Type, err)
-		}
-		e.Sort()
-		n.entries = e.Encode(nil)
-		return nil
+	return in.g.parsed(n.Found, func(f store.Found, t *fhir.Tape) (err error) {
+		n.entries, err = in.entriesOf(&f, t)
+		return err
 	})
+}
+
+// entriesOf makes the entries of a resource. What the server linked inside is among
+// them: the resource was found as that patient's.
+func (v *visit) entriesOf(f *store.Found, t *fhir.Tape) (search.Encoded, error) {
+	var links []search.Link
+	if f.Home == consent.HomePatients && len(f.Patients) == 1 {
+		owners := v.g.tools.Compartments.Of(t, v.g.cfg.BaseURL)
+		for _, id := range owners.Identifiers {
+			links = append(links, search.Link{Identifier: id, Patient: f.Patients[0]})
+		}
+	}
+	var e search.Entries
+	if err := v.indexer().Index(&e, t, links...); err != nil {
+		return nil, fmt.Errorf("index %s: %w", f.Resource.Type, err)
+	}
+	search.AppendCommon(&e, f.ID, f.Updated)
+	e.Sort()
+	return e.Encode(nil), nil
 }

@@ -240,7 +240,7 @@ func (s *pages) ask(ctx context.Context, p *part, limit int) ([]row, error) {
 	s.caller.Confined = p.confined
 	from := s.reader
 	if s.past != nil {
-		from = s.past
+		from = s.sifted(s.past)
 	}
 	req := store.PageRequest{
 		Limit: max(limit, 0), After: p.after, Count: s.total >= 0 && !p.asked,

@@ -257,7 +257,7 @@ func (w *writing) patch(ctx context.Context, p *patching) (Item, error) {
 func (w *writing) shown(ctx context.Context, p *patching, r fhir.Resource, row consent.Row) (Item, error) {
 	item := Item{Resource: r, Status: http.StatusOK}
 	item.Resource.JSON = nil
-	if !p.reads.Admitted {
+	if !p.reads.Admitted || w.opens('r', r.Type).narrowed {
 		return item, nil
 	}
 	writes := w.caller.Confined

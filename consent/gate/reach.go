@@ -96,7 +96,26 @@ func (o *openness) of(t fhir.ResourceType) typeOpen {
 	if out, ok := o.known[t]; ok {
 		return out
 	}
-	out := typeClosed
+	out := o.reading(t)
+	if out != typeClosed && o.blocks(t) {
+		out = typeClosed
+	}
+	o.known[t] = out
+	return out
+}
+
+// reading is what scopes say of it.
+func (o *openness) reading(t fhir.ResourceType) (out typeOpen) {
+	if o.caller.Scopes.Granular() {
+		switch in := o.visit.reading(t); {
+		case !in.ok:
+			return typeClosed
+		case in.confined:
+			return typeConfined
+		default:
+			return typeWhole
+		}
+	}
 	for _, letter := range [...]byte{'r', 's'} {
 		ok, confined := o.caller.Scopes.Allows(letter, t)
 		switch {
@@ -107,10 +126,6 @@ func (o *openness) of(t fhir.ResourceType) typeOpen {
 			out = typeWhole
 		}
 	}
-	if out != typeClosed && o.blocks(t) {
-		out = typeClosed
-	}
-	o.known[t] = out
 	return out
 }
 

@@ -72,5 +72,9 @@ func (v *visit) verdict(ctx context.Context, in Interaction, t fhir.ResourceType
 	}
 	stand := v.stand
 	stand.Blocked = blocked
-	return v.g.cfg.Policy.Admit(&v.caller, &stand, consent.Ask{Letter: in.Letter, Type: t, Write: in.Write}, v.now), nil
+	ask := consent.Ask{Letter: in.Letter, Type: t, Write: in.Write}
+	if o := v.opens(in.Letter, t); !o.narrowed || in.sifts() {
+		ask.Open = &consent.Opening{OK: o.ok, Confined: o.confined}
+	}
+	return v.g.cfg.Policy.Admit(&v.caller, &stand, ask, v.now), nil
 }

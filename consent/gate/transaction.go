@@ -237,9 +237,9 @@ func (w *writing) answerAll(ctx context.Context, p *plan, items []Item) (err err
 // answer is what a reading entry gets: it goes through the same universe as a
 // request of its own, after the writes.
 func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
-	w.caller.Confined = s.confined
 	out := &Released{total: -1}
 	e := s.entry
+	w.caller.Confined, w.letter = s.confined, e.Interaction.Letter
 	if e.Query != nil {
 		return w.answerSearch(ctx, s)
 	}

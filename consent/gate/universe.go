@@ -27,7 +27,7 @@ func anyShared(fhir.ResourceType) bool { return true }
 // owns it is decided.
 func (v *visit) instance(ctx context.Context) (*consent.Universe, error) {
 	if v.caller.Kind == consent.Practitioner {
-		return consent.OfAnyPatient(anyShared, v.decide).Where(provided), nil
+		return v.parted(consent.OfAnyPatient(anyShared, v.decide).Where(provided)), nil
 	}
 	return v.universe(ctx, nil)
 }
@@ -35,6 +35,15 @@ func (v *visit) instance(ctx context.Context) (*consent.Universe, error) {
 // universe is what exists for the caller, for a search that the patients pin;
 // nil when they do not pin it.
 func (v *visit) universe(ctx context.Context, patients []string) (*consent.Universe, error) {
+	u, err := v.whole(ctx, patients)
+	if err != nil {
+		return nil, err
+	}
+	return v.parted(u), nil
+}
+
+// whole is the universe with all of every type.
+func (v *visit) whole(ctx context.Context, patients []string) (*consent.Universe, error) {
 	switch v.caller.Kind {
 	case consent.Custodian:
 		return consent.Everything(), nil

@@ -17,6 +17,8 @@ type grant struct {
 	context capacity
 	typ     fhir.ResourceType // "*" for every type
 	letters letters
+	// query narrows it to what the query finds; empty for all of the type.
+	query string
 }
 
 type capacity uint8
@@ -57,9 +59,9 @@ func letterOf(b byte) letters {
 }
 
 // ParseScopes reads a space-separated list of scopes. What is not a FHIR scope
-// (openid, launch/patient, …), is not well formed, or is narrowed by a query
-// ("patient/Observation.rs?category=…", not supported) grants nothing: scopes
-// only ever add up, so leaving one out fails closed.
+// (openid, launch/patient, …) or is not well formed grants nothing: scopes only
+// ever add up, so leaving one out fails closed. Whether a query that narrows one is
+// understood is for who searches to say.
 func ParseScopes(s string) Scopes {
 	scopes := Scopes{text: s}
 	for one := range strings.FieldsSeq(s) {
@@ -82,8 +84,21 @@ func parseScope(s string) (grant, bool) {
 		return grant{}, false
 	}
 	g := grant{context: parseContext(ctx), typ: fhir.ResourceType(typ)}
+	permissions, query, narrowed := strings.Cut(permissions, "?")
+	if narrowed && (typ == "*" || query == "" || len(query) > MaxScopeQuery || isWord(permissions)) {
+		return grant{}, false
+	}
+	g.query = query
 	g.letters, ok = parseLetters(permissions)
 	return g, ok && g.context != contextNone
+}
+
+// MaxScopeQuery is how long the query of a scope may be, in bytes.
+const MaxScopeQuery = 1024
+
+// isWord reports whether permissions are those of version 1, which have no queries.
+func isWord(permissions string) bool {
+	return permissions == "read" || permissions == "write" || permissions == "*"
 }
 
 func parseContext(s string) capacity {
@@ -116,8 +131,7 @@ func validType(s string) bool {
 }
 
 // parseLetters reads the permissions of version 2, which must come in the order
-// c, r, u, d, s, and the three words of version 1. Anything else, a query
-// included, is not understood.
+// c, r, u, d, s, and the three words of version 1. Anything else is not understood.
 func parseLetters(s string) (letters, bool) {
 	switch s {
 	case "read":
@@ -138,16 +152,23 @@ func parseLetters(s string) (letters, bool) {
 	return set, set != 0
 }
 
+// covers reports whether the grant is of the permission on the type.
+func (g *grant) covers(want letters, t fhir.ResourceType) bool {
+	return g.letters&want != 0 && (g.typ == "*" || g.typ == t)
+}
+
 // Allows reports whether some scope grants the permission (one of the letters
-// c, r, u, d, s) on the type. patientOnly is true when none but patient/ scopes
-// do: the launch patient's record is then all that may be touched.
+// c, r, u, d, s) on the whole of the type. patientOnly is true when none but
+// patient/ scopes do: the launch patient's record is then all that may be touched.
+// What queries narrow is not among them.
 func (s Scopes) Allows(letter byte, t fhir.ResourceType) (ok, patientOnly bool) {
 	want := letterOf(letter)
 	if want == 0 || t == "" || t == "*" {
 		return false, false
 	}
-	for _, g := range s.grants {
-		if g.letters&want == 0 || (g.typ != "*" && g.typ != t) {
+	for i := range s.grants {
+		g := &s.grants[i]
+		if g.query != "" || !g.covers(want, t) {
 			continue
 		}
 		if g.context != contextPatient {
@@ -156,6 +177,40 @@ func (s Scopes) Allows(letter byte, t fhir.ResourceType) (ok, patientOnly bool) 
 		ok = true
 	}
 	return ok, ok
+}
+
+// Granular is a part of a type that a scope grants a permission on
+// (SMART App Launch 2.2, scopes-and-launch-context.html#finer-grained-resource-constraints-using-search-parameters).
+type Granular struct {
+	// Query is what the part is found by, as the scope has it.
+	Query string
+	// PatientOnly says that it is a patient/ scope.
+	PatientOnly bool
+}
+
+// Granular reports whether a scope is narrowed by a query.
+func (s Scopes) Granular() bool {
+	for i := range s.grants {
+		if s.grants[i].query != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Parts are the parts of a type that scopes grant the permission on, beside what
+// Allows tells.
+func (s Scopes) Parts(letter byte, t fhir.ResourceType) (parts []Granular) {
+	want := letterOf(letter)
+	if want == 0 || t == "" || t == "*" {
+		return nil
+	}
+	for i := range s.grants {
+		if g := &s.grants[i]; g.query != "" && g.covers(want, t) {
+			parts = append(parts, Granular{g.query, g.context == contextPatient})
+		}
+	}
+	return parts
 }
 
 // Empty reports whether nothing at all is granted.
