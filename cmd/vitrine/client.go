@@ -23,6 +23,8 @@ type clientCommand struct {
 	Suspend  clientSuspendCommand  `cmd:"" help:"Keep a client out until it is activated again."`
 	End      clientEndCommand      `cmd:"" help:"Keep a client out for good."`
 	Rotate   clientRotateCommand   `cmd:"" help:"Put another key set in place of a client's."`
+	Keygen   clientKeygenCommand   `cmd:"" help:"Make a key for a client, where it runs."`
+	Token    clientTokenCommand    `cmd:"" help:"Ask for an access token as a client does."`
 }
 
 // Help says what onboarding is.
