@@ -29,6 +29,21 @@ func TestReadmeQuickstart(t *testing.T) {
 	}
 }
 
+// TestReadmeOnboarding runs the steps by which a connector and an app are onboarded
+// as they stand, after the quick start.
+func TestReadmeOnboarding(t *testing.T) {
+	t.Parallel()
+	addr := freeAddr(t)
+	script := strings.ReplaceAll(readmeBlock(t, "quickstart"), "go build -o vitrine ./cmd/vitrine", ":")
+	script = strings.ReplaceAll(script+readmeBlock(t, "connector")+readmeBlock(t, "app"), "127.0.0.1:8080", addr)
+	out := runScript(t, script, "VITRINE_LISTEN="+addr)
+	for _, want := range []string{"emr-a is active", `"birthDate":"1980-02-03"`, "growth is active", "otpauth://", `"launch_url":"https://growth.example/launch.html?iss=`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("README's steps do not print %q:\n%s", want, out)
+		}
+	}
+}
+
 // TestReadmeOnMongoDB runs README's commands for MongoDB as they stand, on free
 // ports, against a genuine server.
 func TestReadmeOnMongoDB(t *testing.T) {
