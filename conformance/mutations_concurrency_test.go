@@ -25,7 +25,7 @@ func concurrencyMutations() []mutation {
 		},
 		{
 			name: "concurrent: conditions are asked of what was before the write", test: "TestRacesForOneCondition",
-			edits: []edit{{"consent/gate/commit.go", "w.reader, w.snap = tx, nil", "w.snap = nil"}},
+			edits: []edit{{"consent/gate/commit.go", "w.reader, w.snap = v.sifted(tx), nil", "w.snap = nil"}},
 		},
 	}
 }

@@ -13,7 +13,7 @@ func searchMutations() []mutation {
 		{name: "search: joins pass over scopes", edits: []edit{{"consent/gate/reach.go", "return u.Where(open.reads), nil", "return u, nil"}}},
 		{name: "search: _include reads by id whatever there is", edits: []edit{{"consent/gate/include.go", "near, err := v.instance(ctx)", "near, err := consent.Everything(), error(nil)"}}},
 		{name: "search: _revinclude finds whatever there is", edits: []edit{{"consent/gate/include.go", "far, err := v.universe(ctx, nil)", "far, err := consent.Everything(), error(nil)"}}},
-		{name: "search: includes pass over scopes", edits: []edit{{"consent/gate/reach.go", "out := typeClosed", "out := typeWhole"}}},
+		{name: "search: includes pass over scopes", edits: []edit{{"consent/gate/reach.go", "out := o.reading(t)", "out := typeWhole"}}},
 		{name: "search: sort keys, :missing, :not and matches are of the whole resource", edits: []edit{{"consent/gate/content.go", "v.entries(t, &draft{", "v.entries(d.tape, &draft{"}}},
 		{name: "search: what is read is the whole resource", edits: []edit{{"store/embedded/joins.go", "o.view.current(a.key.e, a.t, a.key.t, a.key.n)", "o.view.current(consent.EditionFull, a.t, a.key.t, a.key.n)"}}},
 		{name: "search: totals count what is labelled", edits: []edit{{"store/embedded/tally.go", "if mark == 0 {\n\t\treturn true, nil", "if mark|1 != 0 {\n\t\treturn true, nil"}}},
