@@ -64,8 +64,8 @@ func duplicate(t *testing.T, from, to string) {
 	runProgram(t, "restore", "--data", to, "--from", dump)
 }
 
-// TestOnMongoDB runs the scenarios of breaking the glass and writing, the
-// transcripts, two worlds and the crash rounds once more with every record in
+// TestOnMongoDB runs the scenarios of breaking the glass and writing, launches of
+// apps, the transcripts, two worlds and the crash rounds once more with every record in
 // MongoDB, of the last two fewer unless they are asked for. With
 // VITRINE_TEST_STORE=mongodb the whole package runs so.
 func TestOnMongoDB(t *testing.T) {
@@ -77,7 +77,7 @@ func TestOnMongoDB(t *testing.T) {
 	const most = 20 * time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario[47].*|Transcripts|TwoWorlds|Kill9)$")
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario[47].*|Inferno.*|NothingOutlivesItsEnd|Transcripts|TwoWorlds|Kill9)$")
 	cmd.Env = append(os.Environ(), envStore+"=mongodb", mongotest.EnvServer+"="+uri)
 	for name, fewer := range map[string]string{"VITRINE_WORLDS": "2", envOneIn: "8", "VITRINE_CRASH_ROUNDS": "3"} {
 		if os.Getenv(name) == "" {

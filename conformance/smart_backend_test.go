@@ -24,7 +24,13 @@ const (
 
 func newStage(t *testing.T, flags ...string) *stage {
 	t.Helper()
-	s := &stage{cast: newCast(t, flags...), connector: newSigner(t, "ES384"), feed: newSigner(t, "RS384"), ministry: newSigner(t, "ES384")}
+	return stageOn(t, newCast(t, flags...))
+}
+
+// stageOn onboards them on a stage that is set.
+func stageOn(t *testing.T, c *cast) *stage {
+	t.Helper()
+	s := &stage{cast: c, connector: newSigner(t, "ES384"), feed: newSigner(t, "RS384"), ministry: newSigner(t, "ES384")}
 	for _, client := range []object{
 		{"client_id": "connector-a", "client_name": "Connector of clinic A", "organization": "Organization/a", "jwks": s.connector.jwks(), "capabilities": []any{"contribute", "read"}, "scope": "system/*.cud user/*.cruds launch"},
 		{"client_id": "feed-b", "client_name": "Feed of clinic B", "organization": "Organization/b", "jwks": s.feed.jwks(), "capabilities": []any{"contribute"}, "scope": "system/*.cruds user/*.rs"},
