@@ -60,12 +60,17 @@ func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, po
 	if !h.cfg.Authorization {
 		return nil, nil //nolint:nilnil // that there is none is a choice
 	}
-	accounts, err := oauth.OpenAccounts(h.data.path)
+	accounts, err := h.cfg.accounts(h.data)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := h.cfg.provider()
 	if err != nil {
 		return nil, err
 	}
 	cfg := oauth.Config{
 		Accounts: accounts,
+		Provider: provider,
 		BaseURL:  h.base,
 		Keys:     h.data.keys,
 		Registry: registry{gate: door},

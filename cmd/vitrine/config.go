@@ -46,6 +46,7 @@ type settings struct {
 	SessionLife   time.Duration `name:"session-life" help:"How long a sign-in lasts." default:"8h"`
 	RefreshLife   time.Duration `name:"refresh-life" help:"How long an app may refresh its tokens before the user must agree again." default:"720h"`
 	RefreshFor    []string      `name:"refresh-for" help:"Who gets refresh tokens when the app asks, of practitioner, patient, representative; 'none' for nobody." default:"patient,representative" placeholder:"KINDS"`
+	signIn
 
 	RelationRequired bool          `name:"relation-required" help:"Require that an organisation cares for the patient." default:"true" negatable:""`
 	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for every client."`
@@ -102,6 +103,9 @@ func (c *settings) check() error {
 		return err
 	}
 	if err := c.checkLives(); err != nil {
+		return err
+	}
+	if err := c.signIn.check(); err != nil {
 		return err
 	}
 	return c.database.check()

@@ -19,6 +19,7 @@ const (
 	pagePatient  = "patient.html"
 	pageAgree    = "agree.html"
 	pageWho      = "who.html"
+	pageAstray   = "astray.html"
 	pageProblem  = "problem.html"
 )
 
@@ -27,7 +28,7 @@ const (
 //nolint:gochecknoglobals // read once, never changed
 var templates = sync.OnceValues(func() (map[string]*template.Template, error) {
 	set := map[string]*template.Template{}
-	for _, name := range []string{pageSignIn, pageSignOut, pageCapacity, pagePatient, pageAgree, pageWho, pageProblem} {
+	for _, name := range []string{pageSignIn, pageSignOut, pageCapacity, pagePatient, pageAgree, pageWho, pageAstray, pageProblem} {
 		t, err := template.ParseFS(files, "templates/layout.html", "templates/"+name)
 		if err != nil {
 			return nil, err
@@ -52,6 +53,7 @@ type view struct {
 
 	Local     bool   // sign-in: there are accounts here
 	Provider  string // sign-in: what the identity provider is called
+	Again     bool   // sign-in: somebody else wants to
 	Name      string // sign-in, picker: what was typed
 	Number    string // picker
 	BirthDate string // picker

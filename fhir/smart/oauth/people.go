@@ -38,6 +38,8 @@ func (s *Server) people() http.Handler {
 		"POST " + Root + pathSignIn:  (*visit).signIn,
 		"GET " + Root + pathSignOut:  (*visit).showSignOut,
 		"POST " + Root + pathSignOut: (*visit).signOut,
+		"GET " + Root + pathProvider: (*visit).startProvider,
+		"GET " + Root + pathCallback: (*visit).endProvider,
 		"GET " + Root + pathChoose:   (*visit).showCapacities,
 		"POST " + Root + pathChoose:  (*visit).chooseCapacity,
 		"GET " + Root + pathPatient:  (*visit).showPicker,

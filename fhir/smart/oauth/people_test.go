@@ -29,7 +29,7 @@ func TestAPatientSignsInAndAgrees(t *testing.T) {
 	p := b.wants(b.ask("app-p", patientScope), 200, "App of patients", "Name of your account")
 	p = b.wants(b.signIn(p, "koh"), 200, "App of patients", "Your own", "See measurements and test results in this one record.", "Know who you are.", "15 minutes")
 	p = b.fill(p, "/agree", "decision", "allow")
-	want := granted{Kind: "patient", User: "Patient/p", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/sfa", Account: "koh"}
+	want := granted{Kind: "patient", User: "Patient/p", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/sfa", Account: "koh", AuthTime: s.now}
 	if diff := cmp.Diff(want, b.granted(p)); diff != "" {
 		t.Errorf("granted (-want +got):\n%s", diff)
 	}
@@ -88,7 +88,7 @@ func TestAPractitionerPicksAPatientWithinTheUniverse(t *testing.T) {
 	b.wants(b.open("/auth/agree?request="+url.QueryEscape(p.at.Query().Get("request"))), 200, "Whose record?")
 
 	p = b.wants(b.fill(found, "/patient", "patient", "p"), 200, "Let this app", "App &lt;of&gt; A", "&lt;b&gt;p Koh", "An app of the organisation that you act for")
-	want := granted{Kind: "practitioner", User: "PractitionerRole/a2", Organization: "a", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/mfa", Account: "lim"}
+	want := granted{Kind: "practitioner", User: "PractitionerRole/a2", Organization: "a", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/mfa", Account: "lim", AuthTime: s.now}
 	if diff := cmp.Diff(want, b.granted(b.fill(p, "/agree", "decision", "allow"))); diff != "" {
 		t.Errorf("granted (-want +got):\n%s", diff)
 	}
@@ -439,7 +439,7 @@ func TestNobodySignsInByAnAccountWhereThereAreNone(t *testing.T) {
 func (s *stage) launched(app, user, org, patient string) string {
 	s.Helper()
 	bearer, err := s.keys.Mint(token.Claims{
-		ID: "j", Issuer: handIssuer, Subject: user, Client: "emr", Audience: []string{fhirBase}, Scope: "user/*.rs", User: user,
+		ID: "j", Issuer: ownName, Subject: user, Client: "emr", Audience: []string{fhirBase}, Scope: "user/*.rs", User: user,
 		Organization: "Organization/" + org, Purposes: []fhir.Coding{consent.Treatment.Coding()}, IssuedAt: s.now, Expires: s.now.Add(time.Hour),
 	})
 	if err != nil {
@@ -479,7 +479,7 @@ func TestALaunchSignsInWhomItWasIssuedForAlone(t *testing.T) {
 		}
 		p = b.wants(b.fill(p, "/sign-out"), 200, "Name of your account")
 		p = b.wants(b.signIn(p, "tan"), 200, "Let this app", "&lt;b&gt;p Koh", "Dr tan") // no choice of role, no picker
-		want := granted{Kind: "practitioner", User: "PractitionerRole/a1", Organization: "a", Patient: "p", Scope: scope, ACR: "https://refeds.org/profile/mfa", Account: "tan"}
+		want := granted{Kind: "practitioner", User: "PractitionerRole/a1", Organization: "a", Patient: "p", Scope: scope, ACR: "https://refeds.org/profile/mfa", Account: "tan", AuthTime: s.now}
 		if diff := cmp.Diff(want, b.granted(b.fill(p, "/agree", "decision", "allow"))); diff != "" {
 			t.Errorf("granted (-want +got):\n%s", diff)
 		}

@@ -48,7 +48,7 @@ func (v *visit) signInForm(status int, name string, errs []fieldError) error {
 	v.login = nil // the form is for the browser, whoever was signed in
 	v.show(status, pageSignIn, view{
 		Title: "Sign in", App: client.Name, Errors: errs, Name: name,
-		Local: v.cfg.Accounts != nil, Provider: v.cfg.Provider.name(),
+		Local: v.cfg.Accounts != nil, Provider: v.cfg.Provider.name(), Again: v.field(fieldAgain) != "",
 	})
 	return nil
 }
@@ -263,7 +263,7 @@ func (v *visit) signOut() error {
 	}
 	v.login = nil
 	if v.request != nil {
-		return v.to(v.step(pathSignIn))
+		return v.to(v.step(pathSignIn) + "&" + fieldAgain + "=1")
 	}
 	v.show(http.StatusOK, pageProblem, view{Title: "You are signed out", Text: []string{"Close the browser if others use it too."}})
 	return nil

@@ -39,14 +39,13 @@ import (
 )
 
 const (
-	origin     = "https://nehr.example"
-	fhirBase   = origin + "/fhir"
-	handIssuer = fhirBase
-	appURI     = "https://app.example/back"
-	ownName    = "urn:uuid:8ad8d8c6-7a5f-4d5e-8bd3-0b6a2c9a3e11"
-	password   = "correct horse battery"
-	nric       = "https://fhir.synapxe.sg/NamingSystem/nric"
-	roleCode   = `[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"doctor"}]}]`
+	origin   = "https://nehr.example"
+	fhirBase = origin + "/fhir"
+	appURI   = "https://app.example/back"
+	ownName  = "urn:uuid:8ad8d8c6-7a5f-4d5e-8bd3-0b6a2c9a3e11"
+	password = "correct horse battery"
+	nric     = "https://fhir.synapxe.sg/NamingSystem/nric"
+	roleCode = `[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/practitioner-role","code":"doctor"}]}]`
 )
 
 // stage is a whole server with a clock of its own: the authorization server, the
@@ -59,6 +58,9 @@ type stage struct {
 	handler  http.Handler
 	now      time.Time
 	dir      string
+	// origin is its base URL, world all servers by their hosts.
+	origin string
+	world  map[string]http.Handler
 	// secrets are those of the second factors, by account.
 	secrets map[string]string
 }
@@ -90,14 +92,23 @@ func (r registry) Note(ctx context.Context, e oauth.Event) error { return r.Gate
 // and the apps of both clinics and of patients.
 func newStage(t testing.TB, with func(*oauth.Config)) *stage {
 	t.Helper()
-	s := &stage{TB: t, now: time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC), dir: t.TempDir(), secrets: map[string]string{}}
+	return newStageAt(t, origin, with)
+}
+
+func newStageAt(t testing.TB, origin string, with func(*oauth.Config)) *stage {
+	t.Helper()
+	s := &stage{
+		TB: t, now: time.Date(2026, 9, 1, 10, 0, 0, 0, time.UTC), dir: t.TempDir(), secrets: map[string]string{},
+		origin: origin, world: map[string]http.Handler{},
+	}
+	base := origin + "/fhir"
 	porch := s.wire()
 	keys, err := token.OpenKeys(s.dir)
 	s.keys = keys
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier, err := token.NewVerifier(token.Config{Keys: keys, OwnIssuer: fhirBase, Audience: []string{fhirBase}, Base: fhirBase})
+	verifier, err := token.NewVerifier(token.Config{Keys: keys, OwnIssuer: ownName, Server: base, Audience: []string{base}, Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,8 +120,8 @@ func newStage(t testing.TB, with func(*oauth.Config)) *stage {
 		Accounts: s.accounts, Now: func() time.Time { return s.now }, SessionLife: time.Hour,
 		SystemPurpose: consent.Treatment.Coding(), RegulatorPurpose: consent.AuditReview.Coding(),
 	}
-	served := porch(verifier)
-	cfg.Porch = inner{served}
+	var served http.Handler
+	cfg.Porch = inner{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { served.ServeHTTP(w, r) })}
 	if with != nil {
 		with(&cfg)
 	}
@@ -118,6 +129,7 @@ func newStage(t testing.TB, with func(*oauth.Config)) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	served = porch(verifier, auth)
 	s.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, oauth.Root+"/") {
 			auth.Handler().ServeHTTP(w, r)
@@ -125,17 +137,23 @@ func newStage(t testing.TB, with func(*oauth.Config)) *stage {
 		}
 		served.ServeHTTP(w, r)
 	})
+	s.world[strings.TrimPrefix(origin, "https://")] = s.handler
 	s.furnish()
 	return s
 }
 
 // loadTools are the parts that know FHIR, made once for all tests.
-var loadTools = sync.OnceValues(func() (gate.Tools, error) {
+var (
+	loadTools = sync.OnceValues(func() (gate.Tools, error) { return makeTools(fhirBase) })
+	idpTools  = sync.OnceValues(func() (gate.Tools, error) { return makeTools(idpBase) })
+)
+
+func makeTools(base string) (gate.Tools, error) {
 	definitions, err := r4.Load()
 	if err != nil {
 		return gate.Tools{}, err
 	}
-	indexer, err := search.NewIndexer(definitions, fhirBase)
+	indexer, err := search.NewIndexer(definitions, base)
 	if err != nil {
 		return gate.Tools{}, err
 	}
@@ -148,11 +166,16 @@ var loadTools = sync.OnceValues(func() (gate.Tools, error) {
 		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(), Validator: validate.New(definitions),
 		Compartments: compartment.New(definitions), Basic: set, Terms: search.NewShipped(terms), Codes: terms,
 	}, err
-})
+}
 
 // wire builds the gate on a store of its own, and returns how its porch is made.
-func (s *stage) wire() func(*token.Verifier) http.Handler {
-	tools, err := loadTools()
+func (s *stage) wire() func(*token.Verifier, *oauth.Server) http.Handler {
+	base := s.origin + "/fhir"
+	load := loadTools
+	if s.origin != origin {
+		load = idpTools
+	}
+	tools, err := load()
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -165,14 +188,26 @@ func (s *stage) wire() func(*token.Verifier) http.Handler {
 			s.Error(err)
 		}
 	})
-	s.door = gate.New(gate.Config{BaseURL: fhirBase, CursorKey: [32]byte{1, 2, 3}, Site: "nehr.example"}, tools, db)
-	return func(v *token.Verifier) http.Handler {
-		porch, err := rest.New(rest.Config{BaseURL: fhirBase, Now: func() time.Time { return s.now }}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, s.door, v)
+	s.door = gate.New(gate.Config{BaseURL: base, CursorKey: [32]byte{1, 2, 3}, Site: "nehr.example"}, tools, db)
+	return func(v *token.Verifier, auth *oauth.Server) http.Handler {
+		porch, err := rest.New(rest.Config{
+			BaseURL: base, Now: func() time.Time { return s.now },
+			Authorization: &rest.Authorization{SMART: auth.Configuration(), OpenID: auth.OpenID()},
+		}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, s.door, v)
 		if err != nil {
 			s.Fatal(err)
 		}
 		return porch.Handler()
 	}
+}
+
+// RoundTrip takes a request to the server it is for.
+func (s *stage) RoundTrip(r *http.Request) (*http.Response, error) {
+	h, ok := s.world[r.URL.Host]
+	if !ok {
+		return nil, errors.New("no such host")
+	}
+	return inner{h}.RoundTrip(r)
 }
 
 // inner carries requests to a handler without a network.
@@ -288,9 +323,9 @@ func (s *stage) browser() *browser {
 		s.Fatal(err)
 	}
 	return &browser{stage: s, header: http.Header{}, client: &http.Client{
-		Jar: jar, Transport: inner{s.handler},
+		Jar: jar, Transport: s,
 		CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-			if r.URL.Host != "nehr.example" {
+			if s.world[r.URL.Host] == nil {
 				return http.ErrUseLastResponse
 			}
 			return nil
@@ -316,7 +351,7 @@ func (b *browser) open(address string) page {
 func (b *browser) send(method, address string, form url.Values) page {
 	b.Helper()
 	if strings.HasPrefix(address, "/") {
-		address = origin + address
+		address = b.origin + address
 	}
 	r, err := http.NewRequestWithContext(b.Context(), method, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -372,7 +407,7 @@ func (b *browser) fill(p page, action string, fields ...string) page {
 			form.Set(fields[i], fields[i+1])
 		}
 	}
-	return b.send(http.MethodPost, address, form)
+	return b.send(http.MethodPost, p.at.Scheme+"://"+p.at.Host+address, form)
 }
 
 var (
@@ -439,7 +474,27 @@ func (b *browser) lacks(p page, texts ...string) page {
 }
 
 // granted is what a code that came back stands for.
-type granted struct{ Kind, User, Organization, Patient, Scope, ACR, Account string }
+type granted struct {
+	Kind, User, Organization, Patient, Scope, ACR, Account string
+	AuthTime                                               time.Time
+}
+
+// payload are the claims of a token.
+func payload(t testing.TB, token string) (set map[string]any) {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("not a token: %q", token)
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil {
+		err = json.Unmarshal(text, &set)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
 
 func (b *browser) granted(p page) granted {
 	b.Helper()
