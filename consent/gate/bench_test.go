@@ -1,9 +1,13 @@
 package gate_test
 
 import (
+	"context"
 	"strconv"
 	"testing"
 	"time"
+
+	"vitrine/fhir/smart"
+	"vitrine/store"
 )
 
 // BenchmarkRead is a read with warm caches: decided, recorded durably,
@@ -45,6 +49,51 @@ func BenchmarkSearch(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// unrecorded is a store that says of a record that it is durable, and drops it: what
+// a read costs without the disk.
+type unrecorded struct{ store.Store }
+
+func (unrecorded) Record(context.Context, ...[]byte) (store.Receipt, error) {
+	return store.NewReceipt(1), nil
+}
+
+// BenchmarkRevocations reads by turns with a token that nobody could revoke and with
+// one that nobody did, among ten thousand that are revoked: ratio is what it costs to
+// know. Every thousandth read comes after another was revoked.
+func BenchmarkRevocations(b *testing.B) {
+	w := newClinics(b, func(st store.Store) store.Store { return unrecorded{st} })
+	w.remember(func(m smart.Memory) error {
+		for i := range 10_000 {
+			if err := m.Revoke("token-"+strconv.Itoa(i), w.now.Add(time.Hour)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	plain := w.request(doctor("A"), "read", "Observation")
+	borne := w.request(bearing(doctor("A"), "0d9f8a6c2b7e4d3f", "5c1e7b9a3d2f4e60"), "read", "Observation")
+	var spent [2]time.Duration
+	for n := 0; b.Loop(); n++ {
+		if n%1000 == 999 {
+			w.revoke("late-" + strconv.Itoa(n))
+		}
+		for i := range spent {
+			began := time.Now()
+			req := plain
+			if i = (i + n) % 2; i == 1 {
+				req = borne
+			}
+			if _, err := w.gate.Read(b.Context(), req, "Observation", "o-q"); err != nil {
+				b.Fatal(err)
+			}
+			spent[i] += time.Since(began)
+		}
+	}
+	b.ReportMetric(float64(spent[0].Nanoseconds())/float64(b.N), "ns/plain")
+	b.ReportMetric(float64(spent[1].Nanoseconds())/float64(b.N), "ns/checked")
+	b.ReportMetric(float64(spent[1])/float64(spent[0]), "ratio")
 }
 
 // BenchmarkReindex makes the index of an added parameter that every resource has a

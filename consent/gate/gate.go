@@ -111,8 +111,8 @@ type Gate struct {
 	registrars *cache[string, []search.Match]
 	facts      *cache[string, *consent.Facts]
 	directives *cache[string, directive.Set]
-	// revocations are what is revoked, by shelf.
-	revocations *cache[string, map[string]time.Time]
+	// revocations are those that were heard of last.
+	revocations atomic.Pointer[revocations]
 	profiles    keptProfiles
 	swept       sweeper
 	tapes       sync.Pool
@@ -138,9 +138,7 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 		registrars: newCache[string, []search.Match](lineagesKept),
 		facts:      newCache[string, *consent.Facts](factsKept),
 		directives: newCache[string, directive.Set](1),
-		// A shelf that is full of others has room for all the same.
-		revocations: newCache[string, map[string]time.Time](shelves * cacheShards),
-		profiles:    newKeptProfiles(),
+		profiles:   newKeptProfiles(),
 	}
 	g.record = g.recordTypes()
 	g.present.Store(&parameters{indexer: tools.Indexer, parser: tools.Parser})

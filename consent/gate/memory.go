@@ -117,7 +117,8 @@ func (m *memory) Revoke(id string, until time.Time) error {
 	if id == "" {
 		return m.fails(errNoID)
 	}
-	key := keyRevoked(id)
+	name, at := revokedAs(id)
+	key := shelfName(at) + name
 	was, before, err := m.tx.State(m.ctx, key)
 	if err != nil {
 		return m.fails(err)
@@ -125,7 +126,7 @@ func (m *memory) Revoke(id string, until time.Time) error {
 	if was != nil && (before.IsZero() || until.Before(before)) {
 		until = before
 	}
-	m.tx.Touch(shelfOf(key))
+	m.tx.Touch(keyRevoked, shelfName(at))
 	return m.fails(m.tx.SetState(key, []byte{}, until))
 }
 

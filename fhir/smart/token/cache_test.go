@@ -90,6 +90,22 @@ func BenchmarkVerifyFresh(b *testing.B) {
 	}
 }
 
+// BenchmarkVerifyIssuer is a token of another issuer, its keys at hand, by algorithm.
+func BenchmarkVerifyIssuer(b *testing.B) {
+	h := newHouse(b)
+	at := now()
+	for _, kid := range []string{"es256", "es384", "rs256", "ps384"} {
+		text := h.sign(b, kid, nil, theirs())
+		b.Run(kid, func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := h.verifier.verify(b.Context(), text, at); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func benchmarked(b *testing.B) (*Verifier, string) {
 	b.Helper()
 	keys, err := OpenKeys(b.TempDir())

@@ -48,7 +48,7 @@ type signer struct {
 	key crypto.Signer
 }
 
-func newHouse(t *testing.T, kinds ...string) *house {
+func newHouse(t testing.TB, kinds ...string) *house {
 	t.Helper()
 	dir := t.TempDir()
 	keys, err := OpenKeys(dir)
@@ -73,7 +73,7 @@ func newHouse(t *testing.T, kinds ...string) *house {
 	return h
 }
 
-func curve(t *testing.T, c elliptic.Curve) *ecdsa.PrivateKey {
+func curve(t testing.TB, c elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(c, rand.Reader)
 	if err != nil {
@@ -83,7 +83,7 @@ func curve(t *testing.T, c elliptic.Curve) *ecdsa.PrivateKey {
 }
 
 // publish writes the issuer's key set.
-func (h *house) publish(t *testing.T) {
+func (h *house) publish(t testing.TB) {
 	t.Helper()
 	set := jwk.NewSet()
 	for kid, s := range h.signers {
@@ -117,7 +117,7 @@ func good() Claims {
 }
 
 // mint signs claims with the house's own key, after change has had its way.
-func (h *house) mint(t *testing.T, change func(c *Claims)) string {
+func (h *house) mint(t testing.TB, change func(c *Claims)) string {
 	t.Helper()
 	c := good()
 	if change != nil {
@@ -131,7 +131,7 @@ func (h *house) mint(t *testing.T, change func(c *Claims)) string {
 }
 
 // sign makes a token of the configured issuer from a claims set and headers.
-func (h *house) sign(t *testing.T, kid string, headers, claims map[string]any) string {
+func (h *house) sign(t testing.TB, kid string, headers, claims map[string]any) string {
 	t.Helper()
 	s := h.signers[kid]
 	all := map[string]any{"alg": s.alg.String(), "kid": kid, "typ": "at+jwt"}
@@ -148,7 +148,7 @@ func (h *house) sign(t *testing.T, kid string, headers, claims map[string]any) s
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-func part(t *testing.T, v any) string {
+func part(t testing.TB, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)
 	if err != nil {
