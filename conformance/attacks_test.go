@@ -46,6 +46,26 @@ func TestAttackPromotingOnesStaff(t *testing.T) {
 	c.do(t, desk, get("Condition/c-q")).want(t, http.StatusOK)
 }
 
+// An organisation gives roles at others, to those whom nobody knows, or a part in
+// emergencies.
+func TestAttackStaffOfOthers(t *testing.T) {
+	c := newCast(t)
+	as := func(by, org string, made object) string {
+		t.Helper()
+		id := instance(c, c.post(t, by, without(made, "id")).want(t, http.StatusCreated))
+		return c.doctor(t, id[len("PractitionerRole/"):], org)
+	}
+	elsewhere := as(c.system(t, "c"), "a", role("", "dr-c", "a", "doctor"))
+	c.do(t, elsewhere, get("Condition/c-q")).want(t, http.StatusForbidden).hides(t, secret)
+	stranger := instance(c, c.post(t, c.systemA, object{"resourceType": "Practitioner", "active": true}).want(t, http.StatusCreated))
+	unknown := as(c.systemA, "a", role("", stranger[len("Practitioner/"):], "a", "doctor"))
+	c.do(t, unknown, get("Condition/c-q")).want(t, http.StatusForbidden).hides(t, secret)
+	crew := with(role("", "dr-c", "a", ""), "code", []any{concept("https://vitrine.example/CodeSystem/nehr-role", "emergency")})
+	c.do(t, as(c.systemA, "a", crew), get("Condition/c-q")).want(t, http.StatusForbidden).hides(t, secret)
+	c.do(t, as(c.systemA, "a", role("", "dr-c", "a", "nurse")), get("Condition/c-q")).want(t, http.StatusOK)
+	c.post(t, c.a1, without(role("", "dr-a", "a", "doctor"), "id")).want(t, http.StatusUnprocessableEntity)
+}
+
 // instance is "Type/id" of what was created.
 func instance(c *cast, a answer) string {
 	location := strings.TrimPrefix(a.header.Get("Location"), c.base+"/")

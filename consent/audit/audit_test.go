@@ -105,6 +105,10 @@ func events() map[string]audit.Event {
 		"role-change": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Patient, e.Entities = audit.KindRoleChange, "update", audit.ActionUpdate, "", []string{"PractitionerRole/x/_history/2"}
 		}),
+		"onboarding": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindOnboarding, "update", audit.ActionUpdate, ""
+			e.Entities, e.Before = []string{"Device/d1/_history/2"}, "Device/d1/_history/1"
+		}),
 		"sign-in": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action = audit.KindAuthentication, smart.EventSignIn, audit.ActionExecute
 			e.Agent = audit.Agent{Kind: consent.Patient, Issuer: "https://nehr.example/fhir", Subject: "account-1", Client: "app", User: "Patient/p1", Address: "203.0.113.7"}

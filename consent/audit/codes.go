@@ -41,6 +41,8 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 		return alert, []fhir.Coding{dcm("110135")}
 	case KindRoleChange:
 		return alert, []fhir.Coding{dcm("110136")}
+	case KindOnboarding:
+		return alert, []fhir.Coding{dcm("110137"), event("onboarding")}
 	case KindDirective:
 		return alert, []fhir.Coding{event("directive")}
 	case KindAuditUse:

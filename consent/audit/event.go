@@ -48,6 +48,9 @@ const (
 	// KindAuthentication is a step of the authorization server (DCM 110114), which
 	// Interaction names in the words of a smart.Event.
 	KindAuthentication
+	// KindOnboarding says that what a client or an organisation is let do changed
+	// (DCM 110137).
+	KindOnboarding
 )
 
 // Outcome is AuditEvent.outcome. The zero value is success.

@@ -161,6 +161,8 @@ func (w *writing) wrote(d *draft, h homing, r fhir.Resource, prior *store.Found)
 		}
 	case d.typ == "PractitionerRole":
 		w.beside(audit.KindRoleChange, "", ref, prior)
+	case onboards(d):
+		w.beside(audit.KindOnboarding, "", ref, prior)
 	case d.typ == "Basic" && slices.Contains(d.labels, consent.LabelOversight):
 		w.beside(audit.KindDirective, "", ref, prior)
 	}

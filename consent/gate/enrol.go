@@ -36,8 +36,13 @@ func (w *writing) enrols(ctx context.Context, d *draft, prior *store.Found) erro
 	return w.soleDevice(ctx, d)
 }
 
-// onboards holds an Organization of the custodian against the rules of onboarding.
-func (w *writing) onboards(d *draft, prior *store.Found) error {
+// onboards reports whether a write says what a client or an organisation is let do.
+func onboards(d *draft) bool {
+	return d.contributor == "" && (d.typ == "Device" || d.typ == "Organization") && smart.Extended(d.tape)
+}
+
+// onboarded holds an Organization of the custodian against the rules of onboarding.
+func (w *writing) onboarded(d *draft, prior *store.Found) error {
 	if fault := smart.OnboardingFault(d.tape); fault != "" {
 		return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the onboarding of the organisation cannot be read: "+fault, "Organization.extension")
 	}

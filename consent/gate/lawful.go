@@ -100,7 +100,7 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 			"an authority is named once, as valueCode: family, power-of-attorney, deputy or support-network", "RelatedPerson.extension")
 	}
 	if d.typ == "Organization" && d.contributor == "" {
-		return w.onboards(d, prior)
+		return w.onboarded(d, prior)
 	}
 	if d.typ == "Consent" && len(h.named) == 0 && w.caller.Kind == consent.Custodian {
 		w.g.log.WarnContext(ctx, "a consent names no patient on file; it restricts nothing until it does",

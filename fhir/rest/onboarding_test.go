@@ -91,8 +91,16 @@ func TestAClientIsOnboardedStepByStep(t *testing.T) {
 	if len(history.Entry) < 6 {
 		t.Errorf("%d versions", len(history.Entry))
 	}
-	if n := entries(t, h.want("regulator", "GET", "AuditEvent?entity=Device/"+history.Entry[0].Resource.ID+"&action=U", "", 200)); n != 7 {
-		t.Errorf("%d changes are on record, want 7", n)
+	device := "entity=Device/" + history.Entry[0].Resource.ID
+	for query, want := range map[string]int{
+		device + "&type=rest&action=U":                                          7, // one of them changed nothing
+		device + "&type=rest&action=C":                                          1,
+		device + "&subtype=http://dicom.nema.org/resources/ontology/DCM|110137": 7,
+		"subtype=https://vitrine.example/CodeSystem/nehr-event|onboarding":      7,
+	} {
+		if n := entries(t, h.want("regulator", "GET", "AuditEvent?"+query, "", 200)); n != want {
+			t.Errorf("AuditEvent?%s: %d on record, want %d", query, n, want)
+		}
 	}
 }
 

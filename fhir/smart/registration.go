@@ -108,11 +108,13 @@ func (s ClientState) Becomes(next ClientState) bool {
 	}
 }
 
-// Extended reports whether the Device bears a registration, readable or not.
+// Extended reports whether the resource bears a registration or an onboarding,
+// readable or not.
 func Extended(t *fhir.Tape) bool {
 	found := false
 	each(t, t.Field(t.Root(), "extension"), func(n fhir.Node) {
-		found = found || t.Text(t.Field(n, "url")) == ExtensionClient
+		url := t.Text(t.Field(n, "url"))
+		found = found || url == ExtensionClient || url == ExtensionOnboarding
 	})
 	return found
 }
