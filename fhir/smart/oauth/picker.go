@@ -124,8 +124,8 @@ func question(p view) (url.Values, []fieldError) {
 	}
 	query := url.Values{"birthdate": {birth}}
 	escape := strings.NewReplacer(`\`, `\\`, `,`, `\,`, `|`, `\|`, `$`, `\$`)
-	for word := range strings.FieldsSeq(name) { // every word must be in the name
-		query.Add("name", escape.Replace(word))
+	for word := range strings.FieldsSeq(name) { // every word must be in the name; many names are one text, which no second word begins
+		query.Add("name:contains", escape.Replace(word))
 	}
 	return query, nil
 }

@@ -233,7 +233,7 @@ func (s *stage) furnish() {
 		s.put("PractitionerRole", d.role, `"active":true,"practitioner":{"reference":"Practitioner/`+d.holder+`"},"organization":{"reference":"Organization/`+d.org+`"},"code":`+roleCode)
 	}
 	for id, number := range map[string]string{"p": "S1234567D", "q": "S7654321F"} {
-		s.put("Patient", id, `"active":true,"name":[{"family":"Koh","given":["<b>`+id+`"]}],"birthDate":"1980-02-03","gender":"female","identifier":[{"system":"`+nric+`","value":"`+number+`"}]`)
+		s.put("Patient", id, `"active":true,"name":[{"family":"Koh","given":["<b>`+id+`"]},{"text":"Koh Ah `+id+`"}],"birthDate":"1980-02-03","gender":"female","identifier":[{"system":"`+nric+`","value":"`+number+`"}]`)
 	}
 	s.put("EpisodeOfCare", "e-p", `"status":"active","patient":{"reference":"Patient/p"},"managingOrganization":{"reference":"Organization/a"}`)
 	for _, c := range []smart.Client{

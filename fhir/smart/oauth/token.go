@@ -197,7 +197,9 @@ func (s *Server) idToken(a *authorization, scope string, now time.Time) (string,
 		claims["fhirUser"] = user
 		if smart.HasScope(scope, smart.ScopeProfile) {
 			claims["profile"] = user
-			claims["name"] = a.Person
+			if a.Person != "" {
+				claims["name"] = a.Person
+			}
 		}
 	}
 	return s.cfg.Keys.MintID(claims)
