@@ -222,3 +222,40 @@ func TestScenario92LaunchIsOnePatient(t *testing.T) {
 	}
 	s.post(t, token.AccessToken, observation("q", "")).want(t, http.StatusForbidden)
 }
+
+// Scenario 91: a token that is not good is refused in the same words whomever it
+// asks for. What is tried in vain at the token endpoint is in TestCodes,
+// TestAuthorizationRequestsThatComeToNothing and TestAssertionsThatProveNothing.
+func TestScenario91BadTokensTellNothing(t *testing.T) {
+	t.Parallel()
+	s, other := newStage(t), start(t, t.TempDir()+"/data")
+	good := s.a1
+	_, body := claims(t, good)
+	forged := newSigner(t, "ES384")
+	short := s.doctor(t, "a1", "a", "--ttl", "1s")
+	for s.do(t, short, get("Patient/q")).status == http.StatusOK { //nolint:revive // until its second is over
+	}
+	foreign := object{}
+	for name, value := range body {
+		foreign[name] = value
+	}
+	foreign["iss"] = "https://elsewhere.example"
+	for name, token := range map[string]string{
+		"expired":     short,
+		"wrong aud":   s.token(t, "--kind", "practitioner", "--user", "PractitionerRole/a1", "--org", "Organization/a", "--base-url", "https://elsewhere.example"),
+		"alg none":    b64([]byte(`{"alg":"none","typ":"at+jwt"}`)) + "." + b64(encode(t, body)) + ".",
+		"forged":      forged.sign(t, object{"alg": "ES384", "kid": "x", "typ": "at+jwt"}, body),
+		"foreign iss": forged.sign(t, object{"alg": "ES384", "kid": forged.kid, "typ": "at+jwt"}, foreign),
+		"another's":   other.doctor(t, "a1", "a"),
+		"no token":    "x",
+	} {
+		none := s.do(t, token, get("Patient/none"))
+		if none.status != http.StatusUnauthorized || none.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: %d %v", name, none.status, none.header)
+		}
+		for _, id := range []string{"p", "q"} {
+			same(t, name, none, s.do(t, token, get("Patient/"+id)).hides(t, "Lowe"))
+		}
+	}
+	s.do(t, good, get("Patient/q")).want(t, http.StatusOK)
+}

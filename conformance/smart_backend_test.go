@@ -308,3 +308,24 @@ func TestInfernoTokenIntrospection(t *testing.T) {
 		t.Errorf("nobody asks: %d %s", a.status, a.body)
 	}
 }
+
+// Who fails to prove itself again and again is not heard for a while, and keeps
+// nobody else out.
+func TestTriesOfKeysAreFew(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	status := 0
+	var header http.Header
+	for range 40 {
+		_, a := s.feed.backend(t, s.server, "connector-a", "system/Condition.c", nil)
+		if status, header = a.status, a.header; status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if status != http.StatusTooManyRequests || header.Get("Retry-After") == "" {
+		t.Errorf("forty false keys: %d %v", status, header)
+	}
+	if got, a := s.feed.backend(t, s.server, "feed-b", "system/Condition.c", nil); a.status != http.StatusOK || got.AccessToken == "" {
+		t.Errorf("another client at the same address: %d %s", a.status, a.body)
+	}
+}

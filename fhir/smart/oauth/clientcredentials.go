@@ -22,6 +22,10 @@ func (s *Server) clientCredentials(ctx context.Context, x *exchange, p *proof) (
 	case x.form.get("scope") == "":
 		return nil, badScope("scope is required.")
 	}
+	// Whether the assertion is good once more must not depend on what follows.
+	if err := s.cfg.State.Remember(ctx, x.now, p.spend); err != nil {
+		return nil, err
+	}
 	c := &token.Claims{
 		ID: secret(), Issuer: s.Issuer(), Subject: p.client.ID, Client: p.client.ID, Audience: []string{s.Issuer()},
 		IssuedAt: x.now, Expires: x.now.Add(backendLife),
@@ -34,11 +38,6 @@ func (s *Server) clientCredentials(ctx context.Context, x *exchange, p *proof) (
 	}
 	if err != nil {
 		return nil, s.refused(ctx, x, acting(c), err)
-	}
-	// The assertion is used up before the directory is asked: whether it was good
-	// must not depend on what it is told.
-	if err := s.cfg.State.Remember(ctx, x.now, p.spend); err != nil {
-		return nil, err
 	}
 	if err := s.cfg.Registry.Admit(ctx, told(c), x.now); err != nil {
 		if isRefused(err) {

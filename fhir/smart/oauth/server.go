@@ -42,6 +42,7 @@ const maxForm = 32 << 10
 type Server struct {
 	cfg        Config
 	assertions *token.Assertions
+	throttle   *throttle
 	handler    http.Handler
 }
 
@@ -59,7 +60,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, assertions: token.NewAssertions()}
+	s := &Server{cfg: cfg, assertions: token.NewAssertions(), throttle: newThrottle()}
 	s.handler = s.routes()
 	return s, nil
 }

@@ -98,6 +98,25 @@ func (s *Server) prove(ctx context.Context, x *exchange) (*proof, error) {
 		}
 		name = asserted
 	}
+	return s.proved(ctx, x, name, text)
+}
+
+// proved holds what a client sends against its registration. Who fails often is
+// not heard for a while, and a failure is one whatever it is due to.
+func (s *Server) proved(ctx context.Context, x *exchange, name, text string) (*proof, error) {
+	who := x.address + " " + hashed(name)
+	if wait := s.throttle.wait(who, x.now); wait > 0 {
+		return nil, tooMany(wait)
+	}
+	p, err := s.known(ctx, x, name, text)
+	if r := (*refusal)(nil); errors.As(err, &r) && r.code == codeClient {
+		s.throttle.charge(who, x.now)
+	}
+	return p, err
+}
+
+// known is the client, if it is active and proves itself as it was registered to.
+func (s *Server) known(ctx context.Context, x *exchange, name, text string) (*proof, error) {
 	client, err := s.cfg.Registry.Client(ctx, name, x.now)
 	switch {
 	case errors.Is(err, ErrUnknown):
@@ -111,6 +130,12 @@ func (s *Server) prove(ctx context.Context, x *exchange) (*proof, error) {
 	p := &proof{client: client}
 	if text == "" {
 		return p, nil
+	}
+	select {
+	case s.throttle.slots <- struct{}{}:
+		defer func() { <-s.throttle.slots }()
+	case <-ctx.Done():
+		return nil, unavailable()
 	}
 	assertion, err := s.assertions.Verify(ctx, text, &client, []string{s.at("token")}, x.now)
 	if err != nil {
