@@ -12,7 +12,7 @@ func smartMutations() []mutation {
 		ends     = "TestNothingOutlivesItsEnd"
 	)
 	return []mutation{
-		{name: "smart: a code needs no verifier", test: codes, edits: []edit{{"fhir/smart/oauth/code.go", "case !matches(verifier, c.Challenge):", "case false:"}}},
+		{name: "smart: a code needs no verifier", test: codes, edits: []edit{{"fhir/smart/oauth/code.go", "case !matches(verifier, c.Challenge):", "case len(verifier) < 0:"}}},
 		{name: "smart: a code is good twice", test: codes, edits: []edit{{"fhir/smart/oauth/code.go", "case c.Used:", "case false:"}}},
 		{name: "smart: a code that comes twice takes nothing back", test: codes, edits: []edit{{"fhir/smart/oauth/code.go", "return c.Authorization.revoke(m, x.now)", "return nil"}}},
 		{name: "smart: a code is anybody's", test: codes, edits: []edit{{"fhir/smart/oauth/code.go", "case !found || c.Authorization.Client != p.client.ID:", "case !found:"}}},
