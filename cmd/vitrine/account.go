@@ -15,8 +15,8 @@ import (
 type accountCommand struct {
 	Add      accountAddCommand      `cmd:"" help:"Make an account."`
 	List     accountListCommand     `cmd:"" help:"Print the accounts."`
-	Password accountPasswordCommand `cmd:"" help:"Give an account another password."`
-	TOTP     accountTOTPCommand     `cmd:"" name:"totp" help:"Give an account another second factor."`
+	Password accountPasswordCommand `cmd:"" help:"Give an account another password; its sessions end."`
+	TOTP     accountTOTPCommand     `cmd:"" name:"totp" help:"Give an account another second factor; its sessions end."`
 	Disable  accountDisableCommand  `cmd:"" help:"Let an account sign in no more; its sessions end."`
 	Enable   accountEnableCommand   `cmd:"" help:"Let a disabled account sign in again."`
 }

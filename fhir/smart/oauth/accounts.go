@@ -192,11 +192,17 @@ func (a *Accounts) find(name string) (*Account, error) {
 	return nil, nil //nolint:nilnil // no such account
 }
 
-// holds reports whether the name may still sign in as the user.
-func (a *Accounts) holds(name, user string) bool {
+// holds reports whether the name may still sign in as the user, with what it was
+// signed in with: when a password or a second factor is replaced, all that was
+// opened with it is over.
+func (a *Accounts) holds(name, user, proof string) bool {
 	found, err := a.find(name)
-	return err == nil && found != nil && found.User == user
+	return err == nil && found != nil && found.User == user && sameToken(proof, found.proof())
 }
+
+// proof tells what an account is signed in with now from what it was before, and
+// opens nothing.
+func (a *Account) proof() string { return hashed("account " + a.Password + " " + a.TOTP) }
 
 // Add makes an account with a password. With totp it gets a second factor, and
 // the address that an authenticator app takes is returned.
@@ -246,7 +252,7 @@ func (a *Accounts) SetDisabled(name string, disabled bool) error {
 	return a.alter(name, func(one *Account) { one.Disabled = disabled })
 }
 
-// SetPassword gives an account another password.
+// SetPassword gives an account another password; its sessions end with the old one.
 func (a *Accounts) SetPassword(name, password string) error {
 	hash, err := newHash(password)
 	if err != nil {
@@ -255,7 +261,8 @@ func (a *Accounts) SetPassword(name, password string) error {
 	return a.alter(name, func(one *Account) { one.Password = hash })
 }
 
-// RenewTOTP gives an account a new second factor, or takes it away.
+// RenewTOTP gives an account a new second factor, or takes it away; its sessions end
+// with the old one.
 func (a *Accounts) RenewTOTP(name string, on bool) (address string, err error) {
 	secret := ""
 	if on {

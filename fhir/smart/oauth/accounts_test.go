@@ -93,29 +93,51 @@ func TestAccountsAreReadAgainWhenTheirFileChanges(t *testing.T) {
 	if _, err := other.Add("p", "Patient/p", "correct horse battery", false); err != nil {
 		t.Fatal(err)
 	}
-	if !a.holds("p", "Patient/p") || a.holds("p", "Patient/q") {
+	one, err := other.find("p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := one.proof()
+	if !a.holds("p", "Patient/p", first) || a.holds("p", "Patient/q", first) {
 		t.Error("a new account is not seen, or is another's")
 	}
 	if err := other.SetDisabled("p", true); err != nil {
 		t.Fatal(err)
 	}
-	if a.holds("p", "Patient/p") {
+	if a.holds("p", "Patient/p", first) {
 		t.Error("a disabled account is held to be good")
 	}
 	if err := other.SetDisabled("p", false); err != nil {
 		t.Fatal(err)
 	}
-	if !a.holds("p", "Patient/p") {
+	if !a.holds("p", "Patient/p", first) {
 		t.Error("an account that was enabled again is not good")
+	}
+	for _, change := range []func() error{
+		func() error { return other.SetPassword("p", "another horse battery") },
+		func() error { _, err := other.RenewTOTP("p", true); return err },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if a.holds("p", "Patient/p", first) || a.holds("p", "Patient/p", "") {
+			t.Error("what was signed in with before a change is held to be good")
+		}
+		if one, err = other.find("p"); err != nil {
+			t.Fatal(err)
+		}
+		if first = one.proof(); !a.holds("p", "Patient/p", first) {
+			t.Error("what an account is signed in with now is not good")
+		}
 	}
 	if err := os.WriteFile(a.path, []byte("[{}]"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.find("p"); !errors.Is(err, ErrAccount) || a.holds("p", "Patient/p") {
+	if _, err := a.find("p"); !errors.Is(err, ErrAccount) || a.holds("p", "Patient/p", first) {
 		t.Errorf("a damaged file: got %v; want ErrAccount, and nobody signed in", err)
 	}
 	var nobody *Accounts
-	if nobody.holds("p", "Patient/p") {
+	if nobody.holds("p", "Patient/p", first) {
 		t.Error("no accounts hold somebody")
 	}
 }

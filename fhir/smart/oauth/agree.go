@@ -29,7 +29,7 @@ func (v *visit) showAgreement() error {
 	}
 	page := view{
 		Title: "Let this app use the health record?", App: client.Name, Owner: v.owner(client, c), Person: c.Person,
-		Capacity: c, Record: v.whose(c), Lasts: v.lasts(c),
+		Capacity: c, Record: v.whose(c), Lasts: v.lasts(c), Seal: v.choice.seal(),
 	}
 	page.Required, page.Optional = sentences(v.offered(c))
 	v.show(http.StatusOK, pageAgree, page)
@@ -126,8 +126,11 @@ func (v *visit) agree() error {
 	if v.choice.Patient == "" && v.wantsPatient() {
 		return v.to(v.step(pathChoose))
 	}
+	if !sameToken(v.field(fieldSeal), v.choice.seal()) { // another window chose anew: nobody agreed to that
+		return v.to(v.step(pathAgree))
+	}
 	location, err := v.grant(v.r.Context(), v.r, v.handle, decision{
-		Login: *v.login, Capacity: c, Patient: v.choice.Patient, Scope: ticked(v.offered(c), v.r.PostForm[fieldScope]),
+		Login: *v.login, Session: v.session, Capacity: c, Patient: v.choice.Patient, Scope: ticked(v.offered(c), v.r.PostForm[fieldScope]),
 	})
 	if err != nil {
 		return err

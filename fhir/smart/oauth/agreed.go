@@ -30,8 +30,11 @@ type authorization struct {
 	Scope, Nonce, ACR, Account       string
 	AuthTime                         time.Time
 	// Login is whom the account led to; Local says that the account is one of ours.
-	Login string
-	Local bool
+	Login, Proof string
+	Local        bool
+	// Session is the hash of the id of the sign-in that it ends with; empty when it
+	// outlives it.
+	Session string
 	// Until is when it ends however often it is refreshed; zero when it cannot be.
 	Until time.Time
 }
@@ -133,7 +136,7 @@ func (s *Server) agreed(ctx context.Context, q *request, d *decision, now time.T
 	a := authorization{
 		ID: secret(), Client: q.Client, Kind: c.Kind, User: c.User, Person: c.Person, Organization: c.Organization,
 		Patient: d.Patient, Nonce: q.Nonce, ACR: d.Login.ACR, AuthTime: d.Login.AuthTime, Account: d.Login.Account,
-		Login: d.Login.User, Local: d.Login.Local,
+		Login: d.Login.User, Proof: d.Login.Proof, Local: d.Login.Local,
 	}
 	if c.Patient != "" {
 		a.Patient = c.Patient
@@ -162,7 +165,7 @@ func (s *Server) agreed(ctx context.Context, q *request, d *decision, now time.T
 	if smart.HasScope(a.Scope, smart.ScopeOffline) || smart.HasScope(a.Scope, smart.ScopeOnline) {
 		a.Until = now.Add(s.cfg.RefreshLife)
 		if !smart.HasScope(a.Scope, smart.ScopeOffline) { // as long as the sign-in
-			a.Until = a.AuthTime.Add(s.cfg.SessionLife)
+			a.Until, a.Session = d.Login.Began.Add(s.cfg.SessionLife), d.Session
 		}
 	}
 	return a, s.cfg.Registry.Admit(ctx, s.draft(&a, now), now)

@@ -28,6 +28,11 @@ func (c choice) of(o Capacity) bool {
 	return c.User != "" && c.User == o.User && c.Organization == o.Organization && c.Record == o.Patient
 }
 
+// seal tells one choice from another, and from that of another session.
+func (c choice) seal() string {
+	return hashed(strings.Join([]string{"choice", c.Session, c.User, c.Organization, c.Record, c.Patient}, " "))
+}
+
 // recallChoice reads what this session chose so far.
 func (v *visit) recallChoice() error {
 	var c choice

@@ -31,7 +31,16 @@ func (s *Server) redeemCode(ctx context.Context, x *exchange, p *proof) (map[str
 	var refused *refusal
 	var refresh string
 	key := keyCode + hashed(code)
-	err := s.cfg.State.Remember(ctx, x.now, func(m smart.Memory) error {
+	// One that nobody was given is no matter for the record, and changes nothing:
+	// anybody may send as many as they like.
+	known, err := s.cfg.State.Recall(ctx, key, x.now)
+	switch {
+	case err != nil:
+		return nil, err
+	case known == nil:
+		return nil, badGrant("The code is not known.")
+	}
+	err = s.cfg.State.Remember(ctx, x.now, func(m smart.Memory) error {
 		c, refused, refresh = issued{}, nil, ""
 		if err := p.spend(m); err != nil {
 			return err

@@ -55,13 +55,17 @@ type login struct {
 	Began time.Time
 	For   string
 	Local bool
+	// Proof is Account.proof of what a local one was signed in with.
+	Proof string
 	// CSRF is the token that the session's forms carry.
 	CSRF string
 }
 
 // decision is what the user agreed to.
 type decision struct {
-	Login    login
+	Login login
+	// Session is the hash of the session's id.
+	Session  string
 	Capacity Capacity
 	// Patient is the id of the patient chosen; empty for none.
 	Patient string

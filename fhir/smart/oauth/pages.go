@@ -64,6 +64,7 @@ type view struct {
 	Patients   []patient // picker
 	Capacity   Capacity  // agree
 	Record     string    // agree: whose record
+	Seal       string    // agree: what was chosen, as it is shown
 	Required   []sentence
 	Optional   []sentence
 	Lasts      []string

@@ -150,6 +150,7 @@ const (
 	fieldBirth    = "birth-date"
 	fieldScope    = "scope"
 	fieldDecision = "decision"
+	fieldSeal     = "seal"
 )
 
 // signedIn holds a form to the session it was made for.

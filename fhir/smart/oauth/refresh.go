@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -44,12 +45,16 @@ func (s *Server) redeemRefresh(ctx context.Context, x *exchange, p *proof) (map[
 	if err != nil {
 		return nil, err
 	}
-	scope := a.Scope
+	// What the app is registered for may be less by now.
+	scope := smart.Narrow(a.Scope, p.client.Scope)
 	if asked := x.form.get("scope"); asked != "" {
 		if !smart.Within(asked, a.Scope) {
 			return nil, badScope("More is asked for than was granted.")
 		}
-		scope = asked
+		scope = smart.Narrow(asked, scope)
+	}
+	if scope == "" {
+		return nil, badScope("The app is not registered for any of what was granted any more.")
 	}
 	// Whether the user may still do it is asked before anything changes: a failure
 	// must not use up the token.
@@ -117,8 +122,11 @@ func (s *Server) refreshedBy(ctx context.Context, x *exchange, p *proof, text st
 // stands asks whether the person is still who the authorization says, in that
 // capacity, with that record.
 func (s *Server) stands(ctx context.Context, a *authorization, x *exchange) error {
-	if !s.refreshes(a.Kind) || a.Local && !s.cfg.Accounts.holds(a.Account, a.Login) {
+	if !s.refreshes(a.Kind) || a.Local && !s.cfg.Accounts.holds(a.Account, a.Login, a.Proof) {
 		return ErrRefused
+	}
+	if on, err := s.signedOn(ctx, a, x); err != nil || !on {
+		return cmp.Or(err, ErrRefused)
 	}
 	all, err := s.cfg.Registry.Capacities(ctx, a.User, x.now)
 	if err != nil {
@@ -130,6 +138,15 @@ func (s *Server) stands(ctx context.Context, a *authorization, x *exchange) erro
 		return ErrRefused
 	}
 	return s.cfg.Registry.Admit(ctx, s.draft(a, x.now), x.now)
+}
+
+// signedOn reports whether the sign-in is not over that the authorization ends with.
+func (s *Server) signedOn(ctx context.Context, a *authorization, x *exchange) (bool, error) {
+	if a.Session == "" {
+		return true, nil
+	}
+	text, err := s.cfg.State.Recall(ctx, keySession+a.Session, x.now)
+	return text != nil, err
 }
 
 func isRefused(err error) bool { return errors.Is(err, ErrRefused) || errors.Is(err, ErrUnknown) }

@@ -116,8 +116,8 @@ func (s *Server) session(ctx context.Context, r *http.Request, now time.Time) (*
 	if err != nil || !found {
 		return nil, err
 	}
-	if l.Local && !s.cfg.Accounts.holds(l.Account, l.User) {
-		return nil, nil //nolint:nilnil // the account is gone, disabled or another's
+	if l.Local && !s.cfg.Accounts.holds(l.Account, l.User, l.Proof) {
+		return nil, nil //nolint:nilnil // the account is gone, disabled, another's, or signed in with otherwise
 	}
 	return &l, nil
 }

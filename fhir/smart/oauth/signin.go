@@ -122,7 +122,7 @@ func (v *visit) authenticate(name string) (*login, error) {
 	if !known || !open {
 		return nil, v.failed(account, open)
 	}
-	l := &login{User: account.User, Account: account.Name, ACR: acrOneFactor, AuthTime: v.now, Began: v.now, Local: true}
+	l := &login{User: account.User, Account: account.Name, ACR: acrOneFactor, AuthTime: v.now, Began: v.now, Local: true, Proof: account.proof()}
 	if account.TOTP != "" {
 		l.ACR = acrTwoFactors
 	}
