@@ -157,6 +157,14 @@ func (v *visit) refuse(ctx context.Context, code consent.Refusal, reason string)
 // Deny records a refusal that the porch found and returns the error to answer
 // with. reason is the internal reason, such as "purpose-several".
 func (g *Gate) Deny(ctx context.Context, req *Request, r *Refused, reason string) error {
-	v := &visit{view: view{g: g, now: req.Now}, req: req, caller: req.Caller}
+	snap, err := g.store.Snapshot(ctx)
+	if err != nil {
+		return g.failed(ctx, err)
+	}
+	v := &visit{view: view{g: g, reader: snap, snap: snap, now: req.Now}, req: req, caller: req.Caller}
+	defer v.close()
+	if err := v.unrevoked(ctx); err != nil { // which comes first, whatever else is wrong
+		return err
+	}
 	return v.denied(ctx, r, reason, nil)
 }

@@ -49,6 +49,9 @@ func cast() words {
 	narrow := w["doctor"]
 	narrow.ID, narrow.Scopes = "j5", smart.ParseScopes("user/Condition.rs user/Encounter.r")
 	w["narrow"] = narrow
+	part := w["doctor"]
+	part.ID, part.Scopes = "j6", smart.ParseScopes("user/Condition.rs?clinical-status=http://terminology.hl7.org/CodeSystem/condition-clinical|active")
+	w["part"] = part
 	w["other"] = smart.Token{Kind: smart.KindSystem, Client: "emr-b", Organization: "b", Scopes: smart.ParseScopes("system/*.cud"), Purposes: treat}
 	for name, t := range w { // the operator vouches for their clients
 		t.ByHand = true

@@ -38,5 +38,6 @@ func TestARevokedTokenIsABadToken(t *testing.T) {
 		}
 	}
 	h.want("doctor", "POST", "", strings.Replace(batch, `"batch"`, `"transaction"`, 1), 401)
+	h.want("insurer", "GET", "Patient/q", "", 401) // though its purposes are refused as well
 	h.want("elsewhere", "GET", "Patient/q", "", 200)
 }

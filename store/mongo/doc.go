@@ -10,6 +10,7 @@
 //	events    the record of access, one document an event
 //	epochs    when the facts under a key last changed; "" is the lock of writers
 //	classes   which homes and labels there are, by type
+//	states    small values by key, with an end: sessions, what was revoked
 //	meta      the schema, the salt of positions, the mark of a copy, the ticks
 //	undo      on a standalone server, what a write under way has changed
 //
