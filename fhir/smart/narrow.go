@@ -37,16 +37,21 @@ func WithoutScopes(list string, drop func(scope string) bool) string {
 	return strings.Join(slices.DeleteFunc(strings.Fields(list), drop), " ")
 }
 
+// grantedMost is how much is granted at once, in bytes.
+const grantedMost = 16 << 10
+
 // Narrow is the part of what was asked for that lies within most, in the order
 // asked for and each once: never more than either says (SMART App Launch 2.2,
 // scopes-and-launch-context.html; RFC 6749 §3.3). A scope that is granted as it
 // was asked keeps its spelling; one that is cut down is written as version 2 has
-// it. What is not understood is left out.
+// it. What is not understood is left out, and what there is beyond grantedMost:
+// queries multiply.
 func Narrow(asked, most string) string {
 	var granted []string
+	size, has := 0, map[string]bool{}
 	add := func(scope string) {
-		if !slices.Contains(granted, scope) {
-			granted = append(granted, scope)
+		if next := size + len(scope) + 1; !has[scope] && next <= grantedMost {
+			size, has[scope], granted = next, true, append(granted, scope)
 		}
 	}
 	known := PlainScopes()

@@ -1,6 +1,7 @@
 package smart_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,4 +91,21 @@ func TestNarrowNeverWidens(t *testing.T) {
 			t.Fatalf("%q, granted of %q within %q, is not within them", got, asked, most)
 		}
 	})
+}
+
+// Queries that are asked for multiply with those that are registered. What comes of
+// it is bounded, and so is the work.
+func TestQueriesDoNotMultiplyWithoutEnd(t *testing.T) {
+	t.Parallel()
+	var asked, most []string
+	for i := range 1000 {
+		asked = append(asked, fmt.Sprintf("user/Observation.rs?code=a%d", i))
+	}
+	for i := range 100 {
+		most = append(most, fmt.Sprintf("user/Observation.rs?status=b%d", i))
+	}
+	got := smart.Narrow(strings.Join(asked, " "), strings.Join(most, " "))
+	if len(got) > 16<<10 || !smart.HasScope(got, "user/Observation.rs?code=a0&status=b0") {
+		t.Errorf("%d bytes are granted, want up to 16384 and the first of them", len(got))
+	}
 }

@@ -18,6 +18,7 @@ const (
 	maxState = 1 << 10
 	maxNonce = 512
 	maxQuery = 8 << 10
+	maxScope = 4 << 10 // which is as much as is registered
 )
 
 // challengeSize is the size of a PKCE challenge: a SHA-256 in base64url.
@@ -45,6 +46,13 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		refused := asRefusal(err)
 		s.cfg.Log.InfoContext(ctx, "authorization", "endpoint", "authorize", "client", client.ID, "refused", refused.code)
 		http.Redirect(w, r, s.back(back, url.Values{"error": {refused.code}, "error_description": {refused.description}}), http.StatusSeeOther)
+		return
+	}
+	if wait := s.throttle.begin(addressOf(r), now); wait > 0 {
+		s.page(w, r, &refusal{
+			status: http.StatusTooManyRequests, code: codeUnavailable, retry: int(wait.Seconds()) + 1,
+			description: "Too many sign-ins are begun from your network just now. Wait a minute.",
+		})
 		return
 	}
 	back.Browser = s.browser(w, r)
@@ -141,6 +149,8 @@ func (s *Server) readRequest(ctx context.Context, to *request, client *smart.Cli
 		return badRequest("PKCE is required: code_challenge, with code_challenge_method=S256.")
 	case len(to.Nonce) > maxNonce:
 		return badRequest("nonce is too long.")
+	case len(f.get("scope")) > maxScope:
+		return badScope("scope is too long.")
 	case !slices.Contains([]string{"", "none", "login", "consent"}, to.Prompt):
 		return badRequest("prompt must be none, login or consent.")
 	}

@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -168,4 +169,40 @@ func (s *stage) recorded() (n int) {
 		s.Fatalf("%d %v %s", p.status, err, p.body)
 	}
 	return set.Total
+}
+
+func TestAuthorizationsAreNotBegunWithoutEnd(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	b := s.browser()
+	begin := func(address string) *httptest.ResponseRecorder {
+		q := url.Values{
+			"response_type": {"code"}, "client_id": {"app-p"}, "redirect_uri": {appURI}, "scope": {patientScope}, "state": {"x"}, "aud": {fhirBase},
+			"code_challenge": {strings.Repeat("c", 43)}, "code_challenge_method": {"S256"},
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/auth/authorize?"+q.Encode(), http.NoBody)
+		r.RemoteAddr = address
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		return w
+	}
+	for n := range 1201 {
+		want := http.StatusSeeOther
+		if n == 1200 {
+			want = http.StatusTooManyRequests
+		}
+		if w := begin("192.0.2.7:1234"); w.Code != want || want == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
+			t.Fatalf("request %d: %d, want %d", n+1, w.Code, want)
+		}
+	}
+	if w := begin("192.0.2.8:1234"); w.Code != http.StatusSeeOther {
+		t.Errorf("another address: %d", w.Code)
+	}
+	s.now = s.now.Add(time.Minute)
+	if w := begin("192.0.2.7:1234"); w.Code != http.StatusSeeOther {
+		t.Errorf("a minute later: %d", w.Code)
+	}
+	if p := b.ask("app-p", strings.Repeat("patient/Patient.rs ", 300)); p.end.Get("error") != "invalid_scope" {
+		t.Errorf("a scope of %d bytes: %d %v", 19*300, p.status, p.end)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -233,6 +234,9 @@ func (v *visit) problem(err error) {
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused) && refused.status < http.StatusInternalServerError:
+		if refused.retry > 0 {
+			v.w.Header().Set("Retry-After", strconv.Itoa(refused.retry))
+		}
 		v.show(refused.status, pageProblem, view{Title: "The app cannot be let in", Text: []string{refused.description, "Go back to your app and start again."}})
 	case errors.Is(err, errPending):
 		v.show(http.StatusBadRequest, pageProblem, view{Title: "This sign-in is over", Text: []string{

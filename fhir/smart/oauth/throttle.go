@@ -16,6 +16,14 @@ const (
 	failuresKept = 1 << 14
 )
 
+// From one address begunMost authorizations may be begun in begunSpan: each is kept
+// until somebody signs in or its time is over, and whoever begins one need not be
+// anybody. There may be a hospital behind an address, or a proxy.
+const (
+	begunMost = 1200
+	begunSpan = time.Minute
+)
+
 // provingAtOnce is how many signatures of clients are looked at together.
 const provingAtOnce = 64
 
@@ -24,18 +32,19 @@ const provingAtOnce = 64
 type throttle struct {
 	mu     sync.Mutex
 	failed map[string]failures
+	begun  map[string]failures
 	slots  chan struct{}
 }
 
-// failures are those of one client at one address, in a span that begins with the
-// first.
+// failures are those of one client at one address, or what was begun from one, in a
+// span that begins with the first.
 type failures struct {
 	count int
 	until time.Time
 }
 
 func newThrottle() *throttle {
-	return &throttle{failed: map[string]failures{}, slots: make(chan struct{}, provingAtOnce)}
+	return &throttle{failed: map[string]failures{}, begun: map[string]failures{}, slots: make(chan struct{}, provingAtOnce)}
 }
 
 // wait is for how long nothing is heard; zero when it is.
@@ -52,26 +61,43 @@ func (t *throttle) wait(who string, now time.Time) time.Duration {
 func (t *throttle) charge(who string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f, known := t.failed[who]
-	if !known && len(t.failed) >= failuresKept {
-		t.forget(now)
+	count(t.failed, who, failuresSpan, now)
+}
+
+// begin counts an authorization that is begun, and returns for how long the address
+// has to wait with it; zero when it may be.
+func (t *throttle) begin(address string, now time.Time) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.begun[address]; f.count >= begunMost && now.Before(f.until) {
+		return f.until.Sub(now)
+	}
+	count(t.begun, address, begunSpan, now)
+	return 0
+}
+
+// count adds one in a span.
+func count(all map[string]failures, who string, span time.Duration, now time.Time) {
+	f, known := all[who]
+	if !known && len(all) >= failuresKept {
+		forget(all, now)
 	}
 	if !now.Before(f.until) {
-		f = failures{until: now.Add(failuresSpan)}
+		f = failures{until: now.Add(span)}
 	}
 	f.count++
-	t.failed[who] = f
+	all[who] = f
 }
 
 // forget drops what is over, and everything when that is nothing.
-func (t *throttle) forget(now time.Time) {
-	for who, f := range t.failed {
+func forget(all map[string]failures, now time.Time) {
+	for who, f := range all {
 		if !now.Before(f.until) {
-			delete(t.failed, who)
+			delete(all, who)
 		}
 	}
-	if len(t.failed) >= failuresKept {
-		clear(t.failed)
+	if len(all) >= failuresKept {
+		clear(all)
 	}
 }
 
