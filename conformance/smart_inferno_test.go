@@ -39,9 +39,10 @@ func TestInfernoDiscovery(t *testing.T) {
 		}
 	}
 	for name, want := range map[string][]string{
-		"grant_types_supported":            {"authorization_code", "client_credentials", "refresh_token"},
-		"code_challenge_methods_supported": {"S256"},
-		"capabilities":                     {"launch-ehr", "launch-standalone", "sso-openid-connect", "client-public", "client-confidential-asymmetric", "permission-v2", "permission-patient", "permission-user", "context-ehr-patient", "context-standalone-patient", "authorize-post"},
+		"grant_types_supported":                      {"authorization_code", "client_credentials", "refresh_token"},
+		"code_challenge_methods_supported":           {"S256"},
+		"revocation_endpoint_auth_methods_supported": {"private_key_jwt"},
+		"capabilities":                               {"launch-ehr", "launch-standalone", "sso-openid-connect", "client-public", "client-confidential-asymmetric", "permission-v2", "permission-patient", "permission-user", "context-ehr-patient", "context-standalone-patient", "authorize-post"},
 	} {
 		got := texts(o[name])
 		for _, w := range want {

@@ -25,7 +25,7 @@ func TestClientsAreOnboardedFromTheCommandLine(t *testing.T) {
 	run("1 imported", "import", writeFile(t, "org.json", `{"resourceType":"Organization","id":"a","active":true,"name":"Clinic A"}`))
 	add := []string{"client", "add", "--name", "Connector", "--capability", "read", "--capability", "contribute", "--scope", "user/*.rs"}
 	run("emr-a is registered and pending", append(add, "--id", "emr-a", "--org", "Organization/a", "--redirect", "https://emr.example/cb?a=1,2", "--jwks", keys)...)
-	run("another Device names the same client", append(add, "--id", "emr-a")...)
+	run("another registration has this client_id", append(add, "--id", "emr-a")...)
 	run("there is no such Organization", append(add, "--id", "emr-b", "--org", "b")...)
 	run("redirect_uris", append(add, "--id", "emr-b", "--redirect", "http://emr.example/")...)
 	run("emr-a is active", "client", "activate", "emr-a")

@@ -72,6 +72,9 @@ does not get in.
 
 // Run prints the token.
 func (c *clientTokenCommand) Run(ctx context.Context, s streams) error {
+	if c.User == "" && c.Org != "" {
+		return errors.New("--org is the organisation of a person: give --user, or leave both out")
+	}
 	base, err := normalBase(c.Server)
 	if err != nil {
 		return errors.New("--server: want http://HOST or https://HOST")

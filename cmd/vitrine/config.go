@@ -108,6 +108,9 @@ func (c *settings) check() error {
 	if err := c.signIn.check(); err != nil {
 		return err
 	}
+	if !c.Authorization && (c.LoginIssuer != "" || c.LocalAccounts == "on") {
+		return errors.New("--login-issuer and --local-accounts=on need the authorization server, which --no-authorization leaves out")
+	}
 	return c.database.check()
 }
 

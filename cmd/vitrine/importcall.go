@@ -69,7 +69,7 @@ func (t *target) send(ctx context.Context, method, path, media string, body []by
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusUnauthorized {
-		return nil, errors.New("the server does not take the token")
+		return nil, errors.New("the server does not take the token: give --data of that server, or --token of a custodian that it trusts")
 	}
 	return &answer{resp.StatusCode, text}, nil
 }

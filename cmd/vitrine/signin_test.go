@@ -22,6 +22,7 @@ func TestHowPeopleSignIn(t *testing.T) {
 		{"--login-claim identifier=sub,x,Device", "Practitioner, Patient or RelatedPerson"},
 		{"--login-issuer https://idp.example --login-client nehr --login-parameter acr_values", "NAME=VALUE"},
 		{"--local-accounts maybe", "auto"},
+		{"--no-authorization --login-issuer https://idp.example --login-client nehr", "leaves out"},
 	} {
 		out, err := printed(t, append([]string{"config"}, strings.Fields(c.args)...)...)
 		if err != nil {

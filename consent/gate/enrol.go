@@ -96,7 +96,7 @@ func (w *writing) soleDevice(ctx context.Context, d *draft) error {
 			return err
 		}
 		if taken {
-			return invalid(http.StatusConflict, fhir.CodeDuplicate, "another Device names the same client", "Device.identifier")
+			return invalid(http.StatusConflict, fhir.CodeDuplicate, "another registration has this client_id", "Device.identifier")
 		}
 	}
 	return nil

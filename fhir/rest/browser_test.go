@@ -56,6 +56,17 @@ func TestNoAuthorizationServer(t *testing.T) {
 	}
 }
 
+// Where back ends alone get tokens, nothing is said of id_tokens.
+func TestNobodySignsIn(t *testing.T) {
+	s := doorless(t, rest.Config{Authorization: &rest.Authorization{SMART: smart.Configuration{TokenEndpoint: "https://nehr.example/auth/token"}}}).Handler()
+	if w := call(s, "GET", "/fhir/.well-known/openid-configuration", ""); w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), "Nobody signs in") {
+		t.Errorf("%d %s, want 404", w.Code, w.Body)
+	}
+	if w := call(s, "GET", "/fhir/.well-known/smart-configuration", ""); w.Code != http.StatusOK {
+		t.Errorf("%d %s, want 200", w.Code, w.Body)
+	}
+}
+
 // Where there is one, who asks is told in JSON, whatever is accepted.
 func TestAuthorizationServerIsDiscovered(t *testing.T) {
 	s := doorless(t, rest.Config{Authorization: &rest.Authorization{

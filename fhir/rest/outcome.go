@@ -54,6 +54,7 @@ const (
 	problemUnavailable
 	problemTimeout
 	problemNoSMART
+	problemNoOpenID
 	problemNoTransactions
 
 	problemCount
@@ -109,6 +110,7 @@ var catalogue = [problemCount]entry{
 	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
 	problemTimeout:          {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
 	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
+	problemNoOpenID:         {http.StatusNotFound, fhir.CodeNotSupported, "", "Nobody signs in at this server, so it issues no id_tokens."},
 	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }

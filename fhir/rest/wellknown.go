@@ -10,7 +10,8 @@ import (
 
 // Authorization is what is told of the authorization server beside the porch.
 type Authorization struct {
-	// SMART and OpenID are the documents below .well-known.
+	// SMART and OpenID are the documents below .well-known; OpenID is that of nobody
+	// where it names no issuer.
 	SMART, OpenID smart.Configuration
 }
 
@@ -24,7 +25,9 @@ func (a *Authorization) documents() (d documents, err error) {
 	if d.smart, err = json.Marshal(a.SMART); err != nil {
 		return documents{}, err
 	}
-	d.openID, err = json.Marshal(a.OpenID)
+	if a.OpenID.Issuer != "" {
+		d.openID, err = json.Marshal(a.OpenID)
+	}
 	return d, err
 }
 
@@ -37,6 +40,9 @@ func (s *Server) smartConfiguration(context.Context, *exchange) (answer, error) 
 // openIDConfiguration tells who verifies id_tokens what it needs (OpenID Connect
 // Discovery §4): the issuer is the FHIR base.
 func (s *Server) openIDConfiguration(context.Context, *exchange) (answer, error) {
+	if s.documents.smart != nil && s.documents.openID == nil {
+		return answer{}, refuse(problemNoOpenID)
+	}
 	return wellKnown(s.documents.openID)
 }
 

@@ -17,7 +17,14 @@ type Configuration struct {
 	Scopes                []string `json:"scopes_supported,omitempty"`
 	AuthMethods           []string `json:"token_endpoint_auth_methods_supported,omitempty"`
 	AuthAlgorithms        []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
-	CodeChallengeMethods  []string `json:"code_challenge_methods_supported"`
+	// How a client proves itself where tokens are looked at and taken back: left
+	// unsaid it would be by a secret (RFC 8414 §2).
+	RevocationMethods       []string `json:"revocation_endpoint_auth_methods_supported,omitempty"`
+	RevocationAlgorithms    []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
+	IntrospectionMethods    []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
+	IntrospectionAlgorithms []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
+
+	CodeChallengeMethods []string `json:"code_challenge_methods_supported"`
 	// Capabilities are SMART's own; OpenID's document does not have them.
 	Capabilities []string `json:"capabilities,omitempty"`
 

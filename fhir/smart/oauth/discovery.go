@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"vitrine/fhir/smart"
 )
@@ -22,7 +23,7 @@ func (s *Server) Configuration() smart.Configuration {
 	}
 	if !s.signsIn() { // then nobody is told who signed in either
 		c.Issuer, c.JWKSURI = "", ""
-		return c
+		return everywhere(c)
 	}
 	c.AuthorizationEndpoint = s.at("authorize")
 	c.GrantTypes = []string{grantCode, grantClient}
@@ -42,6 +43,15 @@ func (s *Server) Configuration() smart.Configuration {
 		c.Scopes = append(c.Scopes, smart.ScopeOffline, smart.ScopeOnline)
 		c.Capabilities = append(c.Capabilities, "permission-offline", "permission-online")
 	}
+	return everywhere(c)
+}
+
+// everywhere adds that a client proves itself in the same way everywhere, or where
+// tokens are looked at and taken back comes with an access token (RFC 8414 §2).
+func everywhere(c smart.Configuration) smart.Configuration {
+	methods := append(slices.Clone(c.AuthMethods), "Bearer")
+	c.RevocationMethods, c.RevocationAlgorithms = methods, c.AuthAlgorithms
+	c.IntrospectionMethods, c.IntrospectionAlgorithms = methods, c.AuthAlgorithms
 	return c
 }
 

@@ -89,7 +89,7 @@ func (s *Server) launched(ctx context.Context, x *exchange, t *smart.Token) (*sm
 		return nil, err
 	}
 	if !slices.ContainsFunc(all, func(c Capacity) bool { return c.Organization == t.Organization && boundTo(&client, &c) }) {
-		return nil, badRequest("The app is bound to another organisation than the one this user acts for.")
+		return nil, badRequest("The app is not one of the organisation that this user acts for.")
 	}
 	return &client, nil
 }

@@ -51,6 +51,7 @@ func (s *Server) people() http.Handler {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.visited(w, r, do) })
 	}
 	mux.HandleFunc("GET "+Root+pathStyle, serveStyle)
+	mux.HandleFunc(Root+"/", s.nowhere)
 	guard := http.NewCrossOriginProtection()
 	if u, err := url.Parse(s.cfg.BaseURL); err == nil && u.Host != "" { // a proxy may call this host by another name
 		_ = guard.AddTrustedOrigin(u.Scheme + "://" + u.Host)
@@ -86,6 +87,8 @@ var (
 	errWho = errors.New("another person must sign in")
 	// errNobody: who is signed in may not act in any way that the app serves.
 	errNobody = errors.New("no capacity")
+	// errNowhere: there is no such page.
+	errNowhere = errors.New("no such page")
 	// errBusy: as much is being worked out as may be.
 	errBusy = errors.New("too busy")
 )
@@ -243,6 +246,8 @@ func (v *visit) problem(err error) {
 			"It took too long, was finished before, or was begun in another browser.",
 			"Go back to your app and start again.",
 		}})
+	case errors.Is(err, errNowhere):
+		v.show(http.StatusNotFound, pageProblem, view{Title: "There is no such page", Text: []string{"Go back to your app and start again."}})
 	case errors.Is(err, errForm):
 		v.show(http.StatusForbidden, pageProblem, view{Title: "The form could not be accepted", Text: []string{
 			"It did not come from this page, or this browser does not keep cookies.",

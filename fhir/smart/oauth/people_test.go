@@ -3,6 +3,7 @@ package oauth_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -500,4 +501,21 @@ func picking(p page, id string) url.Values {
 	_, form, _ := formIn(p.body, "/agree")
 	form.Set("patient", id)
 	return form
+}
+
+func TestOtherAddressesAreNobodys(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	for _, c := range []struct{ method, path, media, want string }{
+		{"GET", "/auth/", "text/html; charset=utf-8", "There is no such page"},
+		{"GET", "/auth/token/", "text/html; charset=utf-8", "There is no such page"},
+		{"POST", "/auth/token/", "application/json", `"error":"invalid_request"`},
+		{"PUT", "/auth/sign-in", "application/json", `"error":"invalid_request"`},
+	} {
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		if w.Code != 404 || w.Header().Get("Content-Type") != c.media || !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s %s: %d %v %s, want 404 and %q", c.method, c.path, w.Code, w.Header(), w.Body, c.want)
+		}
+	}
 }

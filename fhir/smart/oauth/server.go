@@ -88,11 +88,25 @@ func (s *Server) routes() http.Handler {
 	} {
 		mux.HandleFunc(Root+"/"+name, s.serve(name, e))
 	}
+	mux.HandleFunc(Root, s.nowhere)
 	if s.signsIn() {
 		mux.HandleFunc(Root+"/authorize", s.authorize)
 		mux.Handle(Root+"/", s.people())
+	} else {
+		mux.HandleFunc(Root+"/", s.nowhere)
 	}
 	return mux
+}
+
+// nowhere answers at an address that is none of these: with a page for who looks,
+// or as an endpoint would.
+func (s *Server) nowhere(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		s.page(w, r, errNowhere)
+		return
+	}
+	w.Header().Set(headerRequestID, requestID(r))
+	refuseJSON(w, &refusal{status: http.StatusNotFound, code: codeRequest, description: "Nothing is served at this address by this method."})
 }
 
 // endpoint is one that programs call: its answers are JSON, and any page may read

@@ -26,7 +26,8 @@ func fetcher(source string) (func(context.Context) ([]byte, error), error) {
 		return nil, errors.New("no key set")
 	}
 	if !strings.Contains(source, "://") {
-		return func(context.Context) ([]byte, error) { return readBounded(source) }, nil
+		_, err := os.Stat(source) // told when the server starts, not to whoever comes with a token
+		return func(context.Context) ([]byte, error) { return readBounded(source) }, err
 	}
 	u, err := url.Parse(source)
 	if err != nil || u.Host == "" {
