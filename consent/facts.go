@@ -11,7 +11,8 @@ type Policy struct {
 	// RelationWaived turns the registration gate off, for deployments whose
 	// record systems enforce it themselves.
 	RelationWaived bool
-	// ClientsListed demands a Device on file for every client.
+	// ClientsListed demands a Device on file for the clients of tokens made by hand
+	// too. All others must be registered.
 	ClientsListed bool
 	// Roles are the role codes that may read; nil means doctors, nurses and
 	// those beside them (roles.go).

@@ -49,7 +49,7 @@ type settings struct {
 	signIn
 
 	RelationRequired bool          `name:"relation-required" help:"Require that an organisation cares for the patient." default:"true" negatable:""`
-	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for every client."`
+	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for the clients of tokens made by hand too; the client of every other token must be registered."`
 	Roles            []coding      `name:"role" sep:"none" help:"A role that may read, of PractitionerRole.code. Default: the doctors and nurses of practitioner-role and SNOMED CT." placeholder:"SYSTEM|CODE"`
 	EmergencyRoles   []coding      `name:"emergency-role" sep:"none" help:"A role that may register a patient in an emergency when breaking the glass." placeholder:"SYSTEM|CODE"`
 	Grace            time.Duration `name:"relation-grace" help:"How long a finished visit still counts as care." default:"720h"`

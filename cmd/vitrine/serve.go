@@ -18,7 +18,8 @@ type serveCommand struct {
 
 // Help says how to run it.
 func (serveCommand) Help() string {
-	return `The FHIR base is /fhir below the base URL. /healthz, /readyz and /metrics stand beside it.
+	return `The FHIR base is /fhir below the base URL. /healthz, /readyz and /metrics stand beside it, and /admin for those
+who onboard clients ("vitrine client --help").
 
   vitrine serve
   vitrine serve --demo

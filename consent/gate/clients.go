@@ -33,12 +33,16 @@ func (g *Gate) Registrations(ctx context.Context, req *Request, id string) ([]Re
 	if v.caller.Kind != consent.Custodian {
 		return nil, v.refuse(ctx, consent.RefusedRole, "kind-not-onboarding")
 	}
-	var list []Registration
-	var clauses []search.Clause
-	if id != "" {
-		clauses = []search.Clause{g.coded("Device", "identifier", fhir.Coding{System: smart.SystemClient, Code: id})}
+	named := []search.Clause{g.coded("Device", "identifier", fhir.Coding{System: smart.SystemClient, Code: id})}
+	if id == "" {
+		q, refusal := g.tools.Parser.Parse("Device", []search.Pair{{Name: "identifier", Value: smart.SystemClient + "|"}}, false)
+		if refusal != nil {
+			return nil, g.failed(ctx, refusal)
+		}
+		named = q.Clauses
 	}
-	err = v.each(ctx, "Device", clauses, func(f store.Found, t *fhir.Tape) error {
+	var list []Registration
+	err = v.each(ctx, "Device", named, func(f store.Found, t *fhir.Tape) error {
 		if r, ok := g.registration(f, t); ok && (id == "" || r.ID == id) {
 			list = append(list, r)
 		}
@@ -55,10 +59,13 @@ func (g *Gate) Registrations(ctx context.Context, req *Request, id string) ([]Re
 		}
 	}
 	events, err := v.concerning(ctx, nil, nil)
-	if err == nil {
-		_, err = v.record(ctx, Released{}, events)
+	if err != nil {
+		return nil, g.failed(ctx, err)
 	}
-	return list, err
+	if _, err := v.record(ctx, Released{}, events); err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 // registration reads what a Device of the custodian says; ok is false for one that

@@ -333,3 +333,58 @@ func mustResource(tb testing.TB, c smart.Client) []byte {
 	}
 	return text
 }
+
+// TestWhatCannotBeToldLetsNobodyIn takes parts of the directory and the record away.
+func TestWhatCannotBeToldLetsNobodyIn(t *testing.T) {
+	w, f := newFaulty(t)
+	w.enrol(connector())
+	doctor := through("emr-a", doctor("A"))
+	for _, kind := range []fhir.ResourceType{"Device", "Basic"} {
+		f.deaf.Store(kind)
+		w.want(string(kind)+" cannot be searched", w.sees(doctor, "Observation", "patient=Patient/q"), "unavailable")
+		w.want("nor is a token worth issuing", outcome(w.gate.Admit(t.Context(), &doctor, "", w.now)), "unavailable")
+	}
+	f.deaf.Store(fhir.ResourceType("Device"))
+	if _, err := w.gate.Client(t.Context(), "emr-a", w.now); !errors.Is(err, gate.ErrUnavailable) {
+		t.Errorf("the registration: %v", err)
+	}
+	f.deaf.Store(fhir.ResourceType("PractitionerRole"))
+	if _, err := w.gate.Capacities(t.Context(), "Practitioner/dA", w.now); !errors.Is(err, gate.ErrUnavailable) {
+		t.Errorf("the capacities: %v", err)
+	}
+	f.deaf.Store(fhir.ResourceType(""))
+	f.record.Store(true)
+	unknown := through("nobody", doctor)
+	w.want("a refusal that is not on record", outcome(w.gate.Admit(t.Context(), &unknown, "", w.now)), "unavailable")
+	w.want("an event that is not on record", outcome(w.gate.Note(t.Context(), &smart.Event{Kind: smart.EventSignIn, When: w.now})), "unavailable")
+	if list, err := w.gate.Registrations(t.Context(), w.request(custodian(), "search-type", "Device"), ""); !errors.Is(err, gate.ErrUnavailable) || len(list) != 0 {
+		t.Errorf("the registrations: %v, %v", list, err)
+	}
+	f.record.Store(false)
+	w.want("all is there", w.sees(doctor, "Observation", "patient=Patient/q"), "o-q")
+}
+
+// TestRegistrationsAreToldWhole lists what can be read, what cannot, and nothing
+// of what contributors wrote.
+func TestRegistrationsAreToldWhole(t *testing.T) {
+	w := newClinics(t, nil)
+	w.enrol(connector())
+	w.put("Device", "pump", `"status":"active","deviceName":[{"name":"A pump","type":"other"}]`)
+	w.put("Device", "by-hand", `"status":"active","identifier":[{"system":"`+consent.SystemClient+`","value":"by-hand"}]`)
+	theirs := strings.Replace(strings.ReplaceAll(string(mustResource(t, connector())), `"value":"emr-a"`, `"value":"emr-b"`), `"id":"emr-a",`, "", 1)
+	if _, err := w.gate.Create(t.Context(), w.request(system("B"), "create", "Device"), w.content(theirs), nil); err != nil {
+		t.Fatal(explain(err))
+	}
+	list, err := w.gate.Registrations(t.Context(), w.request(custodian(), "search-type", "Device"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]gate.Registration{{Client: connector(), Version: "1"}}, list); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for name, c := range map[string]consent.Caller{"a doctor": doctor("A"), "the regulator": regulator(), "a patient": person("p")} {
+		if list, err := w.gate.Registrations(t.Context(), w.request(c, "search-type", "Device"), ""); err == nil || len(list) != 0 {
+			t.Errorf("%s is told %v, %v", name, list, err)
+		}
+	}
+}

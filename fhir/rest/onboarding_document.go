@@ -71,7 +71,7 @@ func documentOf(r *gate.Registration) clientDocument {
 	return d
 }
 
-// metadata reads the members of a body. What is not said stays as it is.
+// metadata reads the members of a body; the first fault counts.
 type metadata struct {
 	tape *fhir.Tape
 	err  error
