@@ -1,6 +1,8 @@
 // Package gate owns the one inner door: for every request it works out the
 // universe of the caller, asks the store within it, writes the record of the
-// access and only then releases the answer. It does not decide what a caller
+// access and only then releases the answer. To the authorization server it says who
+// is registered and in which role, and gives it the memory it keeps in the store. It
+// does not decide what a caller
 // may see, which is consent's; it does not parse requests or write responses,
 // which is fhir/rest's; it does not keep anything, which is store's.
 //

@@ -1,6 +1,7 @@
 // Package rest owns the porch: HTTP in, HTTP out. It owns the one table of
 // interactions, the fixed phases every request passes through, headers, ETags
-// and Bundles, and the one table that turns errors into HTTP. It does not
+// and Bundles, the one table that turns errors into HTTP, and the interface of
+// onboarding beside the FHIR base. It does not
 // decide what a caller may see, nor record it, which is consent/gate's; it does
 // not verify tokens, which is smart/token's; it never sees a store. What it
 // writes about a record is a gate.Released and nothing else.

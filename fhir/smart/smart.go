@@ -1,6 +1,6 @@
 // Package smart owns the vocabulary of SMART App Launch 2.2 and IHE IUA: the
-// scopes a token grants, what a verified token says and the names of its claims.
-// It does not verify anything, which is smart/token's, and it does not decide
+// scopes a token grants and how they are narrowed, what a verified token says and
+// the names of its claims, and the registration of a client in a Device. It does not verify anything, which is smart/token's, and it does not decide
 // what a caller may see, which is consent's.
 package smart
 

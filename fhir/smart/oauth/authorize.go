@@ -41,7 +41,7 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.page(w, r, err)
 		return
 	}
-	back := &request{Client: client.ID, RedirectURI: f.get("redirect_uri"), State: f.get("state"), Began: now}
+	back := &request{Client: client.ID, RedirectURI: f.get("redirect_uri"), State: f.get("state")}
 	if err := s.readRequest(ctx, back, client, f, now); err != nil {
 		refused := asRefusal(err)
 		s.cfg.Log.InfoContext(ctx, "authorization", "endpoint", "authorize", "client", client.ID, "refused", refused.code)

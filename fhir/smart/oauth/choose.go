@@ -99,15 +99,13 @@ func (v *visit) capacities(client smart.Client) ([]Capacity, error) {
 // fits reports whether the capacity is of the user and the organisation that the
 // launch was issued for.
 func (l *launch) fits(c Capacity, launched []Capacity) bool {
-	if l.Organization != "" && bareOrganization(l.Organization) != c.Organization {
+	if l.Organization != "" && l.Organization != c.Organization {
 		return false
 	}
 	return slices.ContainsFunc(launched, func(o Capacity) bool {
 		return o.User == c.User && o.Organization == c.Organization && o.Patient == c.Patient
 	})
 }
-
-func bareOrganization(s string) string { return strings.TrimPrefix(s, "Organization/") }
 
 // serves reports whether somebody may act so through the client. Who works for an
 // organisation does it through that organisation's apps, or those of one that it

@@ -20,7 +20,6 @@ type request struct {
 	Launch *launch
 	// LaunchKey is where that is kept; it goes when a code is issued.
 	LaunchKey string
-	Began     time.Time
 	// Browser is the hash of the cookie of the browser that asked.
 	Browser string
 }
@@ -29,8 +28,8 @@ type request struct {
 // app-launch.html#launch-app-ehr-launch). It signs nobody in: who comes with it
 // must be the user it was issued for.
 type launch struct {
-	// Client is the app that may use it, Issuer the EMR's own client.
-	Client, Issuer string
+	// Client is the app that may use it.
+	Client string
 	// User and Organization are those of the EMR's token.
 	User, Organization string
 	Patient, Encounter string

@@ -38,7 +38,7 @@ func (s *Server) launch(ctx context.Context, w http.ResponseWriter, x *exchange)
 		return err
 	}
 	l := launch{
-		Client: client.ID, Issuer: t.Client, User: t.User, Organization: t.Organization,
+		Client: client.ID, User: t.User, Organization: t.Organization,
 		Patient:   strings.TrimPrefix(x.form.get("patient"), "Patient/"),
 		Encounter: strings.TrimPrefix(x.form.get("encounter"), "Encounter/"),
 		Intent:    x.form.get("intent"),

@@ -239,7 +239,7 @@ func (v *visit) note(e smart.Event) error {
 	if v.request != nil {
 		e.Client = v.request.Client
 	}
-	e.Address, e.When = addressOf(v.r), v.now
+	e.Address, e.When = host(v.r.RemoteAddr), v.now
 	e.RequestID = v.w.Header().Get(headerRequestID)
 	return v.cfg.Registry.Note(v.r.Context(), e)
 }
