@@ -35,6 +35,9 @@ func (g *Gate) Client(ctx context.Context, id string, now time.Time) (c smart.Cl
 		}
 		c = e.client
 		c.RedirectURIs = slices.Clone(c.RedirectURIs)
+		if err == nil && c.Organization != "" {
+			c.Owner, err = v.nameOf(ctx, "Organization/"+c.Organization)
+		}
 		return err
 	})
 	return c, err

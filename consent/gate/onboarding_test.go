@@ -57,6 +57,7 @@ func TestTheRegistrationOfAClient(t *testing.T) {
 		return c
 	}
 	want := connector()
+	want.Owner = "Clinic" // which the directory says, not the registration
 	w.enrol(want)
 	if diff := cmp.Diff(want, client("emr-a")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

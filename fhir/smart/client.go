@@ -14,6 +14,9 @@ type Client struct {
 	// parts alone are acted for. Empty for the app of patients, through which no
 	// provider signs in.
 	Organization string
+	// Owner is what that organisation is called. It is the directory's word, not
+	// part of the registration.
+	Owner string
 	// Contribute and Read are what it was onboarded for.
 	Contribute, Read bool
 	// Regulator says that its back end reads the record of access for the regulator,

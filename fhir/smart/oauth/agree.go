@@ -28,7 +28,7 @@ func (v *visit) showAgreement() error {
 		return v.to(v.step(pathPatient))
 	}
 	page := view{
-		Title: "Let this app use the health record?", App: client.Name, Owner: v.owner(client, c), Person: c.Person,
+		Title: "Let this app use the health record?", App: client.Name, Owner: owner(client), Person: c.Person,
 		Capacity: c, Record: v.whose(c), Lasts: v.lasts(c), Seal: v.choice.seal(),
 	}
 	page.Required, page.Optional = sentences(v.offered(c))
@@ -52,16 +52,14 @@ func (v *visit) offered(c Capacity) string {
 }
 
 // owner says whose the app is.
-func (v *visit) owner(client smart.Client, c Capacity) string {
+func owner(client smart.Client) string {
 	switch {
 	case client.Organization == "":
-		return "An app for patients and those who act for them"
-	case client.Organization == c.Organization:
-		return "An app of the organisation that you act for"
-	case slices.Contains(c.Lineage, client.Organization):
-		return "An app of the organisation that yours is part of"
-	default:
+		return "An app for patients and those who act for them, of no healthcare organisation"
+	case client.Owner == "":
 		return "An app of a healthcare organisation"
+	default:
+		return "An app of " + client.Owner
 	}
 }
 

@@ -190,8 +190,8 @@ func (v *visit) headers() {
 func policy(redirectURI string) string {
 	target := ""
 	if u, err := url.Parse(redirectURI); err == nil && u.Scheme != "" {
-		target = " " + u.Scheme + ":" // such as an app's own scheme
-		if u.Host != "" && !strings.ContainsAny(u.Host, " ;,'\"") {
+		target = " " + u.Scheme + ":"                                // such as an app's own scheme
+		if u.Host != "" && !strings.ContainsAny(u.Host, "[ ;,'\"") { // a policy has no words for IPv6
 			target += "//" + u.Host
 		}
 	}

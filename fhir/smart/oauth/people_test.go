@@ -91,7 +91,7 @@ func TestAPractitionerPicksAPatientWithinTheUniverse(t *testing.T) {
 	b.wants(b.fill(p, "/patient"), 422, "Give an NRIC or FIN")
 	b.wants(b.open("/auth/agree?request="+url.QueryEscape(p.at.Query().Get("request"))), 200, "Whose record?")
 
-	p = b.wants(b.fill(found, "/patient", "patient", "p"), 200, "Let this app", "App &lt;of&gt; A", "&lt;b&gt;p Koh", "An app of the organisation that you act for")
+	p = b.wants(b.fill(found, "/patient", "patient", "p"), 200, "Let this app", "App &lt;of&gt; A", "&lt;b&gt;p Koh", "An app of Clinic A")
 	want := granted{Kind: "practitioner", User: "PractitionerRole/a2", Organization: "a", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/mfa", Account: "lim", AuthTime: s.now}
 	if diff := cmp.Diff(want, b.granted(b.fill(p, "/agree", "decision", "allow"))); diff != "" {
 		t.Errorf("granted (-want +got):\n%s", diff)
@@ -128,7 +128,7 @@ func TestAnAppServesItsOwnOrganisationAlone(t *testing.T) {
 		s.now = s.now.Add(time.Minute)
 	}
 	b := s.browser() // one's own record is open in any app
-	p := b.wants(b.signIn(b.ask("app-b", patientScope), "koh"), 200, "An app of a healthcare organisation", "Your own")
+	p := b.wants(b.signIn(b.ask("app-b", patientScope), "koh"), 200, "An app of Clinic B", "Your own")
 	if got := b.granted(b.fill(p, "/agree", "decision", "allow")); got.Organization != "" || got.Patient != "p" {
 		t.Errorf("granted %+v, want the own record and no organisation", got)
 	}
@@ -396,6 +396,14 @@ func TestEveryPageIsHardened(t *testing.T) {
 			t.Errorf("%s has a script or a style in it:\n%s", p.at, p.body)
 		}
 	}
+	for redirect, want := range map[string]string{
+		"https://app.example/back?x=1": " https://app.example;", "http://127.0.0.1:8080/cb": " http://127.0.0.1:8080;",
+		"com.example.app:/signed-in": " com.example.app:;", "http://[::1]:8080/cb": " http:;",
+	} {
+		if csp := oauth.PagePolicy(redirect); !strings.Contains(csp, "form-action 'self'"+want) {
+			t.Errorf("a form may end at %s: %q, want %q", redirect, csp, want)
+		}
+	}
 	if csp := second.header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' https://app.example;") {
 		t.Errorf("the form may not end at the app: %q", csp)
 	}
@@ -518,4 +526,21 @@ func TestOtherAddressesAreNobodys(t *testing.T) {
 			t.Errorf("%s %s: %d %v %s, want 404 and %q", c.method, c.path, w.Code, w.Header(), w.Body, c.want)
 		}
 	}
+}
+
+func TestARepresentativeActsForOneRecord(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	s.put("RelatedPerson", "mother", `"active":true,"patient":{"reference":"Patient/p"},"name":[{"text":"Mdm Ong"}],`+
+		`"extension":[{"url":"https://vitrine.example/StructureDefinition/nehr-authority","valueCode":"family"}]`)
+	s.account("ong", "RelatedPerson/mother", false)
+	b := s.browser()
+	p := b.wants(b.signIn(b.ask("app-p", patientScope), "ong"), 200, "Let this app", "Mdm Ong", "&lt;b&gt;p Koh")
+	want := granted{Kind: "representative", User: "RelatedPerson/mother", Patient: "p", Scope: patientScope, ACR: "https://refeds.org/profile/sfa", Account: "ong", AuthTime: s.now}
+	agreed := b.fill(p, "/agree", "decision", "allow")
+	if diff := cmp.Diff(want, b.granted(agreed)); diff != "" {
+		t.Errorf("granted (-want +got):\n%s", diff)
+	}
+	s.put("RelatedPerson", "mother", `"active":false,"patient":{"reference":"Patient/p"}`)
+	b.wants(b.ask("app-p", patientScope), 403, "You cannot use this app") // at once
 }
