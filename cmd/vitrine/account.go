@@ -24,7 +24,7 @@ type accountCommand struct {
 // Help says where accounts are kept.
 func (accountCommand) Help() string {
 	return `Accounts are for development and small sites; others sign in with an identity provider (serve --login-issuer). They
-stand in accounts.json in the data directory, and a running server reads it anew when it changes. A password is read
+stand in accounts.json in the data directory, and a running server reads it anew when it changes; servers on other machines are given a copy. A password is read
 from standard input or made up and printed once; the second factor is printed once as the address that an authenticator
 app takes.
 

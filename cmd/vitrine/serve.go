@@ -29,7 +29,7 @@ who onboard clients ("vitrine client --help").
   vitrine serve --issuer 'https://idp.example jwks=https://idp.example/jwks kinds=regulator'
 
 With --store the records are in MongoDB and any number of servers may share them ("vitrine store --help"); the data
-directory then holds the keys alone, and must be the same for all.
+directory then holds the keys and the local accounts alone, and must be the same for all.
 
 SIGTERM drains: no new connections, and the requests under way may end (--drain-for). Every flag can also be set as
 VITRINE_... or in the file; see "vitrine config".`
