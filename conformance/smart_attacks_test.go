@@ -259,3 +259,21 @@ func TestScenario91BadTokensTellNothing(t *testing.T) {
 	}
 	s.do(t, good, get("Patient/q")).want(t, http.StatusOK)
 }
+
+// A registration that is deleted lets nobody in, and what is deleted beside it does
+// no harm.
+func TestADeletedRegistrationIsGone(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	feed, _ := s.feed.backend(t, s.server, "feed-b", "system/Device.cud", nil)
+	own := instance(s.cast, s.post(t, feed.AccessToken, object{"resourceType": "Device", "status": "active"}).want(t, http.StatusCreated))
+	s.do(t, feed.AccessToken, request{method: http.MethodDelete, path: own}).want(t, http.StatusNoContent)
+	doctor, _ := s.connector.backend(t, s.server, "connector-a", "user/*.rs", actingFor("PractitionerRole/a1", "Organization/a", treat))
+	s.full(t, doctor.AccessToken, "q")
+	for _, id := range s.do(t, s.root, get("Device?identifier=connector-a")).want(t, http.StatusOK).ids(t) {
+		s.do(t, s.root, request{method: http.MethodDelete, path: id}).want(t, http.StatusNoContent)
+	}
+	s.do(t, doctor.AccessToken, get("Patient/q")).want(t, http.StatusForbidden).hides(t, secret)
+	s.put(t, organization("spare", ""))
+	s.do(t, s.root, request{method: http.MethodDelete, path: "Organization/spare"}).want(t, http.StatusNoContent)
+}

@@ -214,14 +214,13 @@ func (w *writing) removed(ctx context.Context, prior *store.Found, r fhir.Resour
 	}
 	w.touch(r.Type, named, nil, prior.Labels, nil)
 	w.defined(r.Type, prior.Contributor)
-	err = w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
+	return w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
 		if r.Type == "Patient" {
 			for _, id := range w.g.links(f.Contributor, t) {
 				w.tx.Touch(keyPatient(id))
 			}
 		}
+		w.wrote(&draft{typ: r.Type, labels: prior.Labels, contributor: prior.Contributor, tape: t}, homing{patients: prior.Patients}, r, prior)
 		return nil
 	})
-	w.wrote(&draft{typ: r.Type, labels: prior.Labels}, homing{patients: prior.Patients}, r, prior)
-	return err
 }
