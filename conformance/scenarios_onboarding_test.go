@@ -303,3 +303,23 @@ func TestScenario37And38Directives(t *testing.T) {
 	}
 	shut()
 }
+
+// What another issuer grants opens no more than the client is registered for.
+func TestTokensOfOthersAreBoundByTheRegistration(t *testing.T) {
+	t.Parallel()
+	idp, flag := newForeign(t, "")
+	s := newStage(t, flag)
+	s.onboard(t, object{
+		"client_id": "narrow-a", "client_name": "Narrow", "organization": "Organization/a", "capabilities": []any{"contribute", "read"},
+		"scope": "user/Patient.rs user/Observation.rs?code=none",
+	})
+	wide := idp.doctorAt(t, s.server, "narrow-a", "PractitionerRole/a1", "a")
+	s.do(t, wide, get("Patient/q")).want(t, http.StatusOK)
+	s.do(t, wide, get("Condition?patient=q")).want(t, http.StatusForbidden)
+	s.do(t, wide, get("Observation/o-q")).want(t, http.StatusNotFound).hides(t, secret)
+	if found := s.do(t, wide, get("Observation?patient=q")).want(t, http.StatusOK).ids(t); len(found) != 0 {
+		t.Errorf("found %v beyond what the client is registered for", found)
+	}
+	s.post(t, wide, without(condition("q", ""), "id")).want(t, http.StatusForbidden)
+	s.full(t, idp.doctorAt(t, s.server, "connector-a", "PractitionerRole/a1", "a"), "q")
+}

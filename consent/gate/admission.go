@@ -9,6 +9,7 @@ import (
 	"vitrine/consent/directive"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
+	"vitrine/fhir/smart"
 	"vitrine/store"
 )
 
@@ -57,11 +58,23 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 		return nil, g.failed(ctx, err)
 	}
 	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.client.device
+	v.bound(&s.client.client)
 	if err := v.unrevoked(ctx); err != nil {
 		v.close()
 		return nil, err
 	}
 	return v, nil
+}
+
+// bound leaves of the scopes of another issuer's token what the client is registered
+// for, where its registration says. Those of the server's own are cut down when they
+// are issued, and the operator vouches for what is made by hand.
+func (v *visit) bound(c *smart.Client) {
+	if c.Scope == "" || v.caller.ByHand || v.caller.Issuer == v.g.cfg.BaseURL {
+		return
+	}
+	v.caller.Scopes = smart.ParseScopes(smart.Narrow(v.caller.Scopes.String(), c.Scope))
+	v.reader = v.sifted(v.snap)
 }
 
 // enter opens a visit and passes it through the gates that depend on the

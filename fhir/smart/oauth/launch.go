@@ -46,6 +46,8 @@ func (s *Server) launch(ctx context.Context, w http.ResponseWriter, x *exchange)
 	switch {
 	case !fhir.ValidID(l.Patient):
 		return badRequest("patient must be the id of the Patient in context.")
+	case t.Patient != "" && t.Patient != l.Patient: // an app about one patient opens none about another
+		return badRequest("The token is about one patient: patient must be that one.")
 	case l.Encounter != "" && !fhir.ValidID(l.Encounter):
 		return badRequest("encounter must be the id of an Encounter.")
 	case len(l.Intent) > maxIntent:
