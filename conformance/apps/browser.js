@@ -18,7 +18,7 @@ export async function open(plan, name) {
     viewport: { width: 1000, height: 800 },
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = context.pages()[0] ?? (await context.newPage());
   page.on("console", (m) => {
     if (m.type() === "error" && /Content.Security.Policy|Refused/i.test(m.text())) faults.push(`${page.url()}: ${m.text()}`);
