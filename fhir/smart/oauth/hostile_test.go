@@ -206,3 +206,32 @@ func TestAuthorizationsAreNotBegunWithoutEnd(t *testing.T) {
 		t.Errorf("a scope of %d bytes: %d %v", 19*300, p.status, p.end)
 	}
 }
+
+func TestARoleThatEndsEndsCodesAndRefreshes(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, refreshing)
+	s.account("lim", "PractitionerRole/a2", false)
+	role := func(active string) {
+		s.put("PractitionerRole", "a2", `"active":`+active+`,"practitioner":{"reference":"Practitioner/lim"},"organization":{"reference":"Organization/a"},"code":`+roleCode)
+	}
+	b := s.browser()
+	allow := func() page {
+		return b.fill(b.ask("app-a", "offline_access user/*.rs"), "/agree", "decision", "allow")
+	}
+	b.signIn(b.ask("app-a", "offline_access user/*.rs"), "lim")
+	got, waiting := b.exchange("app-a", allow()), allow()
+	if got.RefreshToken == "" {
+		t.Fatalf("no refresh token: %+v", got)
+	}
+	role("false")
+	if late := b.exchange("app-a", waiting); late.Error != "invalid_grant" || late.AccessToken != "" {
+		t.Errorf("a code was redeemed after the role had ended: %+v", late)
+	}
+	if late := b.refresh("app-a", got); late.Error != "invalid_grant" || late.AccessToken != "" {
+		t.Errorf("refreshed after the role had ended: %+v", late)
+	}
+	role("true")
+	if got = b.refresh("app-a", got); got.AccessToken == "" {
+		t.Errorf("a refresh in vain used up the token: %+v", got)
+	}
+}
