@@ -251,6 +251,14 @@ func TestInfernoEHRLaunch(t *testing.T) {
 		}
 	}
 
+	// An EMR that knows the person alone launches for the role the person signs in to.
+	byPerson := s.token(t, "--kind", "practitioner", "--user", "Practitioner/dr-a", "--org", "Organization/a", "--client", "connector-a")
+	launched, _ = s.ehrLaunch(t, byPerson, "app-a", "q")
+	person := s.authorize("app-a", redirectA, "launch patient/*.rs", "launch", text(launched, "launch"))
+	if token, a := person.exchange(t, person.received(t, a1.through(t, person.address(), nil))); a.status != http.StatusOK || token.Patient != "q" {
+		t.Errorf("launched by the person: %d %s", a.status, a.body)
+	}
+
 	again := s.authorize("app-a", redirectA, "launch patient/*.rs", "launch", opened.Query().Get("launch"))
 	if at := a1.through(t, again.address(), nil); at == nil || at.Query().Get("error") == "" || at.Query().Get("code") != "" {
 		t.Errorf("a launch was used twice: %v", at)

@@ -102,7 +102,7 @@ func (v *view) practices(ctx context.Context, user string) ([]smart.Capacity, er
 			continue
 		}
 		c := smart.Capacity{
-			Kind: smart.KindPractitioner, User: r.reference, Organization: r.Organization,
+			Kind: smart.KindPractitioner, User: r.reference, Holder: r.Practitioner, Organization: r.Organization,
 			Lineage: slices.Clone(line.ids), Purposes: consent.UsualPurposes(consent.Practitioner),
 		}
 		if c.Person, err = v.nameOf(ctx, r.Practitioner); err != nil {

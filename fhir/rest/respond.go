@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
 	"vitrine/fhir/subset"
@@ -244,6 +245,10 @@ func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
 			challenge += `, error="invalid_token"`
 		}
 		h.Set("WWW-Authenticate", challenge)
+	case http.StatusForbidden:
+		if r := (*gate.Refused)(nil); errors.As(err, &r) && r.Code == string(consent.RefusedScope) { // RFC 6750 §3.1
+			h.Set("WWW-Authenticate", `Bearer realm="`+s.cfg.BaseURL+`", error="insufficient_scope"`)
+		}
 	case http.StatusMethodNotAllowed:
 		if errors.Is(err, gate.ErrMethod) {
 			o.allow = s.allow(x.row.pattern, "AuditEvent")

@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -15,6 +16,9 @@ type refusal struct {
 	description string
 	// retry is after how many seconds it may be tried again; 0 for never mind.
 	retry int
+	// scheme is the authentication scheme that was tried in vain, where that is not
+	// Bearer.
+	scheme string
 }
 
 // Error implements error.
@@ -80,7 +84,7 @@ func refuseJSON(w http.ResponseWriter, r *refusal) {
 		w.Header().Set("Retry-After", strconv.Itoa(r.retry))
 	}
 	if r.status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer error="`+r.code+`"`)
+		w.Header().Set("WWW-Authenticate", cmp.Or(r.scheme, "Bearer")+` realm="vitrine", error="`+r.code+`"`)
 	}
 	writeJSON(w, r.status, map[string]any{"error": r.code, "error_description": r.description})
 }

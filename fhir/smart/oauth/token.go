@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"vitrine/fhir"
@@ -80,7 +81,11 @@ func (p *proof) spend(m smart.Memory) error {
 // rotation stand.
 func (s *Server) prove(ctx context.Context, x *exchange) (*proof, error) {
 	if x.r.Header.Get("Authorization") != "" || x.form.get("client_secret") != "" {
-		return nil, &refusal{status: http.StatusUnauthorized, code: codeClient, description: "Client secrets are not taken: a client proves itself by private_key_jwt (client_assertion), or is public and sends its client_id alone."}
+		scheme := "" // RFC 6749 §5.2: the one that was tried
+		if strings.HasPrefix(strings.ToLower(x.r.Header.Get("Authorization")), "basic ") {
+			scheme = "Basic"
+		}
+		return nil, &refusal{status: http.StatusUnauthorized, code: codeClient, scheme: scheme, description: "Client secrets are not taken: a client proves itself by private_key_jwt (client_assertion), or is public and sends its client_id alone."}
 	}
 	name, text := x.form.get("client_id"), x.form.get("client_assertion")
 	switch kind := x.form.get("client_assertion_type"); {
