@@ -204,7 +204,7 @@ func TestScenario92LaunchIsOnePatient(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	a1 := s.account(t, "a1", "PractitionerRole/a1", false)
-	l := s.authorize("app-a", redirectA, "launch/patient patient/*.cruds system/*.rs")
+	l := s.authorize("app-a", redirectA, "launch/patient patient/*.cruds system/*.rs user/Nothing.rs")
 	token, a := l.exchange(t, l.received(t, a1.through(t, l.address(), url.Values{"number": {"S1234567D"}, "patient": {"q"}})))
 	checkedExchange(t, token, a)
 	if token.Patient != "q" || token.Scope != "launch/patient patient/*.rs" {

@@ -56,7 +56,7 @@ var _ oauth.Registry = registry{}
 
 // buildAuthorization makes the authorization server, or none where the operator
 // leaves that to other issuers. The porch it asks is set when there is one.
-func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, porch http.RoundTripper) (*oauth.Server, error) {
+func (h *House) buildAuthorization(tools gate.Tools, door *gate.Gate, verifier *token.Verifier, porch http.RoundTripper) (*oauth.Server, error) {
 	if !h.cfg.Authorization {
 		return nil, nil //nolint:nilnil // that there is none is a choice
 	}
@@ -85,6 +85,7 @@ func (h *House) buildAuthorization(door *gate.Gate, verifier *token.Verifier, po
 
 		SystemPurpose:    consent.Treatment.Coding(),
 		RegulatorPurpose: consent.AuditReview.Coding(),
+		Known:            func(t fhir.ResourceType) bool { return tools.Definitions.Resource(string(t)) != nil },
 		Now:              time.Now,
 		Log:              h.log,
 	}

@@ -61,7 +61,7 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 		return nil, err
 	}
 	inner := &inProcess{} // the porch, once it is there
-	authorization, err := h.buildAuthorization(door, verifier, inner)
+	authorization, err := h.buildAuthorization(tools, door, verifier, inner)
 	if err != nil {
 		return nil, err
 	}

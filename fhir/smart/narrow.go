@@ -3,6 +3,8 @@ package smart
 import (
 	"slices"
 	"strings"
+
+	"vitrine/fhir"
 )
 
 // The scopes that are no FHIR scopes.
@@ -109,6 +111,13 @@ func KeepLetters(list, context, keep string) string {
 		bound = append(bound, c+"/*.cruds")
 	}
 	return Narrow(list, strings.Join(append(bound, PlainScopes()...), " "))
+}
+
+// ScopeType is the resource type that a FHIR scope is about; "*" for all, and empty
+// for what is no FHIR scope.
+func ScopeType(scope string) fhir.ResourceType {
+	f, _ := readScope(scope)
+	return fhir.ResourceType(f.typ)
 }
 
 // fhirScope is a FHIR scope in its parts.

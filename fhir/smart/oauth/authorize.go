@@ -162,7 +162,7 @@ func (s *Server) readRequest(ctx context.Context, to *request, client *smart.Cli
 		}
 		to.MaxAge = int(age)
 	}
-	if to.Scope = askable(f.get("scope"), client); to.Scope == "" {
+	if to.Scope = s.askable(f.get("scope"), client); to.Scope == "" {
 		return badScope("None of the scopes asked for is one that this app is registered with.")
 	}
 	return s.readLaunch(ctx, to, f.get("launch"), now)
@@ -170,8 +170,17 @@ func (s *Server) readRequest(ctx context.Context, to *request, client *smart.Cli
 
 // askable is the part of the scopes asked for that this client may have of a user:
 // never one of a system.
-func askable(asked string, client *smart.Client) string {
-	return smart.KeepLetters(smart.Narrow(asked, client.Scope), "system", "")
+func (s *Server) askable(asked string, client *smart.Client) string {
+	return smart.KeepLetters(s.within(asked, client), "system", "")
+}
+
+// within is the part of the scopes asked for that a client is registered with, of
+// resource types that there are.
+func (s *Server) within(asked string, client *smart.Client) string {
+	return smart.WithoutScopes(smart.Narrow(asked, client.Scope), func(one string) bool {
+		t := smart.ScopeType(one)
+		return t != "" && t != "*" && !s.cfg.Known(t)
+	})
 }
 
 // isBase reports whether aud names this server's FHIR base; a slash at its end is

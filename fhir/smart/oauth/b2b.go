@@ -44,7 +44,7 @@ func (s *Server) actFor(ctx context.Context, x *exchange, p *proof, c *token.Cla
 	case !slices.Contains(role.Purposes, purpose):
 		return badGrant("hl7-b2b: purpose_of_use is none that this person may have.")
 	}
-	c.Scope = smart.WithoutScopes(smart.Narrow(x.form.get("scope"), p.client.Scope), func(one string) bool {
+	c.Scope = smart.WithoutScopes(s.within(x.form.get("scope"), &p.client), func(one string) bool {
 		return !strings.HasPrefix(one, "user/") && !strings.HasPrefix(one, "system/")
 	})
 	if c.Scope == "" {

@@ -60,7 +60,7 @@ func (s *Server) clientCredentials(ctx context.Context, x *exchange, p *proof) (
 // regulator's, which reads the record of access.
 func (s *Server) actAlone(x *exchange, p *proof, c *token.Claims) error {
 	asked := smart.KeepLetters(smart.KeepLetters(x.form.get("scope"), "user", ""), "patient", "")
-	c.Scope = smart.WithoutScopes(smart.Narrow(asked, p.client.Scope), func(one string) bool { return !strings.HasPrefix(one, "system/") })
+	c.Scope = smart.WithoutScopes(s.within(asked, &p.client), func(one string) bool { return !strings.HasPrefix(one, "system/") })
 	if p.client.Regulator {
 		c.Kind = smart.KindRegulator
 		c.Purposes = []fhir.Coding{s.cfg.RegulatorPurpose}

@@ -40,6 +40,9 @@ type Config struct {
 	// SystemPurpose is the purpose of use of a back end that contributes,
 	// RegulatorPurpose that of the regulator's.
 	SystemPurpose, RegulatorPurpose fhir.Coding
+	// Known reports whether there is a resource type of the name; scopes of others are
+	// not granted.
+	Known func(fhir.ResourceType) bool
 	// Now is the clock.
 	Now func() time.Time
 	Log *slog.Logger

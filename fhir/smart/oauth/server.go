@@ -48,8 +48,8 @@ type Server struct {
 
 // New builds the server.
 func New(cfg Config) (*Server, error) {
-	if cfg.BaseURL == "" || cfg.Keys == nil || cfg.Registry == nil || cfg.State == nil || cfg.Porch == nil || cfg.Verifier == nil || cfg.Now == nil {
-		return nil, errors.New("oauth: base URL, keys, registry, state, porch, verifier and clock are required")
+	if cfg.BaseURL == "" || cfg.Keys == nil || cfg.Registry == nil || cfg.State == nil || cfg.Porch == nil || cfg.Verifier == nil || cfg.Known == nil || cfg.Now == nil {
+		return nil, errors.New("oauth: base URL, keys, registry, state, porch, verifier, resource types and clock are required")
 	}
 	cfg.TokenLife = cmp.Or(cfg.TokenLife, defaultTokenLife)
 	cfg.SessionLife = cmp.Or(cfg.SessionLife, defaultSessionLife)

@@ -103,6 +103,10 @@ func newStageAt(t testing.TB, origin string, with func(*oauth.Config)) *stage {
 	}
 	base := origin + "/fhir"
 	porch := s.wire()
+	tools, err := loadTools()
+	if err != nil {
+		t.Fatal(err)
+	}
 	keys, err := token.OpenKeys(s.dir)
 	s.keys = keys
 	if err != nil {
@@ -118,6 +122,7 @@ func newStageAt(t testing.TB, origin string, with func(*oauth.Config)) *stage {
 	cfg := oauth.Config{
 		BaseURL: origin, Keys: keys, Registry: registry{s.door}, State: s.door, Verifier: verifier,
 		Accounts: s.accounts, Now: func() time.Time { return s.now }, SessionLife: time.Hour,
+		Known:         func(t fhir.ResourceType) bool { return tools.Definitions.Resource(string(t)) != nil },
 		SystemPurpose: consent.Treatment.Coding(), RegulatorPurpose: consent.AuditReview.Coding(),
 	}
 	var served http.Handler
