@@ -189,7 +189,7 @@ func TestScenario34RolesAtTwoOrganisations(t *testing.T) {
 	t.Parallel()
 	idp, flag := newForeign(t, "")
 	s := newStage(t, flag)
-	s.onboard(t, object{"client_id": "connector-b", "client_name": "Connector of clinic B", "organization": "Organization/b", "capabilities": []any{"read"}})
+	s.onboard(t, object{"client_id": "connector-b", "client_name": "Connector of clinic B", "organization": "Organization/b", "capabilities": []any{"read"}, "scope": "user/*.cruds"})
 	s.put(t, with(role("a1-at-b", "dr-a", "b", "doctor"), "period", object{"end": "2026-01-01"}))
 	s.full(t, idp.doctorAt(t, s.server, "connector-a", "Practitioner/dr-a", "a"), "q")
 	for _, user := range []string{"Practitioner/dr-a", "PractitionerRole/a1-at-b", "PractitionerRole/a1"} {
@@ -214,7 +214,7 @@ func TestScenario35ClientsAreOnboarded(t *testing.T) {
 	s.refused(t, idp.doctorAt(t, s.server, "unknown", "PractitionerRole/a1", "a"), "forbidden-client")
 	contribute(idp.systemOf(t, s.server, "unknown", "a"), http.StatusForbidden)
 
-	s.admin(t, http.MethodPost, "clients", object{"client_id": "new-a", "client_name": "New", "organization": "Organization/a", "capabilities": []any{"contribute"}}, http.StatusCreated)
+	s.admin(t, http.MethodPost, "clients", object{"client_id": "new-a", "client_name": "New", "organization": "Organization/a", "capabilities": []any{"contribute"}, "scope": "user/*.cruds system/*.cud"}, http.StatusCreated)
 	doctor, backend := idp.doctorAt(t, s.server, "new-a", "PractitionerRole/a1", "a"), idp.systemOf(t, s.server, "new-a", "a")
 	s.refused(t, doctor, "forbidden-client")
 	contribute(backend, http.StatusForbidden)
@@ -223,7 +223,7 @@ func TestScenario35ClientsAreOnboarded(t *testing.T) {
 	s.refused(t, doctor, "forbidden-client")
 	contribute(doctor, http.StatusCreated)
 	contribute(backend, http.StatusCreated)
-	s.admin(t, http.MethodPut, "clients/new-a", object{"client_name": "New", "organization": "Organization/a", "capabilities": []any{"read"}}, http.StatusOK)
+	s.admin(t, http.MethodPut, "clients/new-a", object{"client_name": "New", "organization": "Organization/a", "capabilities": []any{"read"}, "scope": "user/*.cruds system/*.cud"}, http.StatusOK)
 	s.full(t, doctor, "q")
 	contribute(doctor, http.StatusForbidden)
 	step("suspend")

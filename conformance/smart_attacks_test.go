@@ -277,3 +277,18 @@ func TestADeletedRegistrationIsGone(t *testing.T) {
 	s.put(t, organization("spare", ""))
 	s.do(t, s.root, request{method: http.MethodDelete, path: "Organization/spare"}).want(t, http.StatusNoContent)
 }
+
+// What a registration is cut down to bounds the tokens that are out, from the next
+// request on.
+func TestANarrowedRegistrationBitesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	q := s.account(t, "quentin", "Patient/q", false)
+	l := s.authorize("app-p", redirectP, "launch/patient patient/*.rs")
+	token, _ := l.exchange(t, l.received(t, q.through(t, l.address(), nil)))
+	s.do(t, token.AccessToken, get("Observation?patient=q")).want(t, http.StatusOK)
+	app := object{"client_name": "App of patients", "redirect_uris": []any{redirectP}, "capabilities": []any{"read"}, "scope": "launch/patient patient/Patient.rs"}
+	s.admin(t, http.MethodPut, "clients/app-p", app, http.StatusOK)
+	s.do(t, token.AccessToken, get("Observation?patient=q")).want(t, http.StatusForbidden).hides(t, "o-q")
+	s.do(t, token.AccessToken, get("Patient/q")).want(t, http.StatusOK)
+}

@@ -9,7 +9,6 @@ import (
 	"vitrine/consent/directive"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
-	"vitrine/fhir/smart"
 	"vitrine/store"
 )
 
@@ -58,7 +57,7 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 		return nil, g.failed(ctx, err)
 	}
 	v.stand, v.device = s.resolve(&g.cfg.Policy, &v.caller, v.now), s.client.device
-	v.bound(&s.client.client)
+	v.bound(s)
 	if err := v.unrevoked(ctx); err != nil {
 		v.close()
 		return nil, err
@@ -66,14 +65,15 @@ func (g *Gate) open(ctx context.Context, req *Request) (*visit, error) {
 	return v, nil
 }
 
-// bound leaves of the scopes of another issuer's token what the client is registered
-// for, where its registration says. Those of the server's own are cut down when they
-// are issued, and the operator vouches for what is made by hand.
-func (v *visit) bound(c *smart.Client) {
-	if c.Scope == "" || v.caller.ByHand || v.caller.Issuer == v.g.cfg.BaseURL {
+// bound leaves of the scopes of a token what the client is registered for now: what
+// another issuer grants, and what an app was granted before its registration was cut
+// down. The operator vouches for what is made by hand, and what the server makes for
+// a back end or for itself is cut down when it is made and lives for minutes.
+func (v *visit) bound(s *standing) {
+	if v.caller.ByHand || s.client.client.ID == "" || v.caller.Issuer == v.g.cfg.BaseURL && v.caller.Grant == "" {
 		return
 	}
-	v.caller.Scopes = smart.ParseScopes(smart.Narrow(v.caller.Scopes.String(), c.Scope))
+	v.caller.Scopes = s.within(v.caller.Scopes)
 	v.reader = v.sifted(v.snap)
 }
 

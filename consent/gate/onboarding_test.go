@@ -129,7 +129,7 @@ func TestCapacitiesAreThoseOfTheDirectoryNow(t *testing.T) {
 		return list
 	}
 	role := smart.Capacity{
-		Kind: smart.KindPractitioner, User: "PractitionerRole/A1", Person: "Mei Tan", Title: "doctor, Clinic",
+		Kind: smart.KindPractitioner, User: "PractitionerRole/A1", Holder: "Practitioner/dA", Person: "Mei Tan", Title: "doctor, Clinic",
 		Organization: "A", Lineage: []string{"A"}, Purposes: consent.UsualPurposes(consent.Practitioner),
 	}
 	for user, want := range map[string][]smart.Capacity{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"vitrine/consent"
@@ -29,6 +30,25 @@ type standing struct {
 	client  enrolment
 	lineage lineage
 	roles   []role
+	// bounded is what within last worked out: one client's tokens have few scopes.
+	bounded atomic.Pointer[boundedScopes]
+}
+
+// boundedScopes are scopes, and what of them a client is registered for.
+type boundedScopes struct {
+	asked string
+	left  smart.Scopes
+}
+
+// within is the part of the scopes that the client is registered for.
+func (s *standing) within(scopes smart.Scopes) smart.Scopes {
+	asked := scopes.String()
+	if kept := s.bounded.Load(); kept != nil && kept.asked == asked {
+		return kept.left
+	}
+	left := smart.ParseScopes(smart.Narrow(asked, s.client.client.Scope))
+	s.bounded.Store(&boundedScopes{asked, left})
+	return left
 }
 
 // lineage is an organisation and those it is part of, nearest first.
