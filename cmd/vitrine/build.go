@@ -84,7 +84,7 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 		return nil, err
 	}
 	inner.handler = porch.Handler()
-	h.gate, h.handler = door, beside(authorization, porch.Handler())
+	h.gate, h.handler = door, behindProxies(h.cfg.Proxies, beside(authorization, porch.Handler()))
 	return h, nil
 }
 

@@ -33,13 +33,14 @@ type place struct {
 type settings struct {
 	place
 	database
-	Listen       string   `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	BaseURL      string   `name:"base-url" help:"URL under which clients reach the server; the FHIR base is /fhir below it. Default: the listen address." placeholder:"URL"`
-	InsecureHTTP bool     `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
-	TLSCert      string   `name:"tls-cert" help:"Certificate chain (PEM)." placeholder:"FILE"`
-	TLSKey       string   `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
-	Issuers      []issuer `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian] [MAPPING...]'. A mapping says which claim has what: client=, user=, organization=, patient=, scope=, purpose=CLAIM or CLAIM/MEMBER; purpose-system=SYSTEM, purpose-default=SYSTEM|CODE and audience=NAME,... state what its tokens do not. May be repeated." placeholder:"ISSUER"`
-	Algorithms   []string `name:"token-algorithm" help:"Signature algorithms taken from issuers, of RS256, RS384, PS384, ES256, ES384. Default: all of them." placeholder:"ALG"`
+	Listen       string         `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	BaseURL      string         `name:"base-url" help:"URL under which clients reach the server; the FHIR base is /fhir below it. Default: the listen address." placeholder:"URL"`
+	InsecureHTTP bool           `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
+	Proxies      []netip.Prefix `name:"proxy" help:"Network of a proxy whose X-Forwarded-For says who asks, such as 10.0.0.0/8. Limits and the record of access go by that address. May be repeated." placeholder:"CIDR"`
+	TLSCert      string         `name:"tls-cert" help:"Certificate chain (PEM)." placeholder:"FILE"`
+	TLSKey       string         `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
+	Issuers      []issuer       `name:"issuer" sep:"none" help:"Trust the tokens of an issuer: 'URL jwks=URL-OR-FILE [kinds=regulator,custodian] [MAPPING...]'. A mapping says which claim has what: client=, user=, organization=, patient=, scope=, purpose=CLAIM or CLAIM/MEMBER; purpose-system=SYSTEM, purpose-default=SYSTEM|CODE and audience=NAME,... state what its tokens do not. May be repeated." placeholder:"ISSUER"`
+	Algorithms   []string       `name:"token-algorithm" help:"Signature algorithms taken from issuers, of RS256, RS384, PS384, ES256, ES384. Default: all of them." placeholder:"ALG"`
 
 	Authorization bool          `name:"authorization" help:"Be an authorization server as well (SMART App Launch and backend services). Without it all tokens come from the issuers named, or from 'vitrine token'." default:"true" negatable:""`
 	TokenLife     time.Duration `name:"token-life" help:"Life of an access token of an app; at most 1h." default:"15m"`

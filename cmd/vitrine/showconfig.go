@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
 
 	"github.com/alecthomas/kong"
@@ -57,6 +58,12 @@ func shown(v reflect.Value) any {
 		list := make([]issuer, len(x))
 		for i := range x {
 			list[i] = x[i].masked()
+		}
+		return list
+	case []netip.Prefix:
+		list := make([]string, len(x))
+		for i := range x {
+			list[i] = x[i].String()
 		}
 		return list
 	case []coding:
