@@ -259,6 +259,10 @@ func TestInfernoEHRLaunch(t *testing.T) {
 		t.Errorf("launched by the person: %d %s", a.status, a.body)
 	}
 
+	if _, a := s.ehrLaunch(t, token.AccessToken, "app-a", "r"); a.status != http.StatusBadRequest {
+		t.Errorf("an app about one patient launched another about somebody else: %d %s", a.status, a.body)
+	}
+
 	again := s.authorize("app-a", redirectA, "launch patient/*.rs", "launch", opened.Query().Get("launch"))
 	if at := a1.through(t, again.address(), nil); at == nil || at.Query().Get("error") == "" || at.Query().Get("code") != "" {
 		t.Errorf("a launch was used twice: %v", at)
