@@ -233,7 +233,7 @@ func TestWalks(t *testing.T) {
 		{"fhir/rest/pipeline.go", "func (s *Server) serve("},
 		{"fhir/rest/pipeline.go", "func (s *Server) phases("},
 		{"fhir/smart/token/verify.go", "func (v *Verifier) Verify("},
-		{"fhir/rest/caller.go", "func caller("},
+		{"fhir/rest/caller.go", "func CallerOf("},
 		{"fhir/rest/search.go", "func (s *Server) searchType("},
 		{"fhir/search/parser.go", "func (p *Parser) Parse("},
 		{"consent/gate/search.go", "func (g *Gate) Search("},
