@@ -21,7 +21,7 @@ func crashRounds(t *testing.T) int {
 		}
 		return n
 	}
-	return 25
+	return 15
 }
 
 // ledger is what clients were told.

@@ -42,7 +42,7 @@ func fromEnv(t *testing.T, name string, otherwise int) int {
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	seed := uint64(fromEnv(t, envQueriesSeed, 1))
-	n := fromEnv(t, envQueries, 750)
+	n := fromEnv(t, envQueries, 500)
 	s := start(t, t.TempDir()+"/data", "--base-url", worldBase, "--validation", "structure") // periods that end before they begin are searched, too
 	g := newSpecMaker(t, seed, worldBase+"/fhir")
 	resources := g.world(max(1, min(8, n/1000)))

@@ -20,7 +20,7 @@ func TestElections(t *testing.T) {
 	one, two := open(t, opt, replicas.URI(), "vitrine"), open(t, opt, replicas.URI(), "vitrine")
 	opt.Timeout = 3 * time.Second // of the one that cannot succeed
 	l, writers := newLedger(t), []string{"w0", "w1", "w2"}
-	start, n := time.Now(), rounds(t, "VITRINE_ELECTIONS", 2)
+	start, n := time.Now(), rounds(t, "VITRINE_ELECTIONS", 1)
 	var closing sync.WaitGroup
 	defer closing.Wait()
 	for round := range n {
