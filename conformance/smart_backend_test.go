@@ -173,6 +173,7 @@ func TestScenario36SystemsNeverRead(t *testing.T) {
 	}{
 		{"reading is not granted", s.connector, "connector-a", "system/Patient.rs", nil, "invalid_scope"},
 		{"contribution is", s.connector, "connector-a", "system/*.cruds", nil, "system/*.cud"},
+		{"reading is not, whatever is registered", s.feed, "feed-b", "system/*.cruds", nil, "system/*.cud"},
 		{"user scopes need a user", s.connector, "connector-a", "user/Patient.rs", nil, "invalid_scope"},
 		{"no scope", s.connector, "connector-a", "", nil, "invalid_scope"},
 		{"a doctor of the clinic", s.connector, "connector-a", "user/Patient.rs", actingFor("PractitionerRole/a1", "Organization/a", treat), "user/Patient.rs"},
