@@ -291,4 +291,8 @@ func TestANarrowedRegistrationBitesAtOnce(t *testing.T) {
 	s.admin(t, http.MethodPut, "clients/app-p", app, http.StatusOK)
 	s.do(t, token.AccessToken, get("Observation?patient=q")).want(t, http.StatusForbidden).hides(t, "o-q")
 	s.do(t, token.AccessToken, get("Patient/q")).want(t, http.StatusOK)
+	_, a := s.form(t, "introspect", url.Values{"client_id": {"app-p"}, "token": {token.AccessToken}})
+	if got := text(decode(t, a.body), "scope"); got != "launch/patient patient/Patient.rs" {
+		t.Errorf("introspection says %q", got)
+	}
 }

@@ -2,18 +2,20 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
 )
 
-// inProcess carries requests to a handler without a network.
+// inProcess carries requests to a handler without a network: from this machine, or
+// from the address that RemoteAddr of a request names.
 type inProcess struct{ handler http.Handler }
 
 // RoundTrip implements http.RoundTripper.
 func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	inner := req.Clone(req.Context())
-	inner.RequestURI, inner.RemoteAddr, inner.Host = req.URL.RequestURI(), "127.0.0.1:0", req.URL.Host
+	inner.RequestURI, inner.RemoteAddr, inner.Host = req.URL.RequestURI(), cmp.Or(req.RemoteAddr, "127.0.0.1:0"), req.URL.Host
 	if inner.Body == nil {
 		inner.Body = http.NoBody
 	}

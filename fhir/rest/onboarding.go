@@ -149,11 +149,7 @@ func (s *Server) addClient(ctx context.Context, x *exchange) (answer, error) {
 	if err := s.employed(ctx, x, &c); err != nil {
 		return answer{}, err
 	}
-	text, err := c.Resource()
-	if err != nil {
-		return answer{}, asMetadata(err)
-	}
-	content, err := contentOf(text)
+	content, err := deviceOf(&c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -231,11 +227,7 @@ func becoming(state smart.ClientState) func(*Server, context.Context, *exchange)
 
 // keepClient writes the Device of a client, unless another did since.
 func (s *Server) keepClient(ctx context.Context, x *exchange, c smart.Client, version string) (answer, error) {
-	text, err := c.Resource()
-	if err != nil {
-		return answer{}, asMetadata(err)
-	}
-	content, err := contentOf(text)
+	content, err := deviceOf(&c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -256,6 +248,15 @@ func told(status int, r *gate.Released, c smart.Client) (answer, error) {
 		return answer{}, gate.ErrUnavailable
 	}
 	return spoken(status, items[0].Resource.Version, documentOf(&gate.Registration{Client: c}))
+}
+
+// deviceOf is the Device of a client as the gate takes it.
+func deviceOf(c *smart.Client) (gate.Content, error) {
+	text, err := c.Resource()
+	if err != nil {
+		return gate.Content{}, asMetadata(err)
+	}
+	return contentOf(text)
 }
 
 // contentOf is a resource of the porch's own making as the gate takes it.

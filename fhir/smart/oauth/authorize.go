@@ -41,11 +41,11 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		s.page(w, r, err)
 		return
 	}
-	back := &request{Client: client.ID, RedirectURI: f.get("redirect_uri"), State: f.get("state")}
-	if err := s.readRequest(ctx, back, client, f, now); err != nil {
+	q := &request{Client: client.ID, RedirectURI: f.get("redirect_uri"), State: f.get("state")}
+	if err := s.readRequest(ctx, q, client, f, now); err != nil {
 		refused := asRefusal(err)
 		s.cfg.Log.InfoContext(ctx, "authorization", "endpoint", "authorize", "client", client.ID, "refused", refused.code)
-		http.Redirect(w, r, s.back(back, url.Values{"error": {refused.code}, "error_description": {refused.description}}), http.StatusSeeOther)
+		http.Redirect(w, r, s.back(q, url.Values{"error": {refused.code}, "error_description": {refused.description}}), http.StatusSeeOther)
 		return
 	}
 	if wait := s.throttle.begin(addressOf(r), now); wait > 0 {
@@ -55,10 +55,10 @@ func (s *Server) authorize(w http.ResponseWriter, r *http.Request) {
 		})
 		return
 	}
-	back.Browser = s.browser(w, r)
+	q.Browser = s.browser(w, r)
 	handle := secret()
 	err = s.cfg.State.Remember(ctx, now, func(m smart.Memory) error {
-		return keep(m, keyRequest+hashed(handle), back, now.Add(requestLife))
+		return keep(m, keyRequest+hashed(handle), q, now.Add(requestLife))
 	})
 	if err != nil {
 		s.cfg.Log.ErrorContext(ctx, "authorization", "endpoint", "authorize", "error", err)

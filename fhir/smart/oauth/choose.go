@@ -83,28 +83,11 @@ func (v *visit) capacities(client smart.Client) ([]Capacity, error) {
 		}
 		return all, nil
 	}
-	// A launch signs nobody in. It may name a practitioner where who signs in is
-	// one of its roles, so what both may act as is what counts.
-	launched, err := v.cfg.Registry.Capacities(ctx, v.request.Launch.User, v.now)
-	if err != nil {
-		return nil, err
-	}
-	all = slices.DeleteFunc(all, func(c Capacity) bool { return !v.request.Launch.fits(c, launched) })
+	all = slices.DeleteFunc(all, func(c Capacity) bool { return !v.request.Launch.isFor(&c) })
 	if len(all) == 0 {
 		return nil, errWho
 	}
 	return all, nil
-}
-
-// fits reports whether the capacity is of the user and the organisation that the
-// launch was issued for.
-func (l *launch) fits(c Capacity, launched []Capacity) bool {
-	if l.Organization != "" && l.Organization != c.Organization {
-		return false
-	}
-	return slices.ContainsFunc(launched, func(o Capacity) bool {
-		return o.User == c.User && o.Organization == c.Organization && o.Patient == c.Patient
-	})
 }
 
 // serves reports whether somebody may act so through the client. Who works for an

@@ -80,8 +80,16 @@ func (s *Server) worth(ctx context.Context, x *exchange, who asker, text string)
 	} else if err != nil {
 		return nil, err
 	}
+	scope := t.Scopes.String()
+	if t.Grant != "" { // the registration of its app may be less by now
+		client, err := s.cfg.Registry.Client(ctx, t.Client, x.now)
+		if err != nil {
+			return nil, err
+		}
+		scope = smart.Narrow(scope, client.Scope)
+	}
 	out := map[string]any{
-		"active": true, "scope": t.Scopes.String(), "client_id": t.Client, "exp": t.Expires.Unix(),
+		"active": true, "scope": scope, "client_id": t.Client, "exp": t.Expires.Unix(),
 		"iss": t.Issuer, "sub": t.Subject, "token_type": "Bearer", "aud": s.Issuer(),
 	}
 	if t.User != "" {

@@ -182,6 +182,8 @@ func (v *visit) ask(c Capacity, method, path string, form url.Values, into any) 
 	if err != nil {
 		return err
 	}
+	req.RemoteAddr = v.r.RemoteAddr // the record has who looked, and from where
+	req.Header.Set(headerRequestID, v.w.Header().Get(headerRequestID))
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Accept", "application/fhir+json")
 	if method == http.MethodPost {

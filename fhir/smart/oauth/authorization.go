@@ -146,7 +146,7 @@ func (s *Server) agreed(ctx context.Context, q *request, d *decision, now time.T
 	}
 	a.Purpose = c.Purposes[0]
 	if l := q.Launch; l != nil {
-		if c.Kind != smart.KindPractitioner || l.Organization != c.Organization || !samePerson(l, c) {
+		if !l.isFor(c) {
 			return a, ErrRefused
 		}
 		a.Patient, a.Encounter, a.Intent = l.Patient, l.Encounter, l.Intent
@@ -171,10 +171,10 @@ func (s *Server) agreed(ctx context.Context, q *request, d *decision, now time.T
 	return a, s.cfg.Registry.Admit(ctx, s.draft(&a, now), now)
 }
 
-// samePerson reports whether a launch was issued for the role, or for the person
-// who holds it.
-func samePerson(l *launch, c *Capacity) bool {
-	return l.User != "" && (l.User == c.User || l.User == c.Holder)
+// isFor reports whether a launch was issued for the capacity: for the organisation,
+// and for the role or the person who holds it. A launch signs nobody in.
+func (l *launch) isFor(c *Capacity) bool {
+	return c.Kind == smart.KindPractitioner && l.Organization == c.Organization && l.User != "" && (l.User == c.User || l.User == c.Holder)
 }
 
 // grantable leaves out what comes to nothing: a patient's record without a
