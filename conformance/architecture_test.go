@@ -60,6 +60,7 @@ func rooms() map[string]room {
 		"fhir/smart/oauth":      {[]string{"fhir", "fhir/smart", "fhir/smart/token"}, false},
 		"fhir/rest":             {[]string{"fhir/...", "consent/..."}, false},
 		"cmd/vitrine":           {[]string{"fhir/...", "consent/...", "store/...", "testdata"}, false},
+		"cmd/auditcheck":        {[]string{"fhir", "fhir/r4", "consent", "consent/audit", "fhir/smart"}, false},
 		"conformance":           {[]string{"fhir", "fhir/r4"}, false},
 		"testdata":              {nil, false},
 	}

@@ -185,10 +185,8 @@ func (h *House) Run(ctx context.Context, ln net.Listener) error {
 	}
 	stopAdmin := h.startAdmin(ctx)
 	defer stopAdmin()
-	stopSweep := h.startSweep(ctx)
-	defer stopSweep()
-	stopIndexing := h.startIndexing(ctx)
-	defer stopIndexing()
+	stopChores := h.startChores(ctx)
+	defer stopChores()
 	ended := make(chan error, 1)
 	go func() { ended <- h.accept(server, ln) }()
 	select {

@@ -12,7 +12,7 @@ import (
 	"vitrine/fhir/smart"
 )
 
-func TestSweepGoesOnUntilItIsEnded(t *testing.T) {
+func TestChoresGoOnUntilTheyAreEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var rounds []time.Duration
@@ -20,7 +20,7 @@ func TestSweepGoesOnUntilItIsEnded(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			sweep(ctx, 10*time.Second, func(now time.Time) { rounds = append(rounds, now.Sub(start)) })
+			each(ctx, 10*time.Second, func(now time.Time) { rounds = append(rounds, now.Sub(start)) })
 		}()
 		time.Sleep(35 * time.Second)
 		cancel()
