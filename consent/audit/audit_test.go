@@ -109,6 +109,19 @@ func events() map[string]audit.Event {
 			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindOnboarding, "update", audit.ActionUpdate, ""
 			e.Entities, e.Before = []string{"Device/d1/_history/2"}, "Device/d1/_history/1"
 		}),
+		"export": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Agent, e.Level = audit.KindExport, "$export", audit.ActionRead, patient, consent.Self
+			e.Query = "GET /fhir/Patient/p1/$export?_type=Observation"
+		}),
+		"review": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action = audit.KindReview, "update", audit.ActionUpdate
+			e.Agent = audit.Agent{Kind: consent.Regulator, Issuer: "https://as.example", Subject: "auditor", Client: "moh", Purpose: consent.AuditReview, Address: "203.0.113.1"}
+			e.Entities, e.Before = []string{"Task/t1/_history/2"}, "Task/t1/_history/1"
+		}),
+		"notice": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Agent = audit.KindNotice, "notice", audit.ActionExecute, audit.Agent{Kind: consent.Custodian, Client: "nehr-fhir-1"}
+			e.Entities = []string{"Communication/n1/_history/1"}
+		}),
 		"sign-in": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action = audit.KindAuthentication, smart.EventSignIn, audit.ActionExecute
 			e.Agent = audit.Agent{Kind: consent.Patient, Issuer: "https://nehr.example/fhir", Subject: "account-1", Client: "app", User: "Patient/p1", Address: "203.0.113.7"}

@@ -19,6 +19,7 @@ const (
 	systemObjectRole    = "http://terminology.hl7.org/CodeSystem/object-role"
 	systemBALPEntity    = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
 	systemResourceType  = "http://hl7.org/fhir/resource-types"
+	systemLifecycle     = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 
 	jtiPrefix = "urn:ietf:params:oauth:jti:"
 )
@@ -28,6 +29,9 @@ const (
 func dcm(code string) fhir.Coding { return fhir.Coding{System: systemDCM, Code: code} }
 
 func event(code string) fhir.Coding { return fhir.Coding{System: consent.SystemEvent, Code: code} }
+
+// lifecycle is what ISO 21089 calls what happened to the record.
+func lifecycle(code string) fhir.Coding { return fhir.Coding{System: systemLifecycle, Code: code} }
 
 // kindCodes are the type and the subtypes that the kind itself gives.
 func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
@@ -45,6 +49,12 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 		return alert, []fhir.Coding{dcm("110137"), event("onboarding")}
 	case KindDirective:
 		return alert, []fhir.Coding{event("directive")}
+	case KindReview:
+		return alert, []fhir.Coding{event("review")}
+	case KindExport:
+		return dcm("110106"), []fhir.Coding{lifecycle("disclose"), event("export")}
+	case KindNotice:
+		return lifecycle("transmit"), []fhir.Coding{event("notice")}
 	case KindAuditUse:
 		return rest(), []fhir.Coding{e.interaction(), dcm("110101")}
 	case KindAuthentication:

@@ -51,6 +51,14 @@ const (
 	// KindOnboarding says that what a client or an organisation is let do changed
 	// (DCM 110137).
 	KindOnboarding
+	// KindExport is a copy of many records on its way out: an export that was asked
+	// for, looked after, fetched or ended (DCM 110106).
+	KindExport
+	// KindReview says that the review of a break-glass grant changed hands or state.
+	KindReview
+	// KindNotice says that somebody was told of something that happened to the
+	// record: a notification that was sent, or could not be.
+	KindNotice
 )
 
 // Outcome is AuditEvent.outcome. The zero value is success.

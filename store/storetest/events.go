@@ -23,7 +23,7 @@ func DrawEvent(t *rapid.T) audit.Event {
 	text := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	e := audit.Event{
 		Recorded:    time.UnixMilli(rapid.Int64Range(1_700_000_000_000, 1_700_000_000_020).Draw(t, "recorded")).UTC(),
-		Kind:        audit.Kind(rapid.IntRange(1, 9).Draw(t, "kind")),
+		Kind:        audit.Kind(rapid.IntRange(1, 12).Draw(t, "kind")),
 		Interaction: text("interaction", "read", "search-type", "update", "$everything", "delete"),
 		Action:      rapid.SampledFrom([]audit.Action{'C', 'R', 'U', 'D', 'E'}).Draw(t, "action"),
 		Outcome:     rapid.SampledFrom([]audit.Outcome{audit.OutcomeSuccess, audit.OutcomeMinor, audit.OutcomeSerious}).Draw(t, "outcome"),
