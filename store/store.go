@@ -79,6 +79,9 @@ type Found struct {
 	Edition consent.Edition
 	// Keys are the values it sorts by, one for each key of a query that sorts.
 	Keys []SortValue
+	// Record is the audit record that an AuditEvent is made of, whatever the edition;
+	// nil for all else. It is never released.
+	Record []byte
 }
 
 // SortValue is the value of one sort key; a resource may have none.

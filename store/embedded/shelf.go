@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -319,6 +320,6 @@ func (v *view) render(f *store.Found, at placed) error {
 		return err
 	}
 	f.ID, f.Updated = formatUUID(ev.ID), ev.Recorded
-	f.JSON = ev.AppendJSON(nil, f.ID, f.Edition)
+	f.JSON, f.Record = ev.AppendJSON(nil, f.ID, f.Edition), bytes.Clone(raw)
 	return nil
 }

@@ -47,6 +47,8 @@ type document struct {
 	Type string `bson:"t,omitempty"`
 	// Replaced is when a former version was, in milliseconds since 1970.
 	Replaced int64 `bson:"z,omitempty"`
+	// record is what an event was read from.
+	record []byte
 }
 
 const (
@@ -105,7 +107,7 @@ func (d *document) updated() time.Time { return time.UnixMilli(d.Updated).UTC() 
 func (d *document) found(t fhir.ResourceType, id string, e consent.Edition) store.Found {
 	return store.Found{
 		Resource: fhir.Resource{Type: t, ID: id, Version: d.Version, Updated: d.updated(), JSON: d.JSON, Deleted: d.Deleted},
-		Row:      d.row(t), Edition: e,
+		Row:      d.row(t), Edition: e, Record: d.record,
 	}
 }
 

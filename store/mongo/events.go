@@ -27,6 +27,8 @@ type event struct {
 	row consent.Row
 	ev  audit.Event
 	id  string
+	// record is what the event was read from.
+	record []byte
 }
 
 func (d *eventDocument) event() (event, error) {
@@ -34,7 +36,7 @@ func (d *eventDocument) event() (event, error) {
 	if err != nil {
 		return event{}, err
 	}
-	e := event{n: d.N, ev: ev, id: uuid.UUID(ev.ID).String(), row: consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine}}
+	e := event{n: d.N, ev: ev, record: d.Record, id: uuid.UUID(ev.ID).String(), row: consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine}}
 	if ev.Patient != "" {
 		e.row.Home, e.row.Patients = consent.HomePatients, []string{ev.Patient}
 	}
@@ -46,6 +48,7 @@ func (e *event) document(edition consent.Edition) document {
 	d := document{
 		ID: name(typeAuditEvent, e.id), N: e.n, W: classOf(e.row.Home, nil), P: e.ev.Patient, Version: "1", Count: 1,
 		Updated: e.ev.Recorded.UnixMilli(), JSON: e.ev.AppendJSON(nil, e.id, edition),
+		record: e.record,
 	}
 	if edition == consent.EditionBasic {
 		d.Version = "b1"

@@ -77,6 +77,11 @@ func testAuditEvents(t *testing.T, st store.Store) {
 	}
 	same(t, "full", string(full.JSON), string(mine.AppendJSON(nil, uuid(mine), consent.EditionFull)))
 	same(t, "recorded", full.Updated, mine.Recorded)
+	for _, f := range append(own[:len(own):len(own)], full) {
+		if !bytes.Equal(f.Record, mine.AppendBinary(nil)) {
+			t.Errorf("the record behind edition %d: got %x", f.Edition, f.Record)
+		}
+	}
 	if len(own) != 1 || bytes.Contains(own[0].JSON, []byte("secret-reason")) {
 		t.Errorf("the patient's edition shows what it must not: %v", labels(own))
 	}
