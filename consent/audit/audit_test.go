@@ -16,6 +16,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
+	"vitrine/consent/audit/balptest"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 	"vitrine/fhir/smart"
@@ -62,6 +63,29 @@ func events() map[string]audit.Event {
 		}),
 		"create": make(func(e *audit.Event) {
 			e.Interaction, e.Action, e.Agent, e.Entities = "create", audit.ActionCreate, system, []string{"Observation/o2/_history/1"}
+		}),
+		"read-labelled": make(func(e *audit.Event) {
+			e.Interaction, e.Action, e.Level, e.Entities = "vread", audit.ActionRead, consent.Full, []string{"Observation/o1/_history/3"}
+			e.Labels = []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/v3-ActCode", Code: "HIV"}, {System: "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", Code: "R"}}
+		}),
+		"read-nobody": make(func(e *audit.Event) {
+			e.Interaction, e.Action, e.Patient, e.Entities = "read", audit.ActionRead, "", []string{"Organization/a/_history/1"}
+		}),
+		"update-nobody": make(func(e *audit.Event) {
+			e.Interaction, e.Action, e.Patient, e.Entities = "patch", audit.ActionUpdate, "", []string{"Organization/a/_history/2"}
+		}),
+		"transaction": make(func(e *audit.Event) {
+			e.Interaction, e.Action, e.Query = "transaction", audit.ActionExecute, "POST /fhir/"
+			e.Entities = []string{"Observation/o1/_history/1", "Observation/o2/_history/1"}
+		}),
+		"decision": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Outcome = audit.KindDecision, "read", audit.ActionExecute, audit.OutcomeMinor
+			e.Level, e.Reason, e.Consents = consent.Basic, consent.ReasonRestricted, []string{"Consent/c1/_history/2"}
+		}),
+		"audit-read": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindAuditUse, "read", audit.ActionRead, ""
+			e.Agent = audit.Agent{Kind: consent.Regulator, Issuer: "https://as.example", Subject: "auditor", TokenID: "t9", Client: "moh", Purpose: consent.AuditReview, Address: "203.0.113.1"}
+			e.Entities = []string{"AuditEvent/0191f2c4-0000-7000-8000-000000000001"}
 		}),
 		"update": make(func(e *audit.Event) {
 			e.Interaction, e.Action, e.Entities = "update", audit.ActionUpdate, []string{"Observation/o2/_history/2"}
@@ -138,6 +162,12 @@ func events() map[string]audit.Event {
 		}),
 		"token": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Agent, e.Patient = audit.KindAuthentication, smart.EventToken, audit.ActionExecute, system, ""
+			e.Query = "POST /auth/token\ngrant_type=client_credentials"
+		}),
+		"token-person": make(func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Patient = audit.KindAuthentication, smart.EventToken, audit.ActionExecute, ""
+			e.Agent = audit.Agent{Kind: consent.Regulator, Issuer: "https://as.example", Subject: "auditor", TokenID: "t9", Client: "moh", User: "Practitioner/m1", Address: "203.0.113.1"}
+			e.Query = "POST /auth/token\ngrant_type=authorization_code"
 		}),
 		"token-refused": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Agent, e.Patient = audit.KindAuthentication, smart.EventToken, audit.ActionExecute, system, ""
@@ -188,6 +218,12 @@ func TestEventsAsAuditEvents(t *testing.T) {
 			}
 			if issues := v.Check(&tape, validate.How{}); len(issues) > 0 {
 				t.Errorf("%s: %+v", file, issues)
+			}
+			if edition != consent.EditionFull {
+				continue
+			}
+			for _, wrong := range balptest.Check(got) {
+				t.Errorf("%s: %s", file, wrong)
 			}
 		}
 	}

@@ -18,8 +18,12 @@ const version = 1
 // ErrRecord says that the bytes are not a record of a version known here.
 var ErrRecord = errors.New("audit record")
 
-// flagGlass, the only bit of the flags byte in use, says that Glass follows.
-const flagGlass = 1
+// The bits of the flags byte that are in use, in the order in which what they
+// announce follows: Glass, and Labels.
+const (
+	flagGlass  = 1
+	flagLabels = 2
+)
 
 // AppendBinary appends the event in the form Decode reads. Times are kept to
 // the millisecond.
@@ -28,6 +32,9 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	flags := byte(0)
 	if glass {
 		flags = flagGlass
+	}
+	if len(e.Labels) > 0 {
+		flags |= flagLabels
 	}
 	dst = append(dst, version, flags)
 	dst = append(dst, e.ID[:]...)
@@ -42,14 +49,22 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 			dst = appendString(dst, s)
 		}
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(e.Agent.Roles)))
-	for _, c := range e.Agent.Roles {
-		dst = appendString(appendString(dst, c.System), c.Code)
-	}
+	dst = appendCodings(dst, e.Agent.Roles)
 	if glass {
 		dst = appendString(appendString(appendString(dst, e.Glass.Reason), e.Glass.Threat), e.Glass.Justification)
 		dst = appendTime(appendTime(dst, e.Glass.Start), e.Glass.End)
 		dst = binary.AppendUvarint(dst, uint64(e.Glass.Count))
+	}
+	if len(e.Labels) > 0 {
+		dst = appendCodings(dst, e.Labels)
+	}
+	return dst
+}
+
+func appendCodings(dst []byte, codings []fhir.Coding) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(codings)))
+	for _, c := range codings {
+		dst = appendString(appendString(dst, c.System), c.Code)
 	}
 	return dst
 }
@@ -87,7 +102,7 @@ func Decode(b []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: version %d", ErrRecord, v)
 	}
 	flags := d.byte()
-	d.bad = d.bad || flags&^flagGlass != 0
+	d.bad = d.bad || flags&^(flagGlass|flagLabels) != 0
 	copy(e.ID[:], d.text(len(e.ID)))
 	e.Recorded = d.time()
 	e.Kind, e.Action, e.Outcome = Kind(d.byte()), Action(d.byte()), Outcome(d.byte())
@@ -104,17 +119,16 @@ func Decode(b []byte) (Event, error) {
 			(*l)[i] = d.string()
 		}
 	}
-	if n := d.count(2); n > 0 {
-		e.Agent.Roles = make([]fhir.Coding, n)
-	}
-	for i := range e.Agent.Roles {
-		e.Agent.Roles[i] = fhir.Coding{System: d.string(), Code: d.string()}
-	}
-	if flags == flagGlass {
+	e.Agent.Roles = d.codings()
+	if flags&flagGlass != 0 {
 		e.Glass = Glass{Reason: d.string(), Threat: d.string(), Justification: d.string(), Start: d.time(), End: d.time()}
 		n := d.uvarint()
 		d.bad = d.bad || n > math.MaxUint32 || e.Glass == Glass{} && n == 0
 		e.Glass.Count = uint32(n)
+	}
+	if flags&flagLabels != 0 {
+		e.Labels = d.codings()
+		d.bad = d.bad || len(e.Labels) == 0
 	}
 	if d.bad || len(d.rest) != 0 {
 		return Event{}, fmt.Errorf("%w: cut short, or longer than it says", ErrRecord)
@@ -174,6 +188,19 @@ func (d *decoder) count(size int) int {
 func (d *decoder) string() string {
 	n := d.count(1)
 	return d.text(n)
+}
+
+// codings is a list of codings; nil when there are none.
+func (d *decoder) codings() []fhir.Coding {
+	n := d.count(2)
+	if n == 0 {
+		return nil
+	}
+	list := make([]fhir.Coding, n)
+	for i := range list {
+		list[i] = fhir.Coding{System: d.string(), Code: d.string()}
+	}
+	return list
 }
 
 func (d *decoder) time() time.Time {

@@ -18,6 +18,9 @@ const (
 	systemEntityType    = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 	systemObjectRole    = "http://terminology.hl7.org/CodeSystem/object-role"
 	systemBALPEntity    = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType"
+	systemBALPAgent     = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes"
+	systemBALPDecision  = "https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType"
+	systemSecurityRole  = "http://terminology.hl7.org/CodeSystem/extra-security-role-type"
 	systemResourceType  = "http://hl7.org/fhir/resource-types"
 	systemLifecycle     = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 
@@ -49,6 +52,8 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 		return alert, []fhir.Coding{dcm("110137"), event("onboarding")}
 	case KindDirective:
 		return alert, []fhir.Coding{event("directive")}
+	case KindDecision:
+		return alert, []fhir.Coding{{System: systemBALPDecision, Code: "AuthZ-Consent"}}
 	case KindReview:
 		return alert, []fhir.Coding{event("review")}
 	case KindExport:
@@ -106,13 +111,15 @@ func (e *Event) interaction() fhir.Coding {
 // was broken for it, whether it was refused, and the view that was applied.
 func (e *Event) subtypes() (typ fhir.Coding, all []fhir.Coding) {
 	typ, all = e.kindCodes()
-	interaction := e.Kind == KindRest || e.Kind == KindAuditUse
-	if interaction && e.Grant != "" && !e.denied() {
+	if e.Kind == KindDecision {
+		return typ, all // its profile allows no other, and the attempt's own event says the rest
+	}
+	if e.interacts() && e.Grant != "" && !e.denied() {
 		all = append(all, event("break-glass-use"))
 	}
 	if e.denied() {
 		all = append(all, event("denied"))
-	} else if interaction && e.Patient != "" && (e.Action == ActionRead || e.Action == ActionExecute) {
+	} else if e.interacts() && e.Patient != "" && (e.Action == ActionRead || e.Action == ActionExecute) {
 		all = append(all, fhir.Coding{System: consent.SystemView, Code: e.Level.Code()})
 	}
 	return typ, all
@@ -127,31 +134,59 @@ func (e *Event) purpose() fhir.Coding {
 	return e.Agent.Purpose.Coding()
 }
 
-// parties are the codes of the client's and the server's part. BALP turns them
+// application, source and destination are the parts that DICOM knows.
+func application() fhir.Coding { return dcm("110150") }
+func source() fhir.Coding      { return dcm("110153") }
+func destination() fhir.Coding { return dcm("110152") }
+
+// oauthAgent marks whom a token names.
+func oauthAgent() fhir.Coding { return fhir.Coding{System: systemBALPAgent, Code: "UserOauthAgent"} }
+
+// clientParts are the codes of the client's part. BALP turns client and server
 // round between a read, where the data flow to the client, and a query or a
-// write (DOSSIER §3.2).
-func (e *Event) parties() (client, server fhir.Coding) {
-	source, destination := dcm("110153"), dcm("110152")
-	if e.Kind != KindRest && e.Kind != KindAuditUse {
-		return dcm("110150"), destination
-	}
-	switch e.Action {
-	case ActionRead:
-		return destination, source
-	case ActionDelete:
-		return dcm("110150"), fhir.Coding{System: systemProvenance, Code: "custodian"}
-	case ActionCreate, ActionUpdate, ActionExecute:
-		return source, destination
+// write (DOSSIER §3.2). It is the application that was given the token in any
+// case.
+func (e *Event) clientParts() []fhir.Coding {
+	switch {
+	case e.Kind == KindExport:
+		return []fhir.Coding{destination(), application()}
+	case !e.interacts(), e.Action == ActionDelete:
+		return []fhir.Coding{application()}
+	case e.Action == ActionRead:
+		return []fhir.Coding{destination(), application()}
 	default:
-		return source, destination
+		return []fhir.Coding{source(), application()}
 	}
 }
+
+// serverPart is the code of the server's part; false when it has none.
+func (e *Event) serverPart() (part fhir.Coding, ok bool) {
+	switch {
+	case e.Kind == KindExport:
+		return source(), true
+	case e.Kind == KindAuthentication:
+		return fhir.Coding{System: systemBALPAgent, Code: "AuthzOauthService"}, true
+	case e.Kind == KindDecision:
+		return fhir.Coding{System: systemSecurityRole, Code: "authserver"}, true
+	case !e.interacts():
+		return fhir.Coding{}, false
+	case e.Action == ActionRead:
+		return source(), true
+	case e.Action == ActionDelete:
+		return fhir.Coding{System: systemProvenance, Code: "custodian"}, true
+	default:
+		return destination(), true
+	}
+}
+
+// interacts reports whether the event is of an interaction by REST.
+func (e *Event) interacts() bool { return e.Kind == KindRest || e.Kind == KindAuditUse }
 
 // userPart is the code of the person's part: receiving information or writing.
 func (e *Event) userPart() fhir.Coding {
 	code := "IRCP"
 	switch {
-	case e.Kind == KindBreakGlassStart || e.Kind == KindBreakGlassStop:
+	case e.Kind == KindBreakGlassStart || e.Kind == KindBreakGlassStop || e.Kind == KindDecision:
 	case e.Action == ActionCreate || e.Action == ActionUpdate || e.Action == ActionDelete:
 		code = "AUT"
 	}

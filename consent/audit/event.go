@@ -59,6 +59,9 @@ const (
 	// KindNotice says that somebody was told of something that happened to the
 	// record: a notification that was sent, or could not be.
 	KindNotice
+	// KindDecision says that a Consent decided against the caller. It stands beside
+	// the event of the attempt, which says what was asked.
+	KindDecision
 )
 
 // Outcome is AuditEvent.outcome. The zero value is success.
@@ -92,10 +95,12 @@ type Event struct {
 	Agent Agent
 	// Entities are the resources concerned, as "Type/id/_history/version".
 	Entities []string
+	// Labels are the security labels of the one resource concerned.
+	Labels []fhir.Coding
 	// Before is the version that a change replaced.
 	Before string
 	// Query is the request line and the lines of the header that are kept; it is
-	// set for searches and for denials.
+	// set for searches, for denials, and for tokens that are issued.
 	Query string
 	// RequestID is X-Request-Id.
 	RequestID string

@@ -77,19 +77,36 @@ func (w *writer) concept(c fhir.Coding) {
 	w.shut('}')
 }
 
-// party is agent.type.
-func (w *writer) party(c fhir.Coding) {
+// party is agent.type, one concept of the codes.
+func (w *writer) party(cs ...fhir.Coding) {
 	w.name("type")
-	w.concept(c)
+	w.open('{')
+	w.name("coding")
+	w.codingList(cs)
+	w.shut('}')
 }
 
 // who is agent.who; nothing when nothing is known.
-func (w *writer) who(ref, system, value string) {
+func (w *writer) who(ref, value string) {
 	if ref == "" && value == "" {
 		return
 	}
 	w.name("who")
-	w.reference(ref, system, value)
+	w.reference(ref, "", value)
+}
+
+// whoNamed is the agent.who of a person, who may be known by name.
+func (w *writer) whoNamed(a *Agent) {
+	if a.User == "" && a.Subject == "" && a.Name == "" {
+		return
+	}
+	w.name("who")
+	w.reference(a.User, a.Issuer, a.Subject)
+	if a.Name != "" {
+		w.out = w.out[:len(w.out)-1]
+		w.text("display", a.Name)
+		w.shut('}')
+	}
 }
 
 // reference is a Reference, literal or logical or both.
@@ -110,18 +127,20 @@ func (w *writer) reference(ref, system, value string) {
 	w.shut('}')
 }
 
-// policies are the token and the grant by which the agent acted.
-func (w *writer) policies(e *Event) {
-	if e.Agent.TokenID == "" && e.Grant == "" {
-		return
-	}
+// policies are those of the policies by which the agent acted that there are.
+func (w *writer) policies(uris ...string) {
+	mark := len(w.out)
 	w.name("policy")
 	w.open('[')
-	if id := e.Agent.TokenID; id != "" {
-		w.out = fhir.AppendString(w.comma(), jtiPrefix+id)
+	empty := len(w.out)
+	for _, uri := range uris {
+		if uri != "" {
+			w.out = fhir.AppendString(w.comma(), uri)
+		}
 	}
-	if e.Grant != "" {
-		w.out = fhir.AppendString(w.comma(), e.Grant)
+	if len(w.out) == empty {
+		w.out = w.out[:mark]
+		return
 	}
 	w.shut(']')
 }
