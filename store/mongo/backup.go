@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
@@ -30,7 +31,7 @@ type manifest struct {
 // backedUp are the collections in the order in which they are put back: what
 // makes the store one comes last.
 func backedUp() []string {
-	return []string{collFull, collBasic, collVersions, collEvents, collClasses, collEpochs, collStates, collMeta}
+	return []string{collFull, collBasic, collVersions, collEvents, collClasses, collEpochs, collStates, collTiles, collMeta}
 }
 
 const extension = ".bson"
@@ -161,7 +162,7 @@ func (db *DB) restore(ctx context.Context, dir string, m manifest) error {
 		return err
 	}
 	for _, coll := range backedUp() {
-		if _, has := m.Counts[coll]; !has && coll == collStates {
+		if _, has := m.Counts[coll]; !has && slices.Contains(younger(), coll) {
 			continue // made before there were any
 		}
 		n, err := db.load(ctx, coll, filepath.Join(dir, coll+extension))

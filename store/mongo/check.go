@@ -96,13 +96,15 @@ func (db *DB) check(ctx context.Context, r *Report) error {
 // missing says which indexes there are not. Searches name the index they go by,
 // and without it would fail, one after the other.
 func (db *DB) missing(ctx context.Context) ([]string, error) {
-	existing, err := db.data.ListCollectionNames(ctx, is("name", collStates))
+	existing, err := db.data.ListCollectionNames(ctx, among("name", younger()))
 	if err != nil {
 		return nil, clean(err)
 	}
 	var missing []string
-	if len(existing) == 0 {
-		missing = append(missing, fmt.Sprintf("the collection %s is not there; run: vitrine store init", collStates))
+	for _, name := range younger() {
+		if !slices.Contains(existing, name) {
+			missing = append(missing, fmt.Sprintf("the collection %s is not there; run: vitrine store init", name))
+		}
 	}
 	for name, keys := range indexes() {
 		specs, err := db.collection(name).Indexes().ListSpecifications(ctx)

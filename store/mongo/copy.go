@@ -155,49 +155,6 @@ func (d *document) chapter(t fhir.ResourceType) store.Chapter {
 	return c
 }
 
-// Records reads the events in the order of time. Those of one place are given
-// together, so that the next goes on behind them.
-func (db *DB) Records(ctx context.Context, after []byte) (some [][]byte, next []byte, err error) {
-	if err := db.life.Enter(); err != nil {
-		return nil, nil, err
-	}
-	defer db.life.Leave()
-	filter, err := db.copyFrom(after)
-	if err != nil {
-		return nil, nil, err
-	}
-	found, err := db.recordsOf(ctx, filter, options.Find().SetLimit(copyRecords))
-	if err != nil || len(found) == 0 {
-		return nil, nil, err
-	}
-	last := found[len(found)-1].N
-	if len(found) == copyRecords {
-		same, err := db.recordsOf(ctx, is("n", last), options.Find())
-		if err != nil {
-			return nil, nil, err
-		}
-		for bytes.Equal(found[len(found)-1].N, last) {
-			if found = found[:len(found)-1]; len(found) == 0 {
-				break
-			}
-		}
-		found = append(found, same...)
-	}
-	for i := range found {
-		some = append(some, found[i].Record)
-	}
-	return some, db.copyPosition(last), nil
-}
-
-func (db *DB) recordsOf(ctx context.Context, filter bson.D, o *options.FindOptionsBuilder) ([]eventDocument, error) {
-	cur, err := db.collection(collEvents).Find(ctx, filter, o.SetSort(is("n", 1)).SetProjection(bson.D{{Key: "n", Value: 1}, {Key: "r", Value: 1}}))
-	if err != nil {
-		return nil, clean(err)
-	}
-	var all []eventDocument
-	return all, clean(cur.All(ctx, &all))
-}
-
 // Mark is what the last batch of a copy left; nil in an empty store.
 func (db *DB) Mark(ctx context.Context) ([]byte, error) {
 	if err := db.life.Enter(); err != nil {
@@ -266,7 +223,9 @@ func (db *DB) Copy(ctx context.Context, b store.Batch) error {
 				return err
 			}
 		}
-		x.Record(b.Records...)
+		if err := x.adopt(in, b.Records); err != nil {
+			return err
+		}
 		x.wrote, x.dirty = true, true
 		_, err := db.collection(collMeta).UpdateOne(in, is("_id", metaCopying), is("$set", is("bytes", b.Mark)), options.UpdateOne().SetUpsert(true))
 		return clean(err)

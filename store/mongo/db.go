@@ -25,6 +25,7 @@ type DB struct {
 
 	life    store.Life
 	turn    chan struct{} // held by the one writer of this process
+	growing chan struct{} // held by the one that grows the tree
 	writes  writes
 	news    news
 	log     auditLog
@@ -56,7 +57,7 @@ func connect(ctx context.Context, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{opt: opt, turn: make(chan struct{}, 1)}
+	db := &DB{opt: opt, turn: make(chan struct{}, 1), growing: make(chan struct{}, 1)}
 	if err := db.dial(opt.client()); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func (db *DB) prepare(ctx context.Context) error {
 	if err := db.makeSchema(ctx); err != nil {
 		return err
 	}
-	if err := db.makeStates(ctx); err != nil {
+	if err := db.makeYounger(ctx); err != nil {
 		return err
 	}
 	if err := db.whole(ctx); err != nil {

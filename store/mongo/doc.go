@@ -11,6 +11,7 @@
 //	epochs    when the facts under a key last changed; "" is the lock of writers
 //	classes   which homes and labels there are, by type
 //	states    small values by key, with an end: sessions, what was revoked
+//	tiles     the hashes of the record of access as a Merkle tree
 //	meta      the schema, the salt of positions, the mark of a copy, the ticks
 //	undo      on a standalone server, what a write under way has changed
 //
@@ -37,6 +38,7 @@
 //	events       {x, n}     what who reads everything asks of the record of access
 //	events       {s, n}     who looked at a patient, and the shard key
 //	events       {n}        the record of access by date, and copies of it
+//	events       {l}        the leaves of the tree, and what is none yet
 //	epochs       {at}       what changed since the last snapshot
 //
 // Searches name the index they go by, so a store that lacks one is not opened.
@@ -113,6 +115,19 @@
 // it was replaced. A page is merged from two finds, of what is current and of what
 // was, each along its index from the place where the page before ended; several
 // types are as many stretches of one index, which the servers merge.
+//
+// # The tree
+//
+// A record of access is one insertion, whoever of several servers makes it, and has
+// no place in the tree then: the field l is not there, which the index {l} has
+// before all leaves. Grow takes what has no place, in the order in which it came as
+// far as the servers tell, and writes places, tiles and the head as one transaction
+// that takes the head first: of two who grow the tree one begins again. It does not
+// touch the lock of writers. On a standalone server the head is written last, and
+// what has a place beyond it is placed anew.
+//
+// A tile has the hashes of 256 nodes of a level one behind the other, and as many of
+// them as there are. A copy of a store has its leaves in the same order.
 //
 // # Sharding
 //

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"vitrine/store/mongo"
 	"vitrine/store/mongo/mongotest"
 )
 
@@ -39,6 +40,9 @@ func TestElections(t *testing.T) {
 				})
 				until(ctx, work, end, func() { _ = l.record(ctx, db, writer) })
 				until(brief, work, end, func() { _ = l.look(brief, behind, writer) })
+			}
+			for _, db := range []*mongo.DB{one, two} {
+				until(ctx, work, end, func() { _ = l.grow(ctx, db) })
 			}
 		})
 		closing.Go(func() { _ = behind.Close() })

@@ -90,8 +90,12 @@ func eventIDs(id string) (bson.D, bool) {
 	if err != nil || parsed.String() != id {
 		return nil, false
 	}
+	return idsOf(parsed), true
+}
+
+func idsOf(id [16]byte) bson.D {
 	return bson.D{
-		{Key: "$gte", Value: append(parsed[:], make([]byte, 8)...)},
-		{Key: "$lte", Value: append(parsed[:len(parsed):len(parsed)], bytes.Repeat([]byte{0xFF}, 8)...)},
-	}, true
+		{Key: "$gte", Value: append(id[:len(id):len(id)], make([]byte, 8)...)},
+		{Key: "$lte", Value: append(id[:len(id):len(id)], bytes.Repeat([]byte{0xFF}, 8)...)},
+	}
 }

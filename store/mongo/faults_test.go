@@ -125,6 +125,7 @@ func (l *lane) round(t *testing.T, f mongotest.Fault) int {
 		until(ctx, &work, trap.Sprung(), shakily(l.look, writer))
 		until(ctx, &work, trap.Sprung(), steadily(l.look, writer))
 	}
+	until(ctx, &work, trap.Sprung(), func() { _ = l.grow(ctx, l.steady) })
 	work.Wait()
 	trap.Disarm()
 	if trap.Struck() == 0 {

@@ -157,6 +157,8 @@ type eventDocument struct {
 	S       []byte   `bson:"s"`
 	Entries []string `bson:"x,omitempty"`
 	Record  []byte   `bson:"r"`
+	// Leaf is which leaf of the tree it is, once it has become one.
+	Leaf *int64 `bson:"l,omitempty"`
 }
 
 // document makes the event of a record. One that cannot be read is kept as it

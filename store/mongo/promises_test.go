@@ -75,6 +75,7 @@ type ledger struct {
 	acked   int
 	looks   int
 	changed chan struct{} // closed and made anew with every acknowledgement
+	grown   growths
 }
 
 func newLedger(t testing.TB) *ledger {

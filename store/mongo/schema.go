@@ -27,6 +27,7 @@ const (
 	collClasses  = "classes"
 	collMeta     = "meta"
 	collStates   = "states"
+	collTiles    = "tiles"
 )
 
 // The kinds of deployment.
@@ -104,18 +105,23 @@ func byFormerChange() bson.D {
 
 func bySpread() bson.D { return bson.D{{Key: "s", Value: 1}, {Key: "n", Value: 1}} }
 
+// byLeaf finds the leaves of the record of access, and before them the events that
+// are none yet.
+func byLeaf() bson.D { return is("l", 1) }
+
 // indexes are what each collection needs besides the index of _id.
 func indexes() map[string][]bson.D {
 	return map[string][]bson.D{
 		collFull:     {byEntry(), byPlace(), byChange()},
 		collBasic:    {byEntry(), byPlace()},
 		collVersions: {{{Key: "f", Value: 1}, {Key: "i", Value: -1}}, byFormerChange()},
-		collEvents:   {byEntry(), bySpread(), byPlace()},
+		collEvents:   {byEntry(), bySpread(), byPlace(), byLeaf()},
 		collEpochs:   {is("at", 1)},
 		collClasses:  nil,
 		collMeta:     nil,
 		collUndo:     nil,
 		collStates:   nil,
+		collTiles:    nil,
 	}
 }
 
@@ -175,6 +181,34 @@ func (db *DB) makeSchema(ctx context.Context) error {
 	return db.seed(ctx)
 }
 
+// younger are the collections that a store of this schema may be older than.
+func younger() []string { return []string{collStates, collTiles} }
+
+// makeYounger makes what a store may be older than, but for indexes. A transaction
+// cannot be relied on to do so.
+func (db *DB) makeYounger(ctx context.Context) error {
+	existing, err := db.data.ListCollectionNames(ctx, among("name", younger()))
+	if err != nil {
+		return clean(err)
+	}
+	for _, name := range younger() {
+		if !slices.Contains(existing, name) {
+			if err := db.makeCollection(ctx, name); err != nil {
+				return err
+			}
+		}
+	}
+	return db.makeHead(ctx)
+}
+
+func (db *DB) makeCollection(ctx context.Context, name string) error {
+	var exists driver.CommandError
+	if err := db.data.CreateCollection(ctx, name); err != nil && (!errors.As(err, &exists) || exists.Name != "NamespaceExists") {
+		return clean(err)
+	}
+	return nil
+}
+
 // makeCollections makes the collections and indexes that are not there.
 func (db *DB) makeCollections(ctx context.Context) error {
 	existing, err := db.data.ListCollectionNames(ctx, bson.D{})
@@ -183,9 +217,8 @@ func (db *DB) makeCollections(ctx context.Context) error {
 	}
 	for name, keys := range indexes() {
 		if !slices.Contains(existing, name) {
-			var exists driver.CommandError
-			if err := db.data.CreateCollection(ctx, name); err != nil && (!errors.As(err, &exists) || exists.Name != "NamespaceExists") {
-				return clean(err)
+			if err := db.makeCollection(ctx, name); err != nil {
+				return err
 			}
 		}
 		for _, key := range keys {

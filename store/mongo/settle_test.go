@@ -37,7 +37,9 @@ func (l *ledger) settle(db *mongo.DB, writers []string) {
 	whole := sorted(counter)
 	l.same("the versions of all chains", sorted(chains), whole)
 	l.same("what a search finds", l.found(s, "Condition"), whole)
-	l.account(whole, l.found(s, "AuditEvent"))
+	events := l.found(s, "AuditEvent")
+	l.account(whole, events)
+	l.settleTree(db, events)
 }
 
 // account goes through the deeds one by one.

@@ -32,16 +32,6 @@ func (d *stateDocument) state() store.State {
 // noResource makes a view ready without what a write has kept back.
 const noResource = "/"
 
-// makeStates makes the collection where a store is older than it. A transaction
-// cannot be relied on to do so.
-func (db *DB) makeStates(ctx context.Context) error {
-	existing, err := db.data.ListCollectionNames(ctx, is("name", collStates))
-	if err != nil || len(existing) > 0 {
-		return clean(err)
-	}
-	return db.makeCollections(ctx)
-}
-
 // State returns the value under the key.
 func (v *view) State(ctx context.Context, key string) (value []byte, until time.Time, err error) {
 	in, err := v.about(ctx, noResource)

@@ -177,36 +177,44 @@ func (db *DB) attempt(ctx context.Context, some []*writing) (held bool, err erro
 	if db.alone() {
 		return true, db.attemptAlone(ctx, some)
 	}
+	err = db.transaction(ctx, func(in context.Context, s *driver.Session) error {
+		b, err := db.begin(in, s)
+		if held = err == nil; held {
+			err = b.run(some)
+		}
+		return err
+	})
+	return held, err
+}
+
+// transaction runs do in a transaction of its own and commits it.
+func (db *DB) transaction(ctx context.Context, do func(in context.Context, s *driver.Session) error) error {
 	s, err := db.client.StartSession(options.Session().SetDefaultTransactionOptions(options.Transaction().
 		SetReadConcern(readconcern.Snapshot()).SetWriteConcern(durable()).SetReadPreference(readpref.Primary())))
 	if err != nil {
-		return false, clean(err)
+		return clean(err)
 	}
-	held, err = db.transact(ctx, s, some)
+	err = db.transact(ctx, s, do)
 	var f *failure
 	if errors.Is(err, errUnknown) || errors.As(err, &f) && !f.answered() {
 		db.drop(ctx, s)
 	} else {
 		s.EndSession(ctx)
 	}
-	return held, err
+	return err
 }
 
-func (db *DB) transact(ctx context.Context, s *driver.Session, some []*writing) (held bool, err error) {
+func (db *DB) transact(ctx context.Context, s *driver.Session, do func(in context.Context, s *driver.Session) error) error {
 	if err := s.StartTransaction(); err != nil {
-		return false, clean(err)
+		return clean(err)
 	}
-	b, err := db.begin(driver.NewSessionContext(ctx, s), s)
-	if held = err == nil; held {
-		err = b.run(some)
-	}
-	if err != nil {
+	if err := do(driver.NewSessionContext(ctx, s), s); err != nil {
 		_ = s.AbortTransaction(ctx) // what is not committed is dropped in any case
-		return held, err
+		return err
 	}
 	// Also when nothing was written, because the writes refuse: only what a
 	// transaction that was committed has read is sure to outlive an election.
-	return held, db.commit(ctx, s)
+	return db.commit(ctx, s)
 }
 
 // commit asks for the commit until it is known what became of it. A transaction
