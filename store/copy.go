@@ -59,7 +59,8 @@ type Source interface {
 	// position before the first. AuditEvents made from records are not among
 	// them. ErrBadCursor when another store gave the position.
 	Chronicles(ctx context.Context, after []byte) (some []Chronicle, next []byte, err error)
-	// Records returns some records of accesses in the same manner.
+	// Records returns some records of accesses in the same manner: those that are
+	// leaves of its Log in the order of the leaves.
 	Records(ctx context.Context, after []byte) (some [][]byte, next []byte, err error)
 	// AllStates returns some states in the same manner.
 	AllStates(ctx context.Context, after []byte) (some []State, next []byte, err error)
@@ -111,7 +112,8 @@ type Progress struct {
 // but the rest of the copy.
 //
 // What was written stays what it was: ids, versions, times, bytes, rows, entries,
-// the records of accesses and the states. The numbers a store gives for itself do not, so
+// the records of accesses in their order as leaves, so that what was signed of
+// their tree holds for the copy's, and the states. The numbers a store gives for itself do not, so
 // cursors and positions are worth nothing in the copy.
 func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) error {
 	raw, err := to.Mark(ctx)
@@ -121,6 +123,11 @@ func Copy(ctx context.Context, from Source, to Target, tell func(Progress)) erro
 	m, err := readMark(raw)
 	if err != nil {
 		return err
+	}
+	if l, ok := from.(Log); ok && raw == nil { // so that the order of its leaves is settled
+		if _, err := l.Grow(ctx); err != nil {
+			return err
+		}
 	}
 	size, err := from.Extent(ctx)
 	if err != nil {

@@ -37,6 +37,7 @@ type DB struct {
 	kept     *kept
 	log      auditLog
 	shelf    shelf
+	tree     tree
 	basics   sync.Map      // the numbers of types that may have basic editions
 	events   *events.Index // nil without an indexer
 	reserve  reserve
@@ -47,7 +48,10 @@ type DB struct {
 	work sync.WaitGroup
 }
 
-var _ store.Store = (*DB)(nil)
+var (
+	_ store.Store = (*DB)(nil)
+	_ store.Log   = (*DB)(nil)
+)
 
 // Open opens the store in dir, and makes one if there is none. It reads a few
 // keys whatever the size of the store.
@@ -116,6 +120,9 @@ func (db *DB) prepare() error {
 		return err
 	}
 	if err := db.log.open(db); err != nil {
+		return err
+	}
+	if err := db.tree.open(db); err != nil {
 		return err
 	}
 	return db.shelf.open(db)

@@ -20,6 +20,13 @@
 // was current at a moment passes over what was replaced by then, of which the key
 // tells; changes.go has the walk.
 //
+// The records of the log are leaves of a Merkle tree. They go into the log with the
+// group commit, and the tree follows: a record is durable when it is acknowledged,
+// and a leaf after the next Grow, which the server asks for at intervals. Until
+// then it is not covered by what is signed; that is the merge delay of Certificate
+// Transparency. A copy has the same leaves in the same order; tree.go has the tree,
+// leaves.go the way from a leaf to its record and back.
+//
 // The layout is "vitrine embedded 7": since 5, postings carry a mark of rows that
 // cannot be counted without a look at them, and every row has one by which all are
 // counted; since 6, there are changes by time; since 7, what the custodian keeps for

@@ -28,6 +28,7 @@ import (
 //	U part of an id, number                 → ids of events
 //	T part of a time, number                → times of events
 //	W key                                   → end, value: a state
+//	H what it is, numbers                   → the tree of the log, see tree.go
 //
 // R holds header and entries together and is ordered by type and then patient,
 // so one sequential walk over a patient's rows of a type gives all that
@@ -49,6 +50,7 @@ const (
 	spaceEventID  = 'U'
 	spaceMoment   = 'T'
 	spaceState    = 'W'
+	spaceTree     = 'H'
 )
 
 // The rows of the meta keyspace.
@@ -56,6 +58,7 @@ const (
 	metaSchema   = "Mschema"
 	metaCounters = "Mcounters"
 	metaAudited  = "Maudited"
+	metaTree     = "Mtree"
 	metaSalt     = "Msalt"
 	metaCopying  = "Mcopying"
 )
