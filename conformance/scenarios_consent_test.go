@@ -322,34 +322,3 @@ func TestScenario48ConsentCannotForbidEmergencies(t *testing.T) {
 	c.full(t, c.a1, "q")
 	same(t, "the Consent", before, c.do(t, c.root, get("Consent/consent-q")))
 }
-
-func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
-	c := newCast(t)
-	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
-	c.breakGlass(t, c.b1, "r", "OVRER", emergency).want(t, http.StatusCreated)
-	start := "subtype=" + url.QueryEscape("http://dicom.nema.org/resources/ontology/DCM|110127")
-	for _, row := range []struct {
-		query string
-		want  int
-	}{
-		{start, 2},
-		{start + "&patient=p", 1},
-		{start + "&patient=Patient/r", 1},
-		{start + "&agent=PractitionerRole/a1", 1},
-		{start + "&agent=PractitionerRole/nobody", 0},
-		{start + "&date=ge2026-01-01", 2},
-		{start + "&date=lt2026-01-01", 0},
-		{start + "&purpose=BTG", 2},
-		{start + "&purpose=PATRQT", 0},
-	} {
-		if got := c.events(t, row.query); len(got) != row.want {
-			t.Errorf("%s: %d events, want %d", row.query, len(got), row.want)
-		}
-	}
-	if got := c.do(t, c.auditor, get("Condition?patient=p")).hides(t, secret).ids(t); len(got) != 0 {
-		t.Errorf("the auditor sees clinical data: %v", got)
-	}
-	if a := c.do(t, c.auditor, get("Patient/p")).hides(t, secret); a.status != http.StatusNotFound && a.status != http.StatusForbidden {
-		t.Errorf("the auditor reads a Patient: %d", a.status)
-	}
-}

@@ -47,6 +47,12 @@ func (in *inclusion) forward(ctx context.Context, i *search.Include, from []node
 		in.gather(&to, i, n, params[t])
 	}
 	for _, t := range to.types {
+		if in.masks(t) {
+			if err := in.masked(ctx, to.ids[t]); err != nil || in.partial {
+				return err
+			}
+			continue
+		}
 		if err := in.byIDs(ctx, t, to.ids[t]); err != nil || in.partial {
 			return err
 		}
@@ -105,7 +111,7 @@ func (to *targets) canonical(c canonical) {
 // local adds a resource of this server, unless it is in the answer or its type is
 // not meant or not open.
 func (to *targets) local(in *inclusion, i *search.Include, t fhir.ResourceType, id string) {
-	if i.Target != "" && i.Target != t || in.seen[string(t)+"/"+id] || in.open.of(t) == typeClosed {
+	if i.Target != "" && i.Target != t || in.seen[string(t)+"/"+id] || !in.leads(t) {
 		return
 	}
 	if to.ids[t] == nil {
@@ -144,7 +150,7 @@ func (in *inclusion) byURLs(ctx context.Context, urls []canonical) error {
 		}
 		for _, t := range types {
 			p := in.urlOf(t)
-			if p == nil || in.open.of(t) == typeClosed {
+			if p == nil || !in.leads(t) {
 				continue
 			}
 			c := search.Clause{Any: []search.Match{{Param: search.Param(p.Number), Op: search.OpEqual, Key: urls[i].key}}}

@@ -68,6 +68,10 @@ func (s *pages) open(ctx context.Context) error {
 	if len(s.from.mark) == 0 || s.snap == nil {
 		return nil
 	}
+	if s.lasting() {
+		s.from.mark = nil
+		return nil
+	}
 	past, err := s.g.store.At(ctx, s.from.mark)
 	if errors.Is(err, store.ErrBadCursor) && len(s.q.Sort) == 0 {
 		s.from.mark = nil
@@ -75,6 +79,13 @@ func (s *pages) open(ctx context.Context) error {
 	}
 	s.past = past
 	return err
+}
+
+// lasting reports whether what is searched never changes and never ends, so that
+// its pages need no view of their own: whatever is added has its own place, and
+// nothing is repeated or skipped however long the pages are read.
+func (s *pages) lasting() bool {
+	return len(s.parts) == 1 && s.parts[0].key == auditEvents && s.parts[0].within == nil
 }
 
 func (s *pages) close() {
@@ -101,7 +112,7 @@ func (s *pages) fill(ctx context.Context, limit int) (rows []row, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.more && s.cursor == "" && s.snap != nil {
+	if s.more && s.cursor == "" && s.snap != nil && !s.lasting() {
 		s.from.mark = s.snap.Mark()
 	}
 	if count && inside {

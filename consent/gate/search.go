@@ -61,6 +61,9 @@ func (v *visit) seek(ctx context.Context, q *search.Query, types []admitted, que
 	if err := v.resolve(ctx, q); err != nil {
 		return nil, nil, err
 	}
+	if err := v.identified(ctx, q); err != nil {
+		return nil, nil, err
+	}
 	universes := map[bool]*consent.Universe{}
 	s.confined = len(types) > 0
 	for _, t := range types {

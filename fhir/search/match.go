@@ -1,6 +1,8 @@
 package search
 
 import (
+	"bytes"
+
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 )
@@ -67,4 +69,24 @@ func (b *Bounds) possible() bool { return b.LowMin <= b.LowMax && b.HighMin <= b
 
 func ranged(p Param, tag byte, key []byte, b Bounds) Match {
 	return Match{Param: p, Op: OpRange, Key: append([]byte{tag}, key...), Bounds: b}
+}
+
+// Stated is the token that a match of a reference by its identifier asks for
+// (:identifier); ok is false for all other matches. Its parameter is yet to be set.
+func (m Match) Stated() (token Match, ok bool) {
+	if len(m.Key) < 2 || m.Key[0] != tagIdentifier {
+		return Match{}, false
+	}
+	return Match{Op: m.Op, Key: m.Key[1:]}, true
+}
+
+// Stating is the match of a reference that states the identifier which a match of
+// tokens asks for.
+func (m Match) Stating(reference Param) Match {
+	return Match{Param: reference, Op: m.Op, Key: append([]byte{tagIdentifier}, m.Key...)}
+}
+
+// Equal reports whether both say the same.
+func (m Match) Equal(o Match) bool {
+	return m.Param == o.Param && m.Op == o.Op && m.Bounds == o.Bounds && bytes.Equal(m.Key, o.Key)
 }

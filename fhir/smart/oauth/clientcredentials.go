@@ -55,6 +55,10 @@ func (s *Server) clientCredentials(ctx context.Context, x *exchange, p *proof) (
 	return map[string]any{"access_token": text, "token_type": "Bearer", "expires_in": int(backendLife / time.Second), "scope": c.Scope}, nil
 }
 
+// regulatorScope is the most that the regulator's back end is granted: the record of
+// access, the reviews, and the directory of whom these name.
+const regulatorScope = "system/AuditEvent.rs system/Task.rus system/Organization.rs system/Practitioner.rs system/PractitionerRole.rs system/Device.rs"
+
 // actAlone fills in the claims of a back end without a person: the custodian's
 // registration says whether it is an organisation's, which contributes, or the
 // regulator's, which reads the record of access.
@@ -64,7 +68,7 @@ func (s *Server) actAlone(x *exchange, p *proof, c *token.Claims) error {
 	if p.client.Regulator {
 		c.Kind = smart.KindRegulator
 		c.Purposes = []fhir.Coding{s.cfg.RegulatorPurpose}
-		c.Scope = smart.Narrow(c.Scope, "system/AuditEvent.rs system/Task.rs")
+		c.Scope = smart.Narrow(c.Scope, regulatorScope)
 	} else {
 		c.Organization = reference("Organization", p.client.Organization)
 		c.Purposes = []fhir.Coding{s.cfg.SystemPurpose}
