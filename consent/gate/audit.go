@@ -9,13 +9,14 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
+	"vitrine/fhir"
 	"vitrine/store"
 )
 
 // notes are what the events of one request say beyond who asked.
 type notes struct {
 	entities []string
-	before   string
+	labels   []string
 	// also are what was read for the sake of the answer, and is not in it.
 	also []store.Found
 }
@@ -30,10 +31,13 @@ func (v *visit) event() audit.Event {
 			User: c.User, Practitioner: c.Practitioner, Roles: c.RoleCodes, Organization: c.Organization,
 			Purpose: c.Purpose, Address: req.Address,
 		},
-		Entities: v.notes.entities, Before: v.notes.before,
+		Entities: v.notes.entities, Labels: shown(v.notes.labels),
 		RequestID: req.ID, Site: v.g.cfg.Site, Observer: v.g.cfg.Site,
 	}
 	e.ID = newEventID(req.Now)
+	if req.Type == "AuditEvent" || c.Kind == consent.Regulator && req.Type == "" {
+		e.Kind = audit.KindAuditUse
+	}
 	if e.Action == audit.ActionExecute {
 		e.Query = v.query()
 	}
@@ -43,29 +47,11 @@ func (v *visit) event() audit.Event {
 // query is the request line and the lines of the header that are kept
 // (DOSSIER §3.2).
 func (v *visit) query() string {
-	line := withoutToken(v.req.Method + " " + v.req.Target)
+	line := v.req.Method + " " + withoutSecrets(v.req.Target)
 	if v.req.Header == "" {
 		return line
 	}
 	return line + "\n" + v.req.Header
-}
-
-// withoutToken takes out of a request line the token that a client put there,
-// though none is taken from there (RFC 6750 §2.3): the record keeps no secrets.
-func withoutToken(line string) string {
-	const name = "access_token="
-	for at := 0; ; {
-		i := strings.Index(line[at:], name)
-		if i < 0 {
-			return line
-		}
-		at += i + len(name)
-		end := strings.IndexAny(line[at:], "& \n")
-		if end < 0 {
-			end = len(line) - at
-		}
-		line = line[:at] + line[at+end:]
-	}
 }
 
 // newEventID is a UUID that begins with the time (RFC 9562 §5.7): ids of events
@@ -109,12 +95,29 @@ func (v *visit) about(ctx context.Context, u *consent.Universe, patient string, 
 	if err != nil {
 		return err
 	}
-	e.Patient, e.Level, e.Grant, e.Consents = patient, d.Level, d.Grant, d.Consents
+	v.decided(e, patient, &d)
 	if d.Level == consent.Basic {
-		e.BasicSet = v.g.tools.Basic.Version()
 		v.suspect(ctx)
 	}
 	return nil
+}
+
+// decided makes e an event about a patient, for whom that was decided.
+func (v *visit) decided(e *audit.Event, patient string, d *consent.Decision) {
+	e.Patient, e.Level, e.Grant, e.Consents, e.Reason = patient, d.Level, d.Grant, d.Consents, d.Reason
+	if d.Level == consent.Basic {
+		e.BasicSet = v.g.tools.Basic.Version()
+	}
+}
+
+// shown are the labels of a resource, without the one that is the row's alone.
+func shown(labels []string) (out []fhir.Coding) {
+	for _, l := range labels {
+		if system, code, ok := strings.Cut(l, "|"); ok && l != consent.LabelHearsay {
+			out = append(out, fhir.Coding{System: system, Code: code})
+		}
+	}
+	return out
 }
 
 // suspect raises an alert when somebody says that there is an emergency and has
@@ -180,24 +183,4 @@ func (g *Gate) keep(buffer *[]byte) {
 	if cap(*buffer) <= recordBufferToKeep {
 		g.buffers.Put(buffer)
 	}
-}
-
-// denied records that nothing was released and returns the error to answer
-// with: cause, or ErrUnavailable when it could not be recorded. The reason is
-// for the record alone; patients are whom the server itself found the attempt
-// to concern.
-func (v *visit) denied(ctx context.Context, cause error, reason string, patients []string) error {
-	events := make([]audit.Event, max(len(patients), 1))
-	for i := range events {
-		e := v.event()
-		e.Outcome, e.Reason, e.Query = audit.OutcomeMinor, reason, v.query()
-		if len(patients) > 0 {
-			e.Patient = patients[i]
-		}
-		events[i] = e
-	}
-	if _, err := v.record(ctx, Released{}, events); err != nil {
-		return err
-	}
-	return cause
 }

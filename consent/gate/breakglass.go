@@ -127,7 +127,7 @@ func (w *writing) approached(ctx context.Context, patient string, emergency bool
 	}
 	out := &absence{reason: d.Reason}
 	if d.Reason != consent.ReasonAbsent {
-		out.patients = []string{patient}
+		out.whom = []concerned{{patient, d}}
 	}
 	return d, out
 }

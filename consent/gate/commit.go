@@ -24,6 +24,8 @@ type writing struct {
 	// and "" for what belongs to nobody.
 	patients []string
 	refs     map[string][]string
+	// written says more of what was written, by its reference.
+	written map[string]versionNote
 	// views are at what levels patients were seen, in a transaction that reads.
 	views map[string]consent.Decision
 	// seen are the events of what a transaction has read so far: that it could be read
@@ -39,6 +41,12 @@ type writing struct {
 	// there is to record.
 	extra    []audit.Event
 	onlyThem bool
+}
+
+// versionNote is what the record says of a version that was written.
+type versionNote struct {
+	before string
+	labels []string
 }
 
 // entitiesMost is how many resources one event names.
@@ -90,6 +98,7 @@ func (v *visit) writing(tx store.Tx) *writing {
 	w := &writing{
 		visit: *v, tx: tx,
 		rows: map[string]consent.Row{}, followed: map[string]bool{}, refs: map[string][]string{}, views: map[string]consent.Decision{},
+		written: map[string]versionNote{},
 	}
 	w.reader, w.snap = v.sifted(tx), nil
 	return w
@@ -104,7 +113,7 @@ func (v *visit) undone(ctx context.Context, err error) error {
 	}
 	var known *absence
 	if errors.As(err, &known) {
-		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.patients)
+		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.whom)
 	}
 	err = v.g.failed(ctx, err)
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrGone) {
@@ -133,38 +142,50 @@ func (w *writing) events() []audit.Event {
 	}
 	for _, p := range w.patients {
 		e := w.event()
-		e.Patient, e.Entities = p, w.refs[p]
 		if d, ok := w.views[p]; ok {
-			e.Level, e.Grant, e.Consents = d.Level, d.Grant, d.Consents
+			w.decided(&e, p, &d)
 		}
+		e.Patient = p
+		w.naming(&e, w.refs[p])
 		events = append(events, e)
 	}
 	if len(w.patients) == 0 {
 		e := w.event()
-		e.Entities = w.refs[""]
+		w.naming(&e, w.refs[""])
 		events = append(events, e)
 	}
 	return events
 }
 
+// naming makes e name what was written. What it replaced, and how it is labelled,
+// can be said of one alone.
+func (w *writing) naming(e *audit.Event, refs []string) {
+	e.Entities, e.Labels, e.Before = refs, nil, ""
+	if len(refs) == 1 {
+		c := w.written[refs[0]]
+		e.Labels, e.Before = shown(c.labels), c.before
+	}
+}
+
 // wrote notes what was written for the record of the request.
 func (w *writing) wrote(d *draft, h homing, r fhir.Resource, prior *store.Found) {
-	ref := versioned(r)
+	ref, c := versioned(r), versionNote{labels: d.labels}
 	if prior != nil {
-		w.notes.before = versioned(prior.Resource)
+		c.before = versioned(prior.Resource)
 	}
+	w.written[ref] = c
 	w.note(h.patients, ref)
 	switch {
 	case d.typ == "Consent":
 		for _, p := range h.patients {
-			w.beside(audit.KindConsentChange, p, ref, prior)
+			w.beside(audit.KindConsentChange, p, ref)
 		}
 	case d.typ == "PractitionerRole":
-		w.beside(audit.KindRoleChange, "", ref, prior)
+		w.beside(audit.KindRoleChange, "", ref)
 	case onboards(d):
-		w.beside(audit.KindOnboarding, "", ref, prior)
+		w.beside(audit.KindOnboarding, "", ref)
 	case d.typ == "Basic" && slices.Contains(d.labels, consent.LabelOversight):
-		w.beside(audit.KindDirective, "", ref, prior)
+		w.beside(audit.KindDirective, "", ref)
 	}
 }
 
@@ -182,11 +203,9 @@ func (w *writing) note(patients []string, ref string) {
 }
 
 // beside adds an event that says what the write means for access.
-func (w *writing) beside(kind audit.Kind, patient, ref string, prior *store.Found) {
+func (w *writing) beside(kind audit.Kind, patient, ref string) {
 	e := w.event()
-	e.Kind, e.Patient, e.Entities, e.Before = kind, patient, []string{ref}, ""
-	if prior != nil {
-		e.Before = versioned(prior.Resource)
-	}
+	e.Kind, e.Patient = kind, patient
+	w.naming(&e, []string{ref})
 	w.extra = append(w.extra, e)
 }

@@ -118,7 +118,7 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 		return err
 	}
 	if decision.Level != consent.Self {
-		return &absence{reason: decision.Reason, patients: h.patients}
+		return &absence{reason: decision.Reason, whom: []concerned{{patient, decision}}}
 	}
 	if prior != nil && !slices.Equal(prior.Patients, h.patients) {
 		return &absence{reason: consent.ReasonNotOwn}
@@ -179,8 +179,8 @@ func (w *writing) sole(ctx context.Context, patient, id string) error {
 
 // absence is an ErrNotFound whose reason is known, for the record alone.
 type absence struct {
-	reason   string
-	patients []string
+	reason string
+	whom   []concerned
 }
 
 // Error implements error.

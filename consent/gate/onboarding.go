@@ -172,8 +172,8 @@ func noted(n *smart.Event) audit.Event {
 	}
 	e := audit.Event{
 		Recorded: n.When, Kind: audit.KindAuthentication, Interaction: n.Kind, Action: audit.ActionExecute,
-		Patient: n.Patient, RequestID: n.RequestID,
-		Agent: audit.Agent{Kind: kind, Client: n.Client, User: n.User, Organization: n.Organization, Address: n.Address},
+		Patient: n.Patient, RequestID: n.RequestID, Query: n.Request,
+		Agent: audit.Agent{Kind: kind, Client: n.Client, User: n.User, Organization: n.Organization, TokenID: n.TokenID, Address: n.Address},
 	}
 	if n.User != "" {
 		e.Agent.Subject = n.Account

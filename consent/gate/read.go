@@ -37,7 +37,7 @@ func (g *Gate) one(ctx context.Context, req *Request, t fhir.ResourceType, id st
 	if err != nil {
 		return Released{}, err
 	}
-	v.notes.entities = []string{versioned(f.Resource)}
+	v.notes.entities, v.notes.labels = []string{versioned(f.Resource)}, f.Labels
 	events, err := v.concerning(ctx, u, f.Patients)
 	if err != nil {
 		return Released{}, g.failed(ctx, err)
@@ -76,17 +76,18 @@ const phantom = "-"
 // absent records that there is no such resource for the caller, and why. What
 // is hidden and what is absent go the same way.
 func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, cause error) error {
-	reason, patients, err := v.why(ctx, u, t, id)
+	reason, whom, err := v.why(ctx, u, t, id)
 	if err != nil {
 		return v.g.failed(ctx, err)
 	}
-	return v.denied(ctx, cause, reason, patients)
+	return v.denied(ctx, cause, reason, whom)
 }
 
 // why says for the record alone why there is no such resource for the caller,
 // and whom it would have concerned.
-func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (reason string, patients []string, err error) {
+func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (reason string, whom []concerned, err error) {
 	reason = consent.ReasonAbsent
+	var patients []string
 	f, err := v.reader.Read(ctx, consent.Everything(), t, id)
 	switch {
 	case err == nil:
@@ -101,16 +102,20 @@ func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceTyp
 	if len(ask) == 0 {
 		ask = []string{phantom}
 	}
-	for i, p := range ask {
+	for _, p := range ask {
 		d, err := v.decision(ctx, u, p)
 		if err != nil {
 			return "", nil, err
 		}
-		if len(patients) > i && d.Level < consent.Full && d.Reason != "" {
+		if len(patients) == 0 {
+			break
+		}
+		whom = append(whom, concerned{p, d})
+		if d.Level < consent.Full && d.Reason != "" {
 			reason = d.Reason
 		}
 	}
-	return reason, patients, nil
+	return reason, whom, nil
 }
 
 // concerning are the events of the request: one for each of the patients, or
@@ -135,7 +140,7 @@ func (v *visit) alsoRead(ctx context.Context, u *consent.Universe) (events []aud
 	for _, f := range v.notes.also {
 		for _, p := range f.Patients {
 			e := v.event()
-			e.Entities, e.Before = []string{versioned(f.Resource)}, ""
+			e.Entities, e.Labels, e.Before = []string{versioned(f.Resource)}, shown(f.Labels), ""
 			if err := v.about(ctx, u, p, &e); err != nil {
 				return nil, err
 			}

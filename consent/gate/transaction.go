@@ -321,7 +321,7 @@ func (w *writing) readOf(ctx context.Context, u *consent.Universe, e *Entry, pat
 // missed is why a reading entry finds nothing, for the record.
 func (w *writing) missed(ctx context.Context, u *consent.Universe, e *Entry) (err error) {
 	out := &absence{}
-	if out.reason, out.patients, err = w.why(ctx, u, e.Type, e.ID); err != nil {
+	if out.reason, out.whom, err = w.why(ctx, u, e.Type, e.ID); err != nil {
 		return err
 	}
 	return out

@@ -39,6 +39,9 @@ type Event struct {
 	// Client is the client_id; User, Organization and Patient are as in a Token.
 	// What is not known is empty.
 	Client, User, Organization, Patient string
+	// TokenID is jti of the token that was issued; Request the request for it, without
+	// anything that could be used again.
+	TokenID, Request string
 	// Account is the name that was signed in with.
 	Account string
 	// Address is the network address of who asked, RequestID the id of the request.

@@ -49,7 +49,7 @@ func (s *Server) clientCredentials(ctx context.Context, x *exchange, p *proof) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.cfg.Registry.Note(ctx, x.event(smart.EventToken, acting(c))); err != nil {
+	if err := s.cfg.Registry.Note(ctx, x.minted(acting(c), c.ID)); err != nil {
 		return nil, err
 	}
 	return map[string]any{"access_token": text, "token_type": "Bearer", "expires_in": int(backendLife / time.Second), "scope": c.Scope}, nil

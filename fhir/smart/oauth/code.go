@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"net/url"
 	"time"
 
 	"vitrine/fhir/smart"
@@ -99,11 +100,12 @@ func (s *Server) issue(ctx context.Context, x *exchange, a *authorization, scope
 	if err := s.cfg.Registry.Admit(ctx, s.draft(a, x.now), x.now); err != nil {
 		return nil, s.refused(ctx, x, a, s.notAdmitted(err))
 	}
-	out, err := s.answer(a, scope, refresh, x.now)
+	jti := secret()
+	out, err := s.answer(a, jti, scope, refresh, x.now)
 	if err != nil {
 		return nil, err
 	}
-	return out, s.cfg.Registry.Note(ctx, x.event(smart.EventToken, a))
+	return out, s.cfg.Registry.Note(ctx, x.minted(a, jti))
 }
 
 // notAdmitted is what a client is told when the directory says no.
@@ -132,6 +134,25 @@ func (x *exchange) event(kind string, a *authorization) smart.Event {
 		Address: x.address, RequestID: x.id, When: x.now,
 	}
 }
+
+// minted is the event of a token that is issued: its id, and what of the request is
+// no secret (IHE IUA ITI-71). Only the parameters named here are kept, so that none
+// that is thought of later is.
+func (x *exchange) minted(a *authorization, jti string) smart.Event {
+	e := x.event(smart.EventToken, a)
+	e.TokenID = jti
+	kept := url.Values{}
+	for _, name := range []string{"grant_type", "client_id", "redirect_uri", "scope", "resource", "client_assertion_type"} {
+		if v := x.form.get(name); v != "" && len(v) <= keptMost {
+			kept.Set(name, v)
+		}
+	}
+	e.Request = x.r.Method + " " + x.r.URL.Path + "\n" + kept.Encode()
+	return e
+}
+
+// keptMost bounds a parameter that is put on record.
+const keptMost = 2000
 
 // remember keeps what its access tokens do not say themselves, for introspection.
 func (a *authorization) remember(m smart.Memory, now time.Time) error {

@@ -155,9 +155,9 @@ func (s *Server) known(ctx context.Context, x *exchange, name, text string) (*pr
 }
 
 // accessToken signs what an authorization is worth now.
-func (s *Server) accessToken(a *authorization, scope string, now time.Time, life time.Duration) (string, error) {
+func (s *Server) accessToken(a *authorization, jti, scope string, now time.Time, life time.Duration) (string, error) {
 	return s.cfg.Keys.Mint(token.Claims{
-		ID: secret(), Issuer: s.Issuer(), Subject: a.User, Client: a.Client, Audience: []string{s.Issuer()}, Scope: scope,
+		ID: jti, Issuer: s.Issuer(), Subject: a.User, Client: a.Client, Audience: []string{s.Issuer()}, Scope: scope,
 		IssuedAt: now, Expires: now.Add(life), User: a.User, Patient: a.Patient, Organization: reference("Organization", a.Organization),
 		Purposes: []fhir.Coding{a.Purpose}, ACR: a.ACR, AuthTime: a.AuthTime, SubjectName: a.Person, Grant: a.ID,
 	})
@@ -173,8 +173,8 @@ func reference(t, id string) string {
 
 // answer is what the token endpoint says of an authorization (SMART App Launch
 // 2.2, app-launch.html#obtain-access-token).
-func (s *Server) answer(a *authorization, scope, refresh string, now time.Time) (map[string]any, error) {
-	access, err := s.accessToken(a, scope, now, s.cfg.TokenLife)
+func (s *Server) answer(a *authorization, jti, scope, refresh string, now time.Time) (map[string]any, error) {
+	access, err := s.accessToken(a, jti, scope, now, s.cfg.TokenLife)
 	if err != nil {
 		return nil, err
 	}
