@@ -1,0 +1,256 @@
+package embedded
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"vitrine/consent"
+	"vitrine/consent/audit"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store"
+)
+
+// The events of BenchmarkVolume: so many of each patient and of each doctor, ten a
+// second, among organisations of a number that does not grow.
+const (
+	volumePatients      = 100
+	volumeDoctors       = 2000
+	volumeOrganizations = 200
+	volumeEvery         = 100 * time.Millisecond
+)
+
+// volumeEvent is the nth event of n in all, as the gate makes it: reads and
+// searches for the most part, and now and then what a regulator looks for.
+func volumeEvent(i, n int) audit.Event {
+	scattered := int(uint64(i) * 0x9E3779B97F4A7C15 >> 20 % uint64(n)) //nolint:gosec // spreads
+	doctor, patient := scattered%max(n/volumeDoctors, 1), i*7919%max(n/volumePatients, 1)
+	at := time.UnixMilli(1_780_000_000_000).Add(time.Duration(i) * volumeEvery).UTC()
+	e := audit.Event{
+		Recorded: at, Kind: audit.KindRest, Interaction: "read", Action: audit.ActionRead, Level: consent.Full, Patient: "p" + strconv.Itoa(patient),
+		Entities: []string{fmt.Sprintf("Observation/0198c0de-0000-7000-8000-%012d/_history/1", i)}, Site: "vitrine", Observer: "vitrine",
+		RequestID: fmt.Sprintf("%016x", uint64(i)*0x9E3779B97F4A7C15), //nolint:gosec // spreads
+		Agent: audit.Agent{
+			Kind: consent.Practitioner, Issuer: "https://idp.example", Subject: fmt.Sprintf("sub-%d", doctor), Client: "emr-" + strconv.Itoa(doctor%volumeOrganizations),
+			TokenID: fmt.Sprintf("0198c0de-0000-7000-%04x-%012x", doctor&0xFFF, i/50_000), User: fmt.Sprintf("PractitionerRole/dr-%d", doctor),
+			Practitioner: fmt.Sprintf("Practitioner/dr-%d", doctor), Organization: fmt.Sprintf("clinic-%d", doctor%volumeOrganizations),
+			Purpose: consent.Treatment, Address: fmt.Sprintf("10.%d.%d.7", doctor%volumeOrganizations, doctor%7),
+			Roles: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/practitioner-role", Code: "doctor"}},
+		},
+	}
+	binary.BigEndian.PutUint64(e.ID[:], uint64(at.UnixMilli())<<16|0x7000)       //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(e.ID[8:], uint64(i)*0x9E3779B97F4A7C15|0x8<<60) //nolint:gosec // spreads
+	switch {
+	case i%10 == 3: // a search
+		e.Interaction, e.Action, e.Entities = "search-type", audit.ActionExecute, nil
+		e.Query = "GET /fhir/Observation?patient=Patient/p" + strconv.Itoa(patient) + "&code=http://loinc.org|718-7\nAccept: application/fhir+json"
+	case i%10 == 7: // a contribution
+		e.Interaction, e.Action, e.Level = "create", audit.ActionCreate, consent.None
+		e.Agent.Kind, e.Agent.User, e.Agent.Practitioner, e.Agent.Subject, e.Agent.Roles = consent.System, "", "", e.Agent.Client, nil
+	case i%500 == 11: // a refusal
+		e.Outcome, e.Reason, e.Patient, e.Entities, e.Query = audit.OutcomeMinor, "purpose-excluded", "", nil, "GET /fhir/Observation"
+	case i%2000 == 21: // under a broken glass
+		e.Grant = fmt.Sprintf("urn:uuid:0198c0de-0000-7000-8000-%012d", i)
+	case i%20_000 == 41:
+		e.Kind, e.Interaction, e.Action = audit.KindBreakGlassStart, "$break-glass", audit.ActionExecute
+		e.Grant = fmt.Sprintf("urn:uuid:0198c0de-0000-7000-8000-%012d", i)
+		e.Glass = audit.Glass{Reason: "OVRER", Threat: "life", Justification: "unconscious, no history known", Start: at, End: at.Add(4 * time.Hour)}
+	case i%(n/50) == 51: // of another server
+		e.Site, e.Observer = "elsewhere", "elsewhere"
+	}
+	return e
+}
+
+// volume are what a regulator asks; %d stands for a doctor, a patient or an event
+// in the middle.
+func volume() []string {
+	return []string{
+		"", "patient=p%d", "agent=PractitionerRole/dr-%d", "agent=Organization/clinic-77", "altid=Practitioner/dr-%d",
+		"agent:identifier=https://idp.example|sub-%d", "policy=urn:ietf:params:oauth:jti:0198c0de-0000-7000-%t", "entity=Observation/%e",
+		"date=%day", "date=%hour", "_lastUpdated=gt%hour",
+		"type=rest", "type=110113", "subtype=110127", "subtype=break-glass-use", "subtype=read", "purpose=BTG", "purpose=TREAT", "outcome=0", "outcome=4",
+		"action=C", "action=R", "source:identifier=vitrine", "source:identifier=elsewhere", "site=vitrine", "site=elsewhere", "address=10.77", "address=10.77.0.7",
+		"agent-role=doctor", "agent-name=x", "entity-type=2", "entity-role=24", "entity-role=13",
+		"agent=Organization/clinic-77&date=%day", "agent=Organization/clinic-77&outcome=4", "agent=Organization/clinic-77&subtype=break-glass-use",
+		"agent=PractitionerRole/dr-%d&date=%day", "patient=p%d&purpose=BTG", "patient=p%d&agent=Organization/clinic-77", "patient=p%d&entity-role=24", "patient=p%d&address=10.7",
+		"date=%day&action=C", "date=%hour&address=10.77.0.7", "date=%hour&entity-role=24", "date=%hour&agent-role=doctor", "date=%day&purpose=BTG", "date=%hour&source:identifier=elsewhere",
+		"type=rest&outcome=0&purpose=TREAT", "outcome=4&date=%day",
+	}
+}
+
+// volumeQuery is a question about a store of n events.
+func volumeQuery(text string, n int) string {
+	e := volumeEvent(n/2, n)
+	doctor := strings.TrimPrefix(e.Agent.User, "PractitionerRole/dr-")
+	if strings.HasPrefix(text, "patient") {
+		doctor = e.Patient[1:]
+	}
+	entity, _, _ := strings.Cut(strings.TrimPrefix(e.Entities[0], "Observation/"), "/")
+	return strings.NewReplacer("%day", e.Recorded.In(volumeZone()).Format("2006-01-02"), "%hour", e.Recorded.Format("2006-01-02T15:04")+"Z", "%d", doctor,
+		"%t", strings.TrimPrefix(e.Agent.TokenID, "0198c0de-0000-7000-"), "%e", entity).Replace(text)
+}
+
+// volumeOf is a store with n events, made anew unless VITRINE_VOLUME_DIR names one
+// that has them.
+func volumeOf(b *testing.B, n int) *grownStore {
+	b.Helper()
+	opt := options(b)
+	opt.CacheSize = 256 << 20
+	dir := os.Getenv("VITRINE_VOLUME_DIR")
+	if dir == "" {
+		dir = b.TempDir()
+	}
+	dir = filepath.Join(dir, strconv.Itoa(n))
+	g := &grownStore{DB: openIn(b, dir, opt), dir: dir}
+	start, size := time.Now(), 0 //nolint:forbidigo // a benchmark
+	for i := int(g.log.next) - 1; i < n; {
+		var records [][]byte
+		for ; len(records) < 64 && i < n; i++ {
+			e := volumeEvent(i, n)
+			records = append(records, e.AppendBinary(nil))
+			size += len(records[len(records)-1])
+		}
+		if _, err := g.Record(context.Background(), records...); err != nil {
+			b.Fatal(err)
+		}
+		if i%(1<<14) == 0 {
+			if err := g.Settle(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	if err := g.Settle(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(start)
+	g.rest(b)
+	b.Logf("%d events of %d bytes: %.0f/s, %.1f bytes an event on disk", n, size/n, float64(n)/took.Seconds(), float64(g.Stats().DiskBytes)/float64(n))
+	g.sizes(b, n)
+	return g
+}
+
+// sizes are the bytes of each kind of key.
+func (g *grownStore) sizes(b *testing.B, n int) {
+	b.Helper()
+	for _, s := range []struct {
+		name  string
+		space byte
+	}{{"records", spaceAuditLog}, {"rows", spaceEvent}, {"ids", spaceEventID}, {"times", spaceMoment}, {"postings", spacePosting}} {
+		size, err := g.eng.EstimateDiskUsage([]byte{s.space}, []byte{s.space + 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Logf("%-9s %6.1f bytes an event", s.name, float64(size)/float64(n))
+	}
+}
+
+// BenchmarkVolume asks what regulators ask of two stores, one ten times the other
+// (VITRINE_VOLUME is the greater), in turns: the first page and the hundredth, or
+// the last there is. The ratio of the medians should stay below 1.5.
+func BenchmarkVolume(b *testing.B) {
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("VITRINE_VOLUME"), "100000"))
+	if err != nil || testing.Short() {
+		b.Skip("fills stores")
+	}
+	small, big := volumeOf(b, n/10), volumeOf(b, n)
+	p := small.opt.Indexer.Parser()
+	for _, order := range []string{"", "_sort=-date"} {
+		for _, text := range volume() {
+			var sides [2]volumePages
+			for i, g := range []*grownStore{small, big} {
+				sides[i] = volumePages{g: g, q: volumeParse(b, p, strings.Trim(volumeQuery(text, n/10*(1+9*i))+"&"+order, "&"))}
+				sides[i].turn()
+			}
+			b.Logf("%-62s %s", strings.Trim(text+"&"+order, "&"), compared(&sides))
+		}
+	}
+}
+
+func volumeParse(b *testing.B, p *search.Parser, text string) *search.Query {
+	b.Helper()
+	var pairs []search.Pair
+	for part := range strings.SplitSeq(text, "&") {
+		if key, v, ok := strings.Cut(part, "="); ok {
+			pairs = append(pairs, search.Pair{Name: key, Value: v})
+		}
+	}
+	q, refusal := p.Parse(typeAuditEvent, pairs, false)
+	if refusal != nil {
+		b.Fatalf("%s: %v", text, refusal)
+	}
+	return q
+}
+
+// volumePages are the pages of one question to one store.
+type volumePages struct {
+	g           *grownStore
+	q           *search.Query
+	number      int // of the later page
+	found       int // on the first
+	first, late time.Duration
+	err         error
+}
+
+// turn measures the first page and a late one, each several times.
+func (v *volumePages) turn() {
+	s, err := v.g.Snapshot(context.Background())
+	if err != nil {
+		v.err = err
+		return
+	}
+	defer func() { _ = s.Close() }()
+	var at []byte
+	page := func(at []byte) (next []byte, found int) {
+		p, err := s.Search(context.Background(), consent.Everything(), v.q, store.PageRequest{Limit: 50, After: at})
+		v.err = errors.Join(v.err, err)
+		return p.Next, len(p.Found)
+	}
+	measure := func(at []byte) time.Duration {
+		var all []time.Duration
+		for began := time.Now(); len(all) < 3 || len(all) < 21 && time.Since(began) < 300*time.Millisecond; { //nolint:forbidigo // a benchmark
+			start := time.Now() //nolint:forbidigo // a benchmark
+			page(at)
+			all = append(all, time.Since(start))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	next, found := page(nil)
+	if v.found = found; v.err != nil {
+		return
+	}
+	v.first = measure(nil)
+	began := time.Now() //nolint:forbidigo // a benchmark
+	for v.number = 1; v.number < 100 && len(next) > 0 && v.err == nil && time.Since(began) < 20*time.Second; v.number++ {
+		at = next
+		next, _ = page(at)
+	}
+	if v.number > 1 && v.err == nil {
+		v.late = measure(at)
+	}
+}
+
+// compared is a line about both.
+func compared(v *[2]volumePages) string {
+	for i := range v {
+		if v[i].err != nil {
+			return fmt.Sprintf("store %d: %v", i, v[i].err)
+		}
+	}
+	micro := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+	line := fmt.Sprintf("%2d/%2d found; first %8.0f %8.0f µs, ratio %4.2f", v[0].found, v[1].found, micro(v[0].first), micro(v[1].first), micro(v[1].first)/micro(v[0].first))
+	if v[0].late > 0 && v[1].late > 0 {
+		line += fmt.Sprintf("; page %d/%d %8.0f %8.0f µs, ratio %4.2f", v[0].number, v[1].number, micro(v[0].late), micro(v[1].late), micro(v[1].late)/micro(v[0].late))
+	}
+	return line
+}
