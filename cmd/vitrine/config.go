@@ -29,10 +29,17 @@ type place struct {
 	Data string `help:"Data directory." default:"./vitrine-data" placeholder:"DIR"`
 }
 
+// site is the flag of every verb that may make a store: its own name is what nearly
+// every event says, and is not indexed.
+type site struct {
+	Site string `help:"Name of this installation, as AuditEvent.source.site says it." default:"vitrine" placeholder:"NAME"`
+}
+
 // settings is everything a deployment can choose about the server.
 type settings struct {
 	place
 	database
+	site
 	Listen       string         `help:"Address to listen on." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	BaseURL      string         `name:"base-url" help:"URL under which clients reach the server; the FHIR base is /fhir below it. Default: the listen address." placeholder:"URL"`
 	InsecureHTTP bool           `name:"insecure-http" help:"Allow plain HTTP beyond loopback, for a proxy that ends TLS."`
@@ -57,7 +64,6 @@ type settings struct {
 	GrantTTL         time.Duration `name:"grant-ttl" help:"Life of a break-glass grant." default:"4h"`
 	GrantMax         time.Duration `name:"grant-max" help:"Longest life of a break-glass grant that may be asked for." default:"24h"`
 	Validation       string        `name:"validation" help:"How much is checked of what is written: ${enum}. full: elements, formats, codes, rules and profiles, as R4 has them; structure: elements, formats and codes; off: only that it is a resource of R4. Below full the store may come to hold what other systems refuse." enum:"full,structure,off" default:"full"`
-	Site             string        `help:"Name of this installation, as AuditEvent.source.site says it." default:"vitrine" placeholder:"NAME"`
 
 	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`
 	PageMax     int           `name:"page-max" help:"Most resources on a page." default:"1000"`

@@ -22,6 +22,7 @@ type migrateCommand struct {
 	From storePlace `help:"The store to copy: a data directory or a MongoDB URI." required:"" placeholder:"DIR|URI"`
 	To   storePlace `help:"The store to make: a data directory or a MongoDB URI, without records yet." required:"" placeholder:"DIR|URI"`
 	connection
+	site
 }
 
 // Help says what can be relied upon.
@@ -44,11 +45,11 @@ func (c *migrateCommand) Run(ctx context.Context, s streams) error {
 	if c.From == c.To {
 		return errors.New("--from and --to are the same")
 	}
-	from, err := c.From.open(ctx, c.connection, "--from", s.err)
+	from, err := c.From.open(ctx, c, "--from", s.err)
 	if err != nil {
 		return err
 	}
-	to, err := c.To.open(ctx, c.connection, "--to", s.err)
+	to, err := c.To.open(ctx, c, "--to", s.err)
 	if err != nil {
 		return closing(from, err)
 	}
@@ -120,9 +121,9 @@ type storePlace string
 func (p storePlace) remote() bool { return strings.Contains(string(p), "://") }
 
 // open opens one side of a copy. What is copied from must be there.
-func (p storePlace) open(ctx context.Context, c connection, flag string, logs io.Writer) (copyable, error) {
+func (p storePlace) open(ctx context.Context, c *migrateCommand, flag string, logs io.Writer) (copyable, error) {
 	if p.remote() {
-		db, err := openElsewhere(ctx, database{Store: storeName(p), connection: c}, logs, func(o *mongo.Options) { o.Copying = true })
+		db, err := openElsewhere(ctx, database{Store: storeName(p), connection: c.connection}, logs, func(o *mongo.Options) { o.Copying, o.Site = true, c.Site })
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", flag, err)
 		}
@@ -140,7 +141,7 @@ func (p storePlace) open(ctx context.Context, c connection, flag string, logs io
 		return nil, err
 	}
 	db, err := embedded.Open(dir, embedded.Options{
-		Indexer: tools.Indexer, Definitions: tools.Definitions, Copying: true, Logger: slog.New(slog.DiscardHandler),
+		Indexer: tools.Indexer, Definitions: tools.Definitions, Site: c.Site, Copying: true, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: open store in %s (is a server running on it?): %w", flag, string(p), err)

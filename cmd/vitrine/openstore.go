@@ -23,6 +23,7 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 	db, err := embedded.Open(h.data.file(storeDirectory), embedded.Options{
 		Indexer:     tools.Indexer,
 		Definitions: tools.Definitions,
+		Site:        h.cfg.Site,
 		CacheSize:   int64(h.cfg.blockCache()),
 		ScanBudget:  h.cfg.ScanBudget,
 		Reserve:     int64(h.cfg.DiskReserve),
@@ -42,7 +43,7 @@ func (h *House) openStore(ctx context.Context, tools gate.Tools) error {
 
 // openMongo opens the store in the database.
 func (h *House) openMongo(ctx context.Context, tools gate.Tools) error {
-	db, err := h.cfg.open(ctx, tools, h.log, func(o *mongo.Options) { o.ScanBudget = h.cfg.ScanBudget })
+	db, err := h.cfg.open(ctx, tools, h.log, func(o *mongo.Options) { o.ScanBudget, o.Site = h.cfg.ScanBudget, h.cfg.Site })
 	if err != nil {
 		return err
 	}

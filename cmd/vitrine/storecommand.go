@@ -29,7 +29,10 @@ data directory needs neither.`
 }
 
 // storeInitCommand makes the collections and indexes.
-type storeInitCommand struct{ database }
+type storeInitCommand struct {
+	database
+	site
+}
 
 // Help says what it does to what is there.
 func (storeInitCommand) Help() string {
@@ -44,6 +47,7 @@ func (c *storeInitCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	opt.Site = c.Site
 	if err := mongo.Init(ctx, opt); err != nil {
 		return c.advice(mongo.Explain(err))
 	}

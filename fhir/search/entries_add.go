@@ -163,6 +163,30 @@ func MomentOf(low uint64) time.Time { return time.UnixMicro(int64(low ^ midKey))
 // an identifier.
 func IsLiteral(value []byte) bool { return len(value) > 0 && value[0] == tagReference }
 
+// IsText reports whether the value is that of a text, or the beginning of one.
+func IsText(value []byte) bool { return len(value) > 1 && value[0] == tagText }
+
+// AppendText adds the entry of a text.
+func AppendText(e *Entries, p Param, text string) { e.addText(p, []byte(text)) }
+
+// IdentifierOf is the code in the value of a reference by identifier, with twin as
+// CodeOf has it, and the value that has that code without its system.
+func IdentifierOf(value []byte) (code, plain []byte, twin, ok bool) {
+	if len(value) < 2 || value[0] != tagIdentifier {
+		return nil, nil, false, false
+	}
+	tag := byte(tagCode)
+	switch value[1] {
+	case tagFoldedCode, tagFoldedSystem:
+		tag = tagFoldedCode
+	case tagCode, tagSystemCode:
+	default:
+		return nil, nil, false, false
+	}
+	code, twin = CodeOf(value[1:])
+	return code, append([]byte{tagIdentifier, tag}, code...), twin, len(code) > 0
+}
+
 // CodeOf is the code in the value of a token. twin says that the code has upper
 // case and the entries hold the same token folded, which is the form that
 // queries of clients ask for.

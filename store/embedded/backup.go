@@ -98,7 +98,7 @@ func verify(dir string) error {
 }
 
 func readThrough(eng *pebble.DB) error {
-	if err := checkSchema(eng); err != nil {
+	if err := checkSchema(eng, ""); err != nil {
 		return err
 	}
 	it, err := eng.NewIter(nil)

@@ -96,7 +96,7 @@ func volumeQuery(text string, n int) string {
 		doctor = e.Patient[1:]
 	}
 	entity, _, _ := strings.Cut(strings.TrimPrefix(e.Entities[0], "Observation/"), "/")
-	return strings.NewReplacer("%day", e.Recorded.In(volumeZone()).Format("2006-01-02"), "%hour", e.Recorded.Format("2006-01-02T15:04")+"Z", "%d", doctor,
+	return strings.NewReplacer("%day", e.Recorded.In(time.FixedZone("", 8*3600)).Format("2006-01-02"), "%hour", e.Recorded.Format("2006-01-02T15:04")+"Z", "%d", doctor,
 		"%t", strings.TrimPrefix(e.Agent.TokenID, "0198c0de-0000-7000-"), "%e", entity).Replace(text)
 }
 
@@ -105,7 +105,7 @@ func volumeQuery(text string, n int) string {
 func volumeOf(b *testing.B, n int) *grownStore {
 	b.Helper()
 	opt := options(b)
-	opt.CacheSize = 256 << 20
+	opt.CacheSize, opt.Site = 256<<20, "vitrine"
 	dir := os.Getenv("VITRINE_VOLUME_DIR")
 	if dir == "" {
 		dir = b.TempDir()

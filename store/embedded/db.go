@@ -90,7 +90,7 @@ func private(dir string) error {
 const ownersOnly = 0o700
 
 func (db *DB) prepare() error {
-	if err := checkSchema(db.eng); err != nil {
+	if err := checkSchema(db.eng, db.opt.Site); err != nil {
 		return err
 	}
 	if err := checkWhole(db.eng, &db.opt); err != nil {
@@ -112,7 +112,11 @@ func (db *DB) prepare() error {
 		return err
 	}
 	if db.opt.Indexer != nil {
-		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions); err != nil {
+		usual, err := readUsual(db.eng)
+		if err != nil {
+			return err
+		}
+		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions, usual); err != nil {
 			return err
 		}
 	}
@@ -142,10 +146,10 @@ func (db *DB) Close() error {
 
 var errSchema = errors.New("not a store of this version")
 
-func checkSchema(eng *pebble.DB) error {
+func checkSchema(eng *pebble.DB, site string) error {
 	v, closer, err := eng.Get([]byte(metaSchema))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return writeSchema(eng)
+		return writeSchema(eng, site)
 	}
 	if err != nil {
 		return err
@@ -158,7 +162,7 @@ func checkSchema(eng *pebble.DB) error {
 }
 
 // writeSchema marks an empty directory as ours.
-func writeSchema(eng *pebble.DB) error {
+func writeSchema(eng *pebble.DB, site string) error {
 	it, err := eng.NewIter(nil)
 	if err != nil {
 		return err
@@ -175,7 +179,7 @@ func writeSchema(eng *pebble.DB) error {
 		return err
 	}
 	batch := eng.NewBatch()
-	return errors.Join(batch.Set([]byte(metaSalt), salt, nil), batch.Set([]byte(metaSchema), []byte(schema), nil), batch.Commit(pebble.Sync))
+	return errors.Join(batch.Set([]byte(metaSalt), salt, nil), batch.Set([]byte(metaUsual), []byte(site), nil), batch.Set([]byte(metaSchema), []byte(schema), nil), batch.Commit(pebble.Sync))
 }
 
 // readSalt is what ordinals are drawn with.
@@ -185,6 +189,15 @@ func readSalt(r pebble.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("%w: salt", errSchema)
 	}
 	return bytes.Clone(v), closer.Close()
+}
+
+// readUsual is the name of the server that events have no postings of.
+func readUsual(r pebble.Reader) (string, error) {
+	v, closer, err := r.Get([]byte(metaUsual))
+	if err != nil {
+		return "", fmt.Errorf("%w: the name it was made with", errSchema)
+	}
+	return string(v), closer.Close()
 }
 
 // counters are the numbers given out so far.

@@ -27,10 +27,11 @@
 // Transparency. A copy has the same leaves in the same order; tree.go has the tree,
 // leaves.go the way from a leaf to its record and back.
 //
-// The layout is "vitrine embedded 7": since 5, postings carry a mark of rows that
+// The layout is "vitrine embedded 8": since 5, postings carry a mark of rows that
 // cannot be counted without a look at them, and every row has one by which all are
 // counted; since 6, there are changes by time; since 7, what the custodian keeps for
 // all can be found among what others contributed, and what they contributed has
-// entries of what it says itself (search.Indexer.Said). A store of another layout
-// is refused.
+// entries of what it says itself (search.Indexer.Said); since 8, events are found by
+// address, by the identifiers of agents and by what is not the usual server, whose
+// name the store keeps. A store of another layout is refused.
 package embedded

@@ -1,7 +1,10 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
@@ -57,6 +60,8 @@ func (v *view) eventStream(e consent.Edition, t typeNumber, m search.Match, limi
 		return nil, errMany
 	case lead.Op == search.OpEqual:
 		return newBlocks(v.src, prefixValue(nil, e, lead.Param, t, lead.Key))
+	case lead.Op == search.OpPrefix:
+		return v.beginning(e, t, lead)
 	default:
 		return v.matchStream(e, t, lead, limit)
 	}
@@ -86,4 +91,39 @@ func (v *view) identified(matches []search.Match) (sorted, []search.Match, error
 		}
 	}
 	return newSorted(found), others, nil
+}
+
+// beginning streams the events with any of the values that begin with a key, as long
+// as these are few.
+func (v *view) beginning(e consent.Edition, t typeNumber, m search.Match) (stream, error) {
+	space := prefixPostings(nil, e, m.Param, t)
+	lower := appendEscaped(bytes.Clone(space), m.Key)
+	it, err := v.src.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: after(lower)})
+	if err != nil {
+		return nil, err
+	}
+	var all union
+	var value []byte
+	for live := it.First(); live && err == nil; {
+		if len(all) == maxUnion {
+			err = errMany
+			break
+		}
+		var one *blocks
+		if value, _, err = cutPosting(it.Key()[len(space):], value); err != nil {
+			break
+		}
+		prefix := prefixValue(nil, e, m.Param, t, value)
+		if one, err = newBlocks(v.src, prefix); err == nil {
+			all = append(all, one)
+			live = it.SeekGE(after(prefix))
+		}
+	}
+	if err = errors.Join(err, it.Error(), it.Close()); err != nil {
+		return nil, errors.Join(err, all.close())
+	}
+	if len(all) == 0 {
+		return nothing{}, nil
+	}
+	return all, nil
 }

@@ -60,12 +60,13 @@ const (
 	metaAudited  = "Maudited"
 	metaTree     = "Mtree"
 	metaSalt     = "Msalt"
+	metaUsual    = "Musual"
 	metaCopying  = "Mcopying"
 )
 
 // schema names the layout above. A directory with another one is not opened. A key
 // space that was added and may be empty does not change it.
-const schema = "vitrine embedded 7"
+const schema = "vitrine embedded 8"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64

@@ -19,6 +19,10 @@ type Options struct {
 	// no search.
 	Indexer     *search.Indexer
 	Definitions *r4.Definitions
+	// Site is the name under which events are recorded here, AuditEvent.source.
+	// What nearly every event says has no posting, so a store keeps the name that it
+	// was made with; events of others are found all the same.
+	Site string
 	// CacheSize is the size of the block cache in bytes; default 256 MiB.
 	CacheSize int64
 	// ScanBudget is how many admitted rows one query may examine; default

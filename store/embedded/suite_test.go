@@ -24,7 +24,7 @@ func options(t testing.TB) Options {
 	if err != nil {
 		t.Fatalf("indexer: %v", err)
 	}
-	return Options{Indexer: x, Definitions: d, CacheSize: 32 << 20}
+	return Options{Indexer: x, Definitions: d, CacheSize: 32 << 20, Site: "vitrine"}
 }
 
 func openIn(t testing.TB, dir string, opt Options) *DB {

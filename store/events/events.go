@@ -22,23 +22,30 @@ import (
 // it are answered by looking at rows. The basic edition, which is read by one
 // patient at a time, has no postings at all. Safe for concurrent use.
 type Index struct {
-	indexer                                     *search.Indexer
-	date, agent, patient, entity, altID, policy search.Param
+	indexer                                                      *search.Indexer
+	date, agent, patient, entity, altID, policy, source, address search.Param
 	// common are the codes that nearly every event has, by token parameter.
 	common map[search.Param][]string
+	// usual is the name of the server that nearly every event has, and usualAddress
+	// the entry of it as an address.
+	usual        string
+	usualAddress []byte
 }
 
 var errNoEvents = errors.New("definitions without AuditEvent")
 
-// New makes an index of what x indexes.
-func New(x *search.Indexer, d *r4.Definitions) (*Index, error) {
+// New makes an index of what x indexes. usual is the name under which this store's
+// events are recorded as a rule, and of which they have no postings then: it must
+// stay the same for as long as the store is kept.
+func New(x *search.Indexer, d *r4.Definitions, usual string) (*Index, error) {
 	t := d.Resource("AuditEvent")
 	if t == nil {
 		return nil, errNoEvents
 	}
-	i := &Index{indexer: x, common: map[search.Param][]string{}}
+	i := &Index{indexer: x, common: map[search.Param][]string{}, usual: usual}
 	for code, p := range map[string]*search.Param{
 		"date": &i.date, "agent": &i.agent, "patient": &i.patient, "entity": &i.entity, "altid": &i.altID, "policy": &i.policy,
+		"source": &i.source, "address": &i.address,
 	} {
 		param := t.Param(code)
 		if param == nil {
@@ -48,13 +55,18 @@ func New(x *search.Indexer, d *r4.Definitions) (*Index, error) {
 	}
 	for code, common := range map[string][]string{
 		"type": {"rest"}, "action": {"r", "e"}, "outcome": {"0"}, "purpose": {"treat", "patrqt"},
-		"subtype": {"read", "search-type", "full", "basic", "self", "none"},
+		"subtype": {"read", "search-type", "full", "basic", "self", "none"}, "site": {usual},
+		"entity-type": {"1", "2", "xrequestid", "consent"}, "entity-role": {"1", "4", "24"},
 	} {
 		param := t.Param(code)
 		if param == nil {
 			return nil, errNoEvents
 		}
 		i.common[search.Param(param.Number)] = common
+	}
+	var e search.Entries
+	if search.AppendText(&e, i.address, usual); e.Len() > 0 {
+		_, i.usualAddress = e.At(0)
 	}
 	return i, nil
 }
@@ -73,8 +85,14 @@ func (i *Index) posted(p search.Param, value []byte) bool {
 	switch p { //nolint:exhaustive // most parameters have no constant
 	case i.date, search.ParamLastUpdated, i.policy:
 		return true
-	case i.agent, i.patient:
+	case i.agent: // by the code of an identifier, whatever its system
+		return unversioned(value) || i.unusual(value)
+	case i.patient:
 		return unversioned(value)
+	case i.source:
+		return i.unusual(value)
+	case i.address:
+		return search.IsText(value) && !bytes.Equal(value, i.usualAddress)
 	case i.entity: // patients are found by the parameter that is theirs
 		return unversioned(value) && !bytes.HasPrefix(value[1:], []byte(toPatient))
 	case i.altID:
@@ -97,6 +115,13 @@ func (i *Index) posted(p search.Param, value []byte) bool {
 	return true
 }
 
+// unusual reports whether the value is the code of an identifier, without its
+// system, that is not this server's own.
+func (i *Index) unusual(value []byte) bool {
+	code, whole, twin, ok := search.IdentifierOf(value)
+	return ok && !twin && bytes.Equal(whole, value) && !strings.EqualFold(i.usual, string(code))
+}
+
 // unversioned reports whether the value is a literal reference without version.
 func unversioned(value []byte) bool {
 	return search.IsLiteral(value) && !bytes.Contains(value, []byte(history))
@@ -116,12 +141,17 @@ func (i *Index) Lead(e consent.Edition, m search.Match) (search.Match, bool) {
 	if m.Param == i.entity && m.Op == search.OpEqual && unversioned(m.Key) && bytes.HasPrefix(m.Key[1:], []byte(toPatient)) {
 		m.Param = i.patient
 	}
+	if _, whole, _, ok := search.IdentifierOf(m.Key); ok && m.Op == search.OpEqual && (m.Param == i.agent || m.Param == i.source) {
+		m.Key = whole
+	}
 	switch m.Op {
 	case search.OpEqual:
 		return m, i.posted(m.Param, m.Key) && !i.Chronological(m.Param)
 	case search.OpRange:
 		return m, i.Chronological(m.Param)
-	case search.OpPrefix, search.OpContains, search.OpIn, search.OpBelow, search.OpAbove:
+	case search.OpPrefix:
+		return m, m.Param == i.address && search.IsText(m.Key) && !bytes.HasPrefix(i.usualAddress, m.Key)
+	case search.OpContains, search.OpIn, search.OpBelow, search.OpAbove:
 		return m, false
 	default:
 		return m, false

@@ -113,7 +113,11 @@ func (db *DB) prepare(ctx context.Context) error {
 		return err
 	}
 	if db.opt.Indexer != nil {
-		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions); err != nil {
+		usual, err := db.readUsual(ctx)
+		if err != nil {
+			return err
+		}
+		if db.events, err = events.New(db.opt.Indexer, db.opt.Definitions, usual); err != nil {
 			return err
 		}
 	}

@@ -112,7 +112,13 @@ func (k *seeking) leads(m search.Match) (f bson.D, all, ok bool) {
 		if k.index != nil {
 			k.index = byEntry()
 		}
-		return is("x", entry(lead.Param, lead.Key)), lead.Param == m.Param, true
+		return is("x", entry(lead.Param, lead.Key)), lead.Param == m.Param && bytes.Equal(lead.Key, m.Key), true
+	}
+	if lead.Op == search.OpPrefix {
+		if k.index != nil {
+			k.index = byEntry()
+		}
+		return between(entry(lead.Param, lead.Key), beyond(lead.Param, lead.Key)), true, true
 	}
 	low, high, ok := span(&lead)
 	if !ok {

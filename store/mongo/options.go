@@ -34,6 +34,10 @@ type Options struct {
 	// Definitions name. Without one no search finds them.
 	Indexer     *search.Indexer
 	Definitions *r4.Definitions
+	// Site is the name under which events are recorded here, AuditEvent.source.
+	// What nearly every event says has no entry, so a store keeps the name that it
+	// was made with; events of others are found all the same.
+	Site string
 	// ScanBudget is how many admitted rows one query may examine; default
 	// 250,000.
 	ScanBudget int

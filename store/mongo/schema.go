@@ -15,7 +15,7 @@ import (
 )
 
 // schema is the version of the layout. A store of another is not opened.
-const schema = "vitrine mongo 3"
+const schema = "vitrine mongo 4"
 
 // The collections.
 const (
@@ -129,6 +129,7 @@ func indexes() map[string][]bson.D {
 const (
 	metaSchema = "schema"
 	metaSalt   = "salt"
+	metaUsual  = "usual"
 	metaTick   = "tick "
 )
 
@@ -151,6 +152,13 @@ func (db *DB) readSalt(ctx context.Context) ([]byte, error) {
 	var m metaDocument
 	err := db.collection(collMeta).FindOne(ctx, bson.D{{Key: "_id", Value: metaSalt}}).Decode(&m)
 	return m.Bytes, clean(err)
+}
+
+// readUsual is the name of the server that events have no entries of.
+func (db *DB) readUsual(ctx context.Context) (string, error) {
+	var m metaDocument
+	err := db.collection(collMeta).FindOne(ctx, is("_id", metaUsual)).Decode(&m)
+	return m.Text, clean(err)
 }
 
 // makeSchema makes what is not there. Several processes may do so at once: the
@@ -242,6 +250,7 @@ func (db *DB) seed(ctx context.Context) error {
 		set  bson.D
 	}{
 		{collMeta, metaSalt, bson.D{{Key: "bytes", Value: salt}}},
+		{collMeta, metaUsual, bson.D{{Key: "text", Value: db.opt.Site}}},
 		{collEpochs, lockKey, bson.D{{Key: "at", Value: int64(1)}}},
 		{collMeta, metaSchema, bson.D{{Key: "text", Value: schema}}},
 	} {

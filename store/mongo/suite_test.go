@@ -35,7 +35,7 @@ func testOptions(t testing.TB) Options {
 	if err != nil {
 		t.Fatalf("indexer: %v", err)
 	}
-	return Options{Indexer: x, Definitions: d}
+	return Options{Indexer: x, Definitions: d, Site: "vitrine"}
 }
 
 func openFresh(t testing.TB, opt Options) *DB {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,7 +38,7 @@ func DrawEvent(t *rapid.T) audit.Event {
 		Grant:       text("grant", "", "urn:uuid:0b0e43c9-29bb-4b53-a3b3-2f0a0a0d6a11"),
 		Consents:    rapid.SliceOfN(rapid.SampledFrom([]string{"Consent/c/_history/1", "Consent/d/_history/2"}), 0, 2).Draw(t, "consents"),
 		BasicSet:    text("basic", "", "2026-1"),
-		Site:        "vitrine", Observer: "vitrine",
+		Site:        text("site", "vitrine", "elsewhere"), Observer: text("observer", "vitrine", "Elsewhere"),
 	}
 	copy(e.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	e.Agent = audit.Agent{
@@ -45,7 +46,7 @@ func DrawEvent(t *rapid.T) audit.Event {
 		Issuer: text("issuer", "", "https://idp.example"), Subject: text("subject", "", "s", "S"), Client: text("client", "app", "EMR"),
 		TokenID: text("jti", "", "J1"), User: text("user", "", "PractitionerRole/Dr", "Patient/p1", "RelatedPerson/r"),
 		Practitioner: text("practitioner", "", "Practitioner/Dr"), Name: text("name", "", "Dr"),
-		Organization: text("organization", "", "clinic-a"), Address: text("address", "", "10.0.0.1"),
+		Organization: text("organization", "", "clinic-a"), Address: text("address", "", "10.0.0.1", "10.0.0.17"),
 		Purpose: consent.Purpose(rapid.IntRange(0, 8).Draw(t, "purpose")),
 	}
 	if rapid.Bool().Draw(t, "roles") {
@@ -65,11 +66,56 @@ func Events(t testing.TB) *events.Index {
 	if err != nil {
 		t.Fatalf("indexer: %v", err)
 	}
-	i, err := events.New(x, d)
+	i, err := events.New(x, d, "vitrine")
 	if err != nil {
 		t.Fatalf("events: %v", err)
 	}
 	return i
+}
+
+// testAddresses: the events of an address are found by how it begins.
+func testAddresses(t *testing.T, st store.Store) {
+	addresses := []string{"10.0.0.1", "10.0.0.17", "10.1.0.1", "", "vitrine", "10.0.0.1", "FE80::1"}
+	var recorded []audit.Event
+	for n, address := range addresses {
+		e := event(byte(n), "p1")
+		e.Site, e.Observer, e.Agent.Address = "vitrine", "vitrine", address
+		recorded = append(recorded, e)
+		if _, err := st.Record(t.Context(), e.AppendBinary(nil)); err != nil {
+			t.Fatalf("record: %v", err)
+		}
+	}
+	if err := st.Settle(t.Context()); err != nil {
+		t.Fatalf("settle: %v", err)
+	}
+	d, err := r4.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := search.NewIndexer(d, "http://localhost/fhir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, st)
+	for asked, want := range map[string][]int{
+		"10.0.0.1": {0, 1, 5}, "10.0": {0, 1, 5}, "10.": {0, 1, 2, 5}, "10.0.0.17": {1}, "fe80": {6}, "11": nil,
+		"vit": {0, 1, 2, 3, 4, 5, 6}, "10.0&date=ge1970-01-01": {0, 1, 5},
+	} {
+		var pairs []search.Pair
+		for part := range strings.SplitSeq("address="+asked, "&") {
+			name, v, _ := strings.Cut(part, "=")
+			pairs = append(pairs, search.Pair{Name: name, Value: v})
+		}
+		q, refusal := x.Parser().Parse("AuditEvent", pairs, false)
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		var ids []string
+		for _, n := range want {
+			ids = append(ids, "AuditEvent/"+uuid(recorded[n])+"/1")
+		}
+		same(t, "address="+asked, sortedCopy(labels(all(t, s, consent.Everything(), q))), sortedCopy(ids))
+	}
 }
 
 // testEveryEntry: whatever has postings and whatever has none, a search for a
