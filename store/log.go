@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -30,4 +31,22 @@ type Log interface {
 	// Leaf is the index of the record of an event, by the event's id; ok is false
 	// when there is none, or it is no leaf yet.
 	Leaf(ctx context.Context, id [16]byte) (index int64, ok bool, err error)
+}
+
+// ErrPutAway: records of the log were put away, so that what is asked for cannot be
+// made of this store alone.
+var ErrPutAway = errors.New("records of the log were put away")
+
+// Archive is a Log whose oldest leaves can be put away. Every Store is one.
+type Archive interface {
+	Log
+	// PutAway drops the records of all leaves before an index, and the AuditEvents
+	// that are made of them, which nobody finds any more. The tree stays what it
+	// is: tiles and proofs hold, and Leaves has nil in their place. That the records
+	// are safe elsewhere is the caller's to know: they are never given back. What
+	// was put away before stays so, and a call that did not come to its end is
+	// repeated.
+	PutAway(ctx context.Context, to int64) error
+	// Hot is the index of the first leaf that was not put away.
+	Hot(ctx context.Context) (index int64, err error)
 }

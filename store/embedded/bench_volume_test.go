@@ -48,7 +48,7 @@ func volumeEvent(i, n int) audit.Event {
 			Roles: []fhir.Coding{{System: "http://terminology.hl7.org/CodeSystem/practitioner-role", Code: "doctor"}},
 		},
 	}
-	binary.BigEndian.PutUint64(e.ID[:], uint64(at.UnixMilli())<<16|0x7000)       //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(e.ID[:], uint64(at.UnixMilli())<<16|0x7000)     //nolint:gosec // after 1970
 	binary.BigEndian.PutUint64(e.ID[8:], uint64(i)*0x9E3779B97F4A7C15|0x8<<60) //nolint:gosec // spreads
 	switch {
 	case i%10 == 3: // a search

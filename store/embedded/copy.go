@@ -82,6 +82,9 @@ func (db *DB) Chronicles(ctx context.Context, after []byte) (some []store.Chroni
 
 // Records reads the log in its order.
 func (db *DB) Records(ctx context.Context, after []byte) (some [][]byte, next []byte, err error) {
+	if db.cold.Load().index > 0 { // the copy could not have the same tree
+		return nil, nil, store.ErrPutAway
+	}
 	size := 0
 	next, err = db.eachKey(ctx, []byte{spaceAuditLog}, after, func(_ *view, _, value []byte) (bool, error) {
 		records, err := recordsUnder(value)

@@ -38,6 +38,8 @@ type DB struct {
 	log      auditLog
 	shelf    shelf
 	tree     tree
+	cold     atomic.Pointer[cold]
+	cooling  sync.Mutex    // one PutAway at a time
 	basics   sync.Map      // the numbers of types that may have basic editions
 	events   *events.Index // nil without an indexer
 	reserve  reserve
@@ -126,6 +128,11 @@ func (db *DB) prepare() error {
 	if err := db.log.open(db); err != nil {
 		return err
 	}
+	c, err := readCold(db.eng)
+	if err != nil {
+		return err
+	}
+	db.cold.Store(c)
 	if err := db.tree.open(db); err != nil {
 		return err
 	}

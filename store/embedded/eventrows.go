@@ -39,17 +39,20 @@ func (r *shelfRows) row(n number, one *shelved) {
 type eventRows struct {
 	blocks
 	edition consent.Edition
+	// hot is the number of the first record that was not put away: the rows of those
+	// before are as good as deleted.
+	hot uint64
 	// Of the block last read.
 	patient string
 	places  []placed
 }
 
-func newEventRows(src source, e consent.Edition) (*eventRows, error) {
-	b, err := newBlocks(src, []byte{spaceEvent})
+func newEventRows(v *view, e consent.Edition) (*eventRows, error) {
+	b, err := newBlocks(v.src, []byte{spaceEvent})
 	if err != nil {
 		return nil, err
 	}
-	r := &eventRows{blocks: *b, edition: e}
+	r := &eventRows{blocks: *b, edition: e, hot: v.db.cold.Load().record}
 	r.blocks.cut = r.cutRows
 	return r, nil
 }
@@ -87,6 +90,7 @@ func (r *eventRows) head(h *header) error {
 		row:      consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine, Patients: h.row.Patients[:0]},
 		ordinals: h.ordinals[:0], version: "1", count: 1, event: r.places[r.at],
 	}
+	h.deleted = h.event.record < r.hot
 	if r.edition == consent.EditionBasic {
 		h.version = "b1"
 	}
@@ -108,12 +112,14 @@ func (r *eventRows) headAt(h *header, n number) error {
 
 // event is the place of an event, of which there is no more than the row.
 func (v *view) event(e consent.Edition, t typeNumber, n number) (place, error) {
-	rows, err := newEventRows(v.src, e)
+	rows, err := newEventRows(v, e)
 	if err != nil {
 		return place{}, err
 	}
 	p := place{t: t, n: n, edition: e, closer: noCloser{}}
-	err = rows.headAt(&p.head, n)
+	if err = rows.headAt(&p.head, n); err == nil && p.head.deleted {
+		err = pebble.ErrNotFound // put away, and not deleted by anybody
+	}
 	return p, errors.Join(err, rows.close())
 }
 

@@ -78,7 +78,7 @@ func TestEventRowsAreTheEvents(t *testing.T) {
 			}
 		}
 		slices.SortFunc(all, func(a, b shelvedEvent) int { return int(int64(a.n) - int64(b.n)) })
-		rows, err := newEventRows(db.eng, consent.EditionBasic)
+		rows, err := newEventRows(&view{db: db, src: db.eng}, consent.EditionBasic)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -61,6 +61,7 @@ const (
 	metaTree     = "Mtree"
 	metaSalt     = "Msalt"
 	metaUsual    = "Musual"
+	metaCold     = "Mcold"
 	metaCopying  = "Mcopying"
 )
 

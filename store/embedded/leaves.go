@@ -47,7 +47,7 @@ func (db *DB) Leaves(ctx context.Context, from, to int64, each func(index int64,
 		return err
 	}
 	defer db.life.Leave()
-	g := db.tree.now.Load()
+	g, hot := db.tree.now.Load(), db.cold.Load().index
 	if from < 0 || to > g.size || from > to {
 		return fmt.Errorf("leaves %d to %d of %d", from, to, g.size)
 	}
@@ -64,7 +64,7 @@ func (db *DB) Leaves(ctx context.Context, from, to int64, each func(index int64,
 		}
 		number, ok := g.recordOf(index)
 		var raw []byte
-		if ok {
+		if ok && index >= hot {
 			raw, err = w.record(number)
 		}
 		if err == nil {

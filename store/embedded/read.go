@@ -103,7 +103,11 @@ func (r *keptRow) place(t typeNumber) place {
 // current reads the current version of an edition by number.
 func (v *view) current(e consent.Edition, t fhir.ResourceType, tn typeNumber, n number) (place, error) {
 	if t == typeAuditEvent {
-		return v.event(e, tn, n)
+		p, err := v.event(e, tn, n)
+		if errors.Is(err, pebble.ErrNotFound) { // put away
+			err = store.ErrNotFound
+		}
+		return p, err
 	}
 	p := place{t: tn, n: n, edition: e}
 	raw, closer, err := v.src.Get(keyCurrent(make([]byte, 0, 16), e, tn, n))

@@ -78,7 +78,7 @@ type rows interface {
 
 func (v *view) rowsOf(t fhir.ResourceType, e consent.Edition, tn typeNumber) (rows, error) {
 	if t == typeAuditEvent {
-		return newEventRows(v.src, e)
+		return newEventRows(v, e)
 	}
 	return newKeys(v.src, prefixRows(nil, e, tn))
 }

@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 
@@ -28,6 +29,9 @@ func (db *DB) Records(ctx context.Context, after []byte) (some [][]byte, next []
 		return nil, nil, err
 	}
 	defer db.life.Leave()
+	if hot, err := db.Hot(ctx); err != nil || hot > 0 { // the copy could not have the same tree
+		return nil, nil, cmp.Or(err, store.ErrPutAway)
+	}
 	at, ok := bytes.CutPrefix(after, db.salt[:copySalt])
 	if len(after) > 0 && (!ok || len(at) == 0) {
 		return nil, nil, store.ErrBadCursor

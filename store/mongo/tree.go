@@ -27,6 +27,8 @@ const metaTree = "tree"
 type headDocument struct {
 	Size  int64 `bson:"n"`
 	Taken int64 `bson:"t"`
+	// Hot is the index of the first leaf that was not put away.
+	Hot int64 `bson:"h,omitempty"`
 }
 
 var (
@@ -232,6 +234,9 @@ func (db *DB) Leaves(ctx context.Context, from, to int64, each func(index int64,
 			return err
 		}
 		for i, r := range records {
+			if from+int64(i) < head.Hot {
+				r = nil
+			}
 			if err := each(from+int64(i), r); err != nil {
 				return err
 			}

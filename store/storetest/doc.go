@@ -89,6 +89,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"the tree of the log of nothing", testTreeOfNothing},
 		{"the tree of the log however it grows", testTreeGrows},
 		{"the tree of the log of a copy", func(t *testing.T, st store.Store) { testCopiedTree(t, st, open(t)) }},
+		{"records that are put away", func(t *testing.T, st store.Store) { testPutAway(t, st, open(t)) }},
 		{"backup", testBackup},
 		{"a copy is the same store", func(t *testing.T, st store.Store) { testCopy(t, st, open(t)) }},
 		{"a closed store", testClosed},
