@@ -89,6 +89,13 @@ func freeAddr(t *testing.T) string {
 
 func (s *server) serve(t *testing.T, flags ...string) {
 	t.Helper()
+	s.begin(t, flags...)
+	s.ready(t)
+}
+
+// begin starts the program.
+func (s *server) begin(t *testing.T, flags ...string) {
+	t.Helper()
 	s.root, s.base = "http://"+s.addr, "http://"+s.addr+"/fhir"
 	s.log = &bytes.Buffer{}
 	s.cmd = exec.Command(program, append([]string{"serve", "--listen", s.addr, "--data", s.data}, flags...)...)
@@ -98,7 +105,6 @@ func (s *server) serve(t *testing.T, flags ...string) {
 	}
 	s.exit = make(chan error, 1)
 	go func(c *exec.Cmd, done chan<- error) { done <- c.Wait() }(s.cmd, s.exit)
-	s.ready(t)
 }
 
 // ready waits until /readyz says so.
