@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Scenarios 31 to 38: who is let in at all, with clients that are onboarded and
+// Scenarios 31 to 36: who is let in at all, with clients that are onboarded and
 // tokens of the authorization server and of another issuer.
 
 // foreign is an issuer elsewhere, whose tokens the server trusts.
@@ -251,57 +251,6 @@ func TestScenario35ClientsAreOnboarded(t *testing.T) {
 	if changes := s.events(t, "subtype="+url.QueryEscape("http://dicom.nema.org/resources/ontology/DCM|110137")); len(changes) < 15 {
 		t.Errorf("%d changes of onboarding are on record", len(changes))
 	}
-}
-
-// directive is an order of the regulator's about a target.
-func directiveOf(target string, more ...any) object {
-	extensions := append([]any{object{"url": "https://vitrine.example/StructureDefinition/directive-target", "valueReference": ref(target)}}, more...)
-	return object{"resourceType": "Basic", "code": concept("https://vitrine.example/CodeSystem/nehr-directive", "BLOCK_READ"), "extension": extensions}
-}
-
-// A directive against a clinic stands against everything its people ask, and
-// against nothing that patients do; of two the stricter counts.
-func TestScenario37And38Directives(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	connector, _ := s.connector.backend(t, s.server, "connector-a", "user/*.cruds", actingFor("PractitionerRole/a1", "Organization/a", treat))
-	s.breakGlass(t, connector.AccessToken, "p", "OVRER", emergency).want(t, http.StatusCreated)
-	s.full(t, connector.AccessToken, "p")
-	issue := func(o object) func() {
-		t.Helper()
-		made := instance(s.cast, s.post(t, s.auditor, o).want(t, http.StatusCreated))
-		return func() { s.do(t, s.root, request{method: http.MethodDelete, path: made}).want(t, http.StatusNoContent) }
-	}
-	lift := issue(directiveOf("Organization/a"))
-	s.refused(t, connector.AccessToken, "blocked")
-	s.breakGlass(t, connector.AccessToken, "p", "OVRER", emergency).want(t, http.StatusForbidden)
-	s.post(t, connector.AccessToken, without(condition("q", ""), "id")).want(t, http.StatusCreated) // contribution goes on
-	s.full(t, s.appQ, "q")
-	s.basic(t, s.b1, "p")
-	lift()
-	s.full(t, connector.AccessToken, "p")
-
-	limited := with(directiveOf("Organization/a", object{"url": "https://vitrine.example/StructureDefinition/directive-type", "valueCode": "Immunization"}),
-		"code", concept("https://vitrine.example/CodeSystem/nehr-directive", "LIMIT_TYPES"))
-	liftLimit := issue(limited)
-	s.do(t, connector.AccessToken, get("Condition?patient=q")).want(t, http.StatusForbidden)
-	s.do(t, connector.AccessToken, get("Immunization?patient=q")).want(t, http.StatusOK)
-	liftUser := issue(directiveOf("Practitioner/dr-a"))
-	s.do(t, connector.AccessToken, get("Immunization?patient=q")).want(t, http.StatusForbidden)
-	liftUser()
-	s.do(t, connector.AccessToken, get("Immunization?patient=q")).want(t, http.StatusOK)
-	liftLimit()
-	s.full(t, connector.AccessToken, "q")
-
-	// A token is not worth issuing to those who may neither read nor write.
-	shut := issue(with(directiveOf("Organization/a"), "code", object{"coding": []any{
-		object{"system": "https://vitrine.example/CodeSystem/nehr-directive", "code": "BLOCK_READ"},
-		object{"system": "https://vitrine.example/CodeSystem/nehr-directive", "code": "BLOCK_WRITE"},
-	}}))
-	if got, a := s.connector.backend(t, s.server, "connector-a", "user/*.rs", actingFor("PractitionerRole/a1", "Organization/a", treat)); got.AccessToken != "" {
-		t.Errorf("a token for those who are blocked: %d %s", a.status, a.body)
-	}
-	shut()
 }
 
 // What another issuer grants opens no more than the client is registered for.

@@ -202,6 +202,11 @@ func (s *server) regulator(t *testing.T) string {
 	return s.token(t, "--kind", "regulator")
 }
 
+// person is somebody of the regulator's, who is told from others.
+func (s *server) person(t *testing.T, name string) string {
+	return s.token(t, "--kind", "regulator", "--user", "Practitioner/"+name)
+}
+
 // answer is a whole response.
 type answer struct {
 	status int

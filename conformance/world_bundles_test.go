@@ -207,8 +207,25 @@ func directiveWrite(w *writing, c *writer) request {
 	case ok && w.g.rand.IntN(3) == 0:
 		return request{method: http.MethodDelete, path: "Basic/" + twinID(n)}
 	case ok && w.g.rand.IntN(2) == 0:
+		return w.matching(directing(w.g, "Basic", twinID(n)), n)
+	case ok && w.g.rand.IntN(2) == 0:
 		return w.matching(send(http.MethodPut, "Basic/"+twinID(n), mustJSON(with(o, "id", twinID(n)))), n)
 	default:
 		return w.preferring(send(http.MethodPost, "Basic", mustJSON(o)))
+	}
+}
+
+// directing is an operation of directives and directions.
+func directing(g *worldMaker, kind, id string) request {
+	at := []string{kind + "/" + id, "Basic/" + id, "Task/" + id, "Basic/none", "Task/none"}[g.rand.IntN(5)]
+	switch g.rand.IntN(6) {
+	case 0:
+		return get("Task/$directions")
+	case 1:
+		return get(at + "/$agree")
+	case 2:
+		return send(http.MethodPost, at+"/$certify", mustJSON(object{"resourceType": "DocumentReference", "status": "current", "content": []any{object{"attachment": object{"contentType": "text/plain", "data": "eA=="}}}}))
+	default:
+		return request{method: http.MethodPost, path: at + "/" + []string{"$agree", "$lift", "$withdraw", "$accept"}[g.rand.IntN(4)], header: map[string]string{"If-Match": `W/"1"`}}
 	}
 }

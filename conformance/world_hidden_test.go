@@ -43,6 +43,7 @@ func (w *writing) hide() {
 	for _, o := range g.hiddenWeb(g.ofPosture(unrelated).id)[:10] {
 		w.contribute(without(o, "id"))
 	}
+	w.directives()
 	w.contribute(without(g.person(absent, true), "id"))
 	w.contribute(object{
 		"resourceType": "ValueSet", "url": "http://example.org/ValueSet/ours", "status": "active",
@@ -99,5 +100,23 @@ func (w *writing) move() {
 		w.one.do(w.t, w.one.system(w.t, "clinic-b"), request{method: http.MethodDelete, path: theirs})
 	default:
 		g.load(w.t, w.one, []object{with(g.person(g.ofPosture(denied), true), "telecom", []any{object{"system": "phone", "value": "555-9999"}})})
+	}
+}
+
+// directives are the regulator's, in the first world alone: one that is proposed
+// against clinic A, one that was withdrawn, and a direction to somebody else.
+func (w *writing) directives() {
+	s, t := w.one, w.t
+	mei, tan := s.person(t, "mei"), s.person(t, "tan")
+	for kind, target := range map[string]string{"BLOCK_READ": "Organization/clinic-a", "BLOCK_WRITE": "Practitioner/dr-a", "DESTROY": "Organization/employer"} {
+		o := with(directiveOf(target), "code", concept("https://vitrine.example/CodeSystem/nehr-directive", kind))
+		a := s.do(t, mei, send(http.MethodPost, "Basic", mustJSON(o))).want(t, http.StatusCreated)
+		at := "Basic/" + text(decode(t, a.body), "id")
+		switch kind {
+		case "BLOCK_WRITE":
+			s.do(t, tan, request{method: http.MethodPost, path: at + "/$withdraw", header: map[string]string{"If-Match": `W/"1"`}}).want(t, http.StatusOK)
+		case "DESTROY":
+			s.do(t, tan, request{method: http.MethodPost, path: at + "/$agree", header: map[string]string{"If-Match": `W/"1"`}}).want(t, http.StatusOK)
+		}
 	}
 }

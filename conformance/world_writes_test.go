@@ -196,7 +196,7 @@ func (w *writing) writers() []writer {
 		{caller: caller{name: "an employer's import", token: s.token(t, "--kind", "system", "--org", "Organization/employer", "--client", "import")}, partition: "employer", kinds: writeKinds(), turns: 1},
 		{caller: patient, partition: "patient", kinds: own, turns: 2},
 		{caller: caller{name: "her daughter", token: s.token(t, "--kind", "representative", "--user", "RelatedPerson/daughter")}, partition: "daughter", kinds: own, turns: 1},
-		{caller: caller{name: "the regulator", token: s.regulator(t)}, partition: "regulator", kinds: append([]writeKind{{name: "directive", make: directiveWrite}}, own...), turns: 1},
+		{caller: caller{name: "the regulator", token: s.person(t, "mei")}, partition: "regulator", kinds: append([]writeKind{{name: "directive", make: directiveWrite}}, own...), turns: 1},
 	}
 }
 
@@ -218,7 +218,9 @@ func (w *writing) looks() request {
 	}
 	kind, id, _ := strings.Cut(at, "/")
 	patient := []string{g.anyPatient(), bystander.id, opened.id}[g.rand.IntN(3)]
-	switch g.rand.IntN(15) {
+	switch g.rand.IntN(16) {
+	case 15:
+		return directing(g, kind, id)
 	case 14:
 		return get([]string{at + "/$meta", at + "/_history/1/$meta", kind + "/$meta", "$meta"}[g.rand.IntN(4)])
 	case 12:

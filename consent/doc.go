@@ -25,7 +25,8 @@ const (
 	SystemEvent = Canon + "/CodeSystem/nehr-event"
 	// SystemLabel holds #oversight.
 	SystemLabel = Canon + "/CodeSystem/label"
-	// SystemDirective holds #BLOCK_READ, #BLOCK_WRITE and #LIMIT_TYPES.
+	// SystemDirective holds #BLOCK_READ, #BLOCK_WRITE, #LIMIT_TYPES, #LIMIT_CLASSES
+	// and #DESTROY.
 	SystemDirective = Canon + "/CodeSystem/nehr-directive"
 	// SystemClient names client ids in Device.identifier.
 	SystemClient = smart.SystemClient

@@ -139,6 +139,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Log:         h.log,
 
 		RefuseDangling: h.cfg.References == "refuse",
+		ManifestAfter:  h.cfg.ManifestAfter,
 	}, tools, h.store), nil
 }
 

@@ -18,6 +18,7 @@ func (h *House) chores() []chore {
 	return []chore{
 		{"the end of grants", h.sweepGrants},
 		{"indexes", func(ctx context.Context) { h.gate.KeepIndexed(ctx, time.Now) }},
+		{"manifests of what was disclosed", h.keepManifests},
 	}
 }
 

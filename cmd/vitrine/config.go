@@ -63,6 +63,7 @@ type settings struct {
 	Grace            time.Duration `name:"relation-grace" help:"How long a finished visit still counts as care." default:"720h"`
 	GrantTTL         time.Duration `name:"grant-ttl" help:"Life of a break-glass grant." default:"4h"`
 	GrantMax         time.Duration `name:"grant-max" help:"Longest life of a break-glass grant that may be asked for." default:"24h"`
+	ManifestAfter    time.Duration `name:"manifest-after" help:"How long after a direction to destroy is agreed to its manifest of what was disclosed is begun: what was being read then must be on record." default:"1m"`
 	Validation       string        `name:"validation" help:"How much is checked of what is written: ${enum}. full: elements, formats, codes, rules and profiles, as R4 has them; structure: elements, formats and codes; off: only that it is a resource of R4. Below full the store may come to hold what other systems refuse." enum:"full,structure,off" default:"full"`
 
 	PageDefault int           `name:"page-default" help:"Resources on a page when the client names no number." default:"50"`

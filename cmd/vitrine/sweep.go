@@ -22,3 +22,12 @@ func (h *House) sweepGrants(ctx context.Context) {
 		}
 	})
 }
+
+// keepManifests makes the manifests of directions to destroy, when it is time.
+func (h *House) keepManifests(ctx context.Context) {
+	each(ctx, min(max(h.cfg.ManifestAfter/10, sweepOftenest), sweepRarest), func(now time.Time) {
+		if err := h.gate.KeepManifests(ctx, now); err != nil && ctx.Err() == nil {
+			h.log.ErrorContext(ctx, "a manifest was not made; it is tried again", "error", err)
+		}
+	})
+}

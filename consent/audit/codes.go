@@ -51,7 +51,10 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 	case KindOnboarding:
 		return alert, []fhir.Coding{dcm("110137"), event("onboarding")}
 	case KindDirective:
-		return alert, []fhir.Coding{event("directive")}
+		if e.Reason == "" || e.denied() {
+			return alert, []fhir.Coding{event("directive")}
+		}
+		return alert, []fhir.Coding{event("directive"), event("directive-" + e.Reason)}
 	case KindDecision:
 		return alert, []fhir.Coding{{System: systemBALPDecision, Code: "AuthZ-Consent"}}
 	case KindReview:

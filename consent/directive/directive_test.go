@@ -16,6 +16,14 @@ const base = "https://nehr.example/fhir"
 
 var noon = time.Date(2026, 8, 1, 12, 0, 0, 0, time.UTC)
 
+// about are targets of one reference each.
+func about(refs ...string) (all []directive.Target) {
+	for _, ref := range refs {
+		all = append(all, directive.Target{Who: []string{ref}})
+	}
+	return all
+}
+
 func ward() *consent.Caller {
 	return &consent.Caller{
 		Kind: consent.Practitioner, Organization: "ward", Lineage: []string{"ward", "hospital"}, LineageBroken: true,
@@ -36,7 +44,7 @@ func TestCompileReadsEveryPart(t *testing.T) {
 	}
 	want := directive.Directive{
 		ID: "d", Effects: []directive.Effect{directive.BlockWrite, directive.LimitTypes},
-		Targets: []string{"Organization/a", "Device/d1"}, Types: []fhir.ResourceType{"Immunization"},
+		Targets: about("Organization/a", "Device/d1"), Types: []fhir.ResourceType{"Immunization"},
 		Period: consent.Period{From: time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -52,7 +60,7 @@ func TestWhatCannotBeReadBlocks(t *testing.T) {
 		want error
 	}{
 		"nothing":         {`{"resourceType":"Basic"}`, directive.ErrEffect},
-		"unknown effect":  {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"DESTROY"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrEffect},
+		"unknown effect":  {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"FORGET"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrEffect},
 		"no target":       {`{"resourceType":"Basic",` + code + `}`, directive.ErrTarget},
 		"another target":  {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Patient/p"}}`, directive.ErrTarget},
 		"logical target":  {`{"resourceType":"Basic",` + code + `,"subject":{"identifier":{"value":"x"}}}`, directive.ErrTarget},
@@ -78,17 +86,17 @@ func TestDirectivesBlockThoseTheyAreAbout(t *testing.T) {
 		d           directive.Directive
 		read, write bool
 	}{
-		"the organisation":         {directive.Directive{Effects: read, Targets: []string{"Organization/ward"}}, true, false},
-		"what it is part of":       {directive.Directive{Effects: read, Targets: []string{"Organization/hospital"}}, true, false},
-		"another organisation":     {directive.Directive{Effects: read, Targets: []string{"Organization/clinic"}}, false, false},
-		"the person":               {directive.Directive{Effects: read, Targets: []string{"Practitioner/x"}}, true, false},
-		"another person":           {directive.Directive{Effects: read, Targets: []string{"Practitioner/y"}}, false, false},
-		"the role":                 {directive.Directive{Effects: read, Targets: []string{"PractitionerRole/y"}}, true, false},
-		"the client":               {directive.Directive{Effects: read, Targets: []string{"Device/dev"}}, true, false},
-		"another client":           {directive.Directive{Effects: read, Targets: []string{"Device/other"}}, false, false},
-		"one of several":           {directive.Directive{Effects: read, Targets: []string{"Device/other", "Practitioner/x"}}, true, false},
-		"writing":                  {directive.Directive{Effects: []directive.Effect{directive.BlockWrite}, Targets: []string{"Organization/ward"}}, false, true},
-		"both":                     {directive.Directive{Effects: []directive.Effect{directive.BlockWrite, directive.BlockRead}, Targets: []string{"Organization/ward"}}, true, true},
+		"the organisation":         {directive.Directive{Effects: read, Targets: about("Organization/ward")}, true, false},
+		"what it is part of":       {directive.Directive{Effects: read, Targets: about("Organization/hospital")}, true, false},
+		"another organisation":     {directive.Directive{Effects: read, Targets: about("Organization/clinic")}, false, false},
+		"the person":               {directive.Directive{Effects: read, Targets: about("Practitioner/x")}, true, false},
+		"another person":           {directive.Directive{Effects: read, Targets: about("Practitioner/y")}, false, false},
+		"the role":                 {directive.Directive{Effects: read, Targets: about("PractitionerRole/y")}, true, false},
+		"the client":               {directive.Directive{Effects: read, Targets: about("Device/dev")}, true, false},
+		"another client":           {directive.Directive{Effects: read, Targets: about("Device/other")}, false, false},
+		"one of several":           {directive.Directive{Effects: read, Targets: about("Device/other", "Practitioner/x")}, true, false},
+		"writing":                  {directive.Directive{Effects: []directive.Effect{directive.BlockWrite}, Targets: about("Organization/ward")}, false, true},
+		"both":                     {directive.Directive{Effects: []directive.Effect{directive.BlockWrite, directive.BlockRead}, Targets: about("Organization/ward")}, true, true},
 		"types, this left":         {directive.Directive{Effects: []directive.Effect{directive.LimitTypes}, Types: []fhir.ResourceType{"Condition"}}, false, false},
 		"types, this not left":     {directive.Directive{Effects: []directive.Effect{directive.LimitTypes}, Types: []fhir.ResourceType{"Patient"}}, true, false},
 		"the zero value":           {directive.Directive{}, true, true},

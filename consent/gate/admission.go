@@ -141,10 +141,12 @@ func (v *view) directiveSet(ctx context.Context) (directive.Set, error) {
 			return nil
 		}
 		d, problem := directive.Compile(t, v.g.cfg.BaseURL)
-		if problem != nil {
+		if problem != nil && d.Record.State == directive.Active {
 			v.g.log.WarnContext(ctx, "a directive on file is in doubt; it blocks", "alert", "directive-malformed", "id", f.ID)
 		}
-		set = append(set, d)
+		if d.Record.State == directive.Active { // the others are so for good, or until the next write
+			set = append(set, d)
+		}
 		return nil
 	})
 	if err != nil {

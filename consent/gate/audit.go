@@ -17,6 +17,8 @@ import (
 type notes struct {
 	entities []string
 	labels   []string
+	// act is the word for what is done to a directive.
+	act string
 	// also are what was read for the sake of the answer, and is not in it.
 	also []store.Found
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -186,6 +187,7 @@ func (w *writing) wrote(d *draft, h homing, r fhir.Resource, prior *store.Found)
 		w.beside(audit.KindOnboarding, "", ref)
 	case d.typ == "Basic" && slices.Contains(d.labels, consent.LabelOversight):
 		w.beside(audit.KindDirective, "", ref)
+		w.extra[len(w.extra)-1].Reason = cmp.Or(w.notes.act, actProposed)
 	}
 }
 

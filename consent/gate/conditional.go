@@ -180,6 +180,9 @@ func (w *writing) remove(ctx context.Context, t fhir.ResourceType, id, ifMatch s
 	if err := ownTask(prior, nil); err != nil {
 		return Item{}, err
 	}
+	if err := w.kept(prior, nil); err != nil {
+		return Item{}, err
+	}
 	if t == "SearchParameter" && prior.Contributor == "" {
 		if err := w.registering(ctx, id, nil); err != nil {
 			return Item{}, err

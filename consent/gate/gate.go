@@ -62,6 +62,9 @@ type Config struct {
 	CursorKey [cursorKeySize]byte
 	// Validation is how much is checked of what is written.
 	Validation validate.Level
+	// ManifestAfter is how long after a direction to destroy was agreed to its manifest
+	// is begun: what was read before is on record by then.
+	ManifestAfter time.Duration
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger

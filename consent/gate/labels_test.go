@@ -44,7 +44,7 @@ func TestTheServersLabelInOtherShapes(t *testing.T) {
 // alone takes for the server's is no directive, no grant and no registration.
 func TestDirectivesBearTheLabelItself(t *testing.T) {
 	w := newClinics(t, nil)
-	id := w.created(regulator(), "Basic", blockReads("Organization/A"))
+	id := w.ordered(blockReads("Organization/A"))
 	w.want("a directive", w.sees(doctor("A"), "Observation", "patient=Patient/p"), "403 blocked")
 	row := consent.Row{Type: "Basic", Home: consent.HomeShared, Contributor: "C"}
 	err := w.store.Write(w.ctx(), func(tx store.Tx) error {

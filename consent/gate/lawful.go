@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"vitrine/consent"
-	"vitrine/consent/directive"
 	"vitrine/consent/relation"
 	"vitrine/consent/restriction"
 	"vitrine/fhir"
@@ -26,7 +25,7 @@ func (v *visit) acceptable(ctx context.Context, t fhir.ResourceType, c Content) 
 		return nil, err
 	}
 	if v.caller.Kind == consent.Regulator {
-		return v.order(d)
+		return v.order(ctx, d)
 	}
 	if err := v.contentRules(t, d.tape); err != nil {
 		return nil, err
@@ -61,17 +60,6 @@ func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
 	return nil
 }
 
-// order is the draft of a directive, under the server's own label.
-func (v *visit) order(d *draft) (*draft, error) {
-	if _, err := directive.Compile(d.tape, v.g.cfg.BaseURL); err != nil {
-		return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+err.Error(), "Basic")
-	}
-	if slices.Contains(d.labels, consent.LabelOversight) {
-		return d, nil // it was there before
-	}
-	return v.own(labelled(d.tape), "Basic", d.partition)
-}
-
 // own is the draft of what the server itself writes.
 func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*draft, error) {
 	tape := new(fhir.Tape)
@@ -87,6 +75,9 @@ func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*
 // and there is one that is active.
 func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
 	if err := ownTask(prior, d); err != nil {
+		return err
+	}
+	if err := w.kept(prior, d); err != nil {
 		return err
 	}
 	if d.typ == "Device" && d.contributor == "" {

@@ -196,11 +196,11 @@ func TestPatchOfAConsent(t *testing.T) {
 	}
 }
 
-// A directive keeps the server's label, which nobody else could give it.
+// A proposal keeps the server's label, which nobody else could give it, and what is
+// made of it is agreed to anew; a directive in force is not patched.
 func TestPatchOfADirective(t *testing.T) {
 	w := newClinics(t, nil)
 	id := w.created(regulator(), "Basic", blockReads("Organization/A"))
-	w.want("in force", w.reads(doctor("A"), "Observation", "o-q"), "403 blocked")
 	if _, err := w.patch(regulator(), "Basic", id, `[{"op":"add","path":"/created","value":"2026-08-02"}]`, ""); err != nil {
 		t.Fatal(explain(err))
 	}
@@ -213,6 +213,11 @@ func TestPatchOfADirective(t *testing.T) {
 	if got := w.stored("Basic", id); strings.Count(got, `"oversight"`) != 1 {
 		t.Errorf("labels: %s", got)
 	}
+	w.want("a version before", w.directs("$agree", second(), id, "1"), "precondition failed")
+	w.want("the version as it is", w.directs("$agree", second(), id, "2"), "") // nothing was changed
+	w.want("in force", w.reads(doctor("A"), "Observation", "o-q"), "403 blocked")
+	_, err := w.patch(second(), "Basic", id, `[{"op":"remove","path":"/extension"}]`, "")
+	w.want("patched in force", outcome(err), "422")
 	w.want("still in force", w.reads(doctor("A"), "Observation", "o-q"), "403 blocked")
 }
 

@@ -327,24 +327,3 @@ func blockReads(target string) string {
 	return `"code":` + concept(consent.SystemDirective, "BLOCK_READ") +
 		`,"extension":[{"url":"` + consent.Canon + `/StructureDefinition/directive-target","valueReference":{"reference":"` + target + `"}}]`
 }
-
-// Scenario 37, in part: a directive stops reading at once, and lifting it
-// restores it.
-func TestDirective(t *testing.T) {
-	w := newClinics(t, nil)
-	order := blockReads("Organization/A")
-	r, err := w.create(regulator(), "Basic", order)
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	w.want("blocked", w.sees(doctor("A"), "AllergyIntolerance", "patient=Patient/q"), "403 blocked")
-	w.want("others", w.sees(doctor("B"), "AllergyIntolerance", "patient=Patient/q"), "a-q")
-	w.want("the patient", w.sees(person("q"), "AllergyIntolerance", "patient=Patient/q"), "a-q")
-	_, err = w.gate.Delete(w.ctx(), w.request(regulator(), "delete", "Basic"), "Basic", r.Items()[0].Resource.ID, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.want("lifted", w.sees(doctor("A"), "AllergyIntolerance", "patient=Patient/q"), "a-q")
-	_, err = w.create(doctor("A"), "Basic", order+`,"meta":{"security":[{"system":"`+consent.SystemLabel+`","code":"oversight"}]}`)
-	w.want("a provider's label", outcome(err), "422")
-}

@@ -111,6 +111,10 @@ func definition(name string) string {
 		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
 	case "$validate":
 		return "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+	case "$agree", "$lift", "$withdraw":
+		return consent.Canon + "/OperationDefinition/Basic-" + strings.TrimPrefix(name, "$")
+	case "$accept", "$certify", "$directions":
+		return consent.Canon + "/OperationDefinition/Task-" + strings.TrimPrefix(name, "$")
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
 )
@@ -39,7 +40,9 @@ type interaction struct {
 	only fhir.ResourceType
 	// overseen rows are there for those alone who oversee the type (gate.Oversees).
 	overseen bool
-	handle   func(*Server, context.Context, *exchange) (answer, error)
+	// whose rows are there for callers of some kinds alone; nil for all.
+	whose  func(consent.Kind) bool
+	handle func(*Server, context.Context, *exchange) (answer, error)
 	// log has what the row's events begin with; nil for rows that take any
 	// method.
 	log slog.Handler
@@ -120,6 +123,7 @@ func interactions() []interaction {
 		{name: "metrics", method: http.MethodGet, pattern: "/metrics", open: true, beside: true, handle: (*Server).metrics},
 	}
 	rows = append(rows, onboarding()...)
+	rows = append(rows, directing()...)
 	for _, row := range rows {
 		if row.method == http.MethodGet {
 			row.method = http.MethodHead
@@ -156,9 +160,11 @@ func (i *interaction) serves(t fhir.ResourceType) bool {
 }
 
 // there refuses a row that is there for those alone who oversee what it is about,
-// as one is refused that nobody has.
+// or for others alone, as one is refused that nobody has.
 func (x *exchange) there() error {
 	switch {
+	case x.row.whose != nil && !x.row.whose(x.request.Caller.Kind):
+		return refuse(problemUnknownOperation)
 	case !x.row.overseen || gate.Oversees(x.request.Caller.Kind, x.request.Type):
 		return nil
 	case strings.Contains(x.row.pattern, "$"):

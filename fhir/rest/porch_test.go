@@ -125,6 +125,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /admin/clients", "GET /admin/clients/:client", "GET /admin/organizations/:client", "HEAD /admin/clients", "HEAD /admin/clients/:client", "HEAD /admin/organizations/:client",
 		"POST /admin/clients", "POST /admin/clients/:client/activate", "POST /admin/clients/:client/suspend", "POST /admin/clients/:client/end", "POST /admin/clients/:client/rotate",
 		"PUT /admin/clients/:client", "PUT /admin/organizations/:client",
+		"POST /fhir/:type/:id/$agree", "POST /fhir/:type/:id/$lift", "POST /fhir/:type/:id/$withdraw", "POST /fhir/:type/:id/$accept", "POST /fhir/:type/:id/$certify", "GET /fhir/:type/$directions", "HEAD /fhir/:type/$directions",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {

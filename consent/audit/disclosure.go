@@ -1,0 +1,56 @@
+package audit
+
+import (
+	"strings"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+)
+
+// Discloses reports whether by the access something of the patient's record went
+// out to who asked. What somebody writes was their own before, and $access tells
+// nothing of the record; what is not known here counts.
+func (e *Event) Discloses() bool {
+	if e.Kind != KindRest && e.Kind != KindAuditUse || e.denied() || e.Patient == "" || e.Level == consent.None {
+		return false
+	}
+	switch e.Action {
+	case ActionCreate, ActionUpdate, ActionDelete:
+		return false
+	case ActionRead, ActionExecute:
+	}
+	return e.Interaction != "$access"
+}
+
+// AppendDisclosures appends what the access disclosed, a line of JSON each, and
+// returns how many they are: one for every version that was read, or one with the
+// question, for the record has no results of searches (IHE BALP). A transaction's
+// are all that it names.
+func (e *Event) AppendDisclosures(dst []byte, id string) ([]byte, int) {
+	if len(e.Entities) == 0 {
+		line, _, _ := strings.Cut(e.Query, "\n")
+		return e.appendDisclosure(dst, id, "query", line), 1
+	}
+	for _, ref := range e.Entities {
+		dst = e.appendDisclosure(dst, id, "what", ref)
+	}
+	return dst, len(e.Entities)
+}
+
+func (e *Event) appendDisclosure(dst []byte, id, name, value string) []byte {
+	w := writer{out: dst}
+	w.out = append(w.out, '{') // it follows a line, not a value
+	w.text("patient", "Patient/"+e.Patient)
+	w.text(name, value)
+	w.text("when", fhir.FormatInstant(e.Recorded))
+	w.text("event", "AuditEvent/"+id)
+	w.text("interaction", e.Interaction)
+	w.text("view", e.Level.Code())
+	w.text("organization", "Organization/"+e.Agent.Organization)
+	for _, m := range [...]struct{ name, value string }{{"by", e.Agent.User}, {"person", e.Agent.Practitioner}, {"client", e.Agent.Client}, {"grant", e.Grant}} {
+		if m.value != "" {
+			w.text(m.name, m.value)
+		}
+	}
+	return append(w.out, '}', '\n')
+}
