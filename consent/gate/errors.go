@@ -34,6 +34,8 @@ var (
 	ErrMethod = errors.New("method not allowed")
 	// ErrNoTransactions: the store cannot keep several resources as one (501).
 	ErrNoTransactions = errors.New("no transactions")
+	// ErrExports: the party has as many exports as it may (429).
+	ErrExports = errors.New("too many exports")
 )
 
 // Refused is a refusal that depends on the caller alone, never on a patient
@@ -121,7 +123,7 @@ func refusal(err error) error {
 	}
 	for _, known := range []error{
 		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
-		ErrTooCostly, ErrTooLarge, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions,
+		ErrTooCostly, ErrTooLarge, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions, ErrExports,
 	} {
 		if errors.Is(err, known) {
 			return known

@@ -29,6 +29,7 @@ import (
 	"vitrine/fhir/compartment"
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
+	"vitrine/fhir/subset"
 	"vitrine/fhir/validate"
 	"vitrine/store"
 )
@@ -65,9 +66,21 @@ type Config struct {
 	// ManifestAfter is how long after a direction to destroy was agreed to its manifest
 	// is begun: what was read before is on record by then.
 	ManifestAfter time.Duration
+	// Exports is how many exports of one party may be under way, and ExportFile how
+	// much one file has. ExportSettle is how long one waits for what is on its way into
+	// the record.
+	Exports      int
+	ExportFile   FileSize
+	ExportSettle time.Duration
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger
+}
+
+// FileSize is how much a file of an export has at most, but for its last resources.
+type FileSize struct {
+	Resources int
+	Bytes     int64
 }
 
 // Tools are the parts that know FHIR. All are required.
@@ -86,15 +99,20 @@ type Tools struct {
 
 // Defaults of ACCESS.md and of the porch.
 const (
-	defaultGrantTTL    = 4 * time.Hour
-	defaultGrantMax    = 24 * time.Hour
-	defaultPage        = 50
-	defaultPageMax     = 1000
-	standingsKept      = 1 << 14
-	lineagesKept       = 1 << 14
-	factsKept          = 1 << 17
-	cursorKeySize      = 32
-	defaultSite        = "vitrine"
+	defaultGrantTTL = 4 * time.Hour
+	defaultGrantMax = 24 * time.Hour
+	defaultPage     = 50
+	defaultPageMax  = 1000
+	standingsKept   = 1 << 14
+	lineagesKept    = 1 << 14
+	factsKept       = 1 << 17
+	cursorKeySize   = 32
+	defaultSite     = "vitrine"
+	defaultExports  = 4
+
+	defaultFileResources = 100_000
+	defaultFileBytes     = 64 << 20
+
 	directivesKey      = "directives"
 	unspecifiedCount   = -1
 	recordBufferToKeep = 64 << 10
@@ -127,6 +145,9 @@ type Gate struct {
 	// by who reads them again.
 	present  atomic.Pointer[parameters]
 	learning sync.Mutex
+	subsets  *subset.Subsets
+	// exporting says that there is an export to be worked on.
+	exporting chan struct{}
 	// reindex says that there may be a parameter without an index; name is what
 	// this process calls itself when it makes one.
 	reindex chan struct{}
@@ -148,6 +169,7 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 	g.record = g.recordTypes()
 	g.present.Store(&parameters{indexer: tools.Indexer, parser: tools.Parser})
 	g.reindex, g.name = make(chan struct{}, 1), newID()
+	g.exporting, g.subsets = make(chan struct{}, 1), subset.New(tools.Definitions)
 	return g
 }
 
@@ -167,6 +189,15 @@ func (c *Config) fill() {
 	}
 	if c.PageMax <= 0 {
 		c.PageMax = defaultPageMax
+	}
+	if c.Exports <= 0 {
+		c.Exports = defaultExports
+	}
+	if c.ExportFile.Resources <= 0 {
+		c.ExportFile.Resources = defaultFileResources
+	}
+	if c.ExportFile.Bytes <= 0 {
+		c.ExportFile.Bytes = defaultFileBytes
 	}
 	if c.Site == "" {
 		c.Site = defaultSite

@@ -174,7 +174,7 @@ func named(all []search.Clause) bool {
 // where parts of types are all there is. The others are open by whole types.
 func (in *Interaction) sifts() bool {
 	switch in.Code {
-	case "read", "vread", "history-instance", "search-type", "search-system", "$everything":
+	case "read", "vread", "history-instance", "search-type", "search-system", "$everything", "$export":
 		return !in.Write
 	default:
 		return false

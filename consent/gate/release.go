@@ -76,6 +76,8 @@ type Released struct {
 	grant    Grant
 	access   Access
 	issues   []fhir.Issue
+	export   Export
+	file     *File
 }
 
 // Valid reports whether the answer may be sent.
@@ -152,6 +154,22 @@ func (r Released) Access() Access {
 		return Access{}
 	}
 	return r.access
+}
+
+// Export is how far an export is.
+func (r Released) Export() Export {
+	if !r.Valid() {
+		return Export{}
+	}
+	return r.export
+}
+
+// File is a file of an export, to be read as it goes out; nil for any other answer.
+func (r Released) File() *File {
+	if !r.Valid() {
+		return nil
+	}
+	return r.file
 }
 
 // Issues are what $validate has to say, or what was noticed of content that was
