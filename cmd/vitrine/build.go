@@ -138,6 +138,10 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Site:        h.cfg.Site,
 		Log:         h.log,
 
+		Exports:      h.cfg.Exports,
+		ExportFile:   gate.FileSize{Resources: h.cfg.ExportFile},
+		ExportSettle: h.cfg.ExportWait,
+
 		RefuseDangling: h.cfg.References == "refuse",
 		ManifestAfter:  h.cfg.ManifestAfter,
 	}, tools, h.store), nil

@@ -19,6 +19,7 @@ func (h *House) chores() []chore {
 		{"the end of grants", h.sweepGrants},
 		{"indexes", func(ctx context.Context) { h.gate.KeepIndexed(ctx, time.Now) }},
 		{"manifests of what was disclosed", h.keepManifests},
+		{"exports", func(ctx context.Context) { h.gate.KeepExporting(ctx, time.Now) }},
 	}
 }
 

@@ -80,6 +80,9 @@ type settings struct {
 	Rate        float64       `name:"client-rate" help:"Requests a second one client may make on average; 0 sets no limit." default:"0"`
 	Burst       int           `name:"client-burst" help:"Requests one client may make at once above its rate." default:"100"`
 	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples an answer that there is nothing leaves (a 404, an empty search), so that its time tells nothing; it should be longer than a look at the store. Default: 1ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
+	Exports     int           `name:"exports" help:"Most exports one client may have under way for whom it acts." default:"4"`
+	ExportFile  int           `name:"export-file" help:"Most resources in one file of an export; a file has about 64 MiB at most, too." default:"100000"`
+	ExportWait  time.Duration `name:"export-wait" help:"How long an export waits for what is on its way into the record. Longer than a request takes." default:"3s"`
 	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
 
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
@@ -106,6 +109,9 @@ func (c *settings) check() error {
 	}
 	if c.DeleteMost < 1 || c.DeleteMost > 10_000 {
 		return errors.New("--conditional-delete-max must be at least 1 and at most 10000")
+	}
+	if c.Exports < 1 || c.ExportFile < 1 || c.ExportWait < 0 || c.ExportWait > time.Hour {
+		return errors.New("--exports and --export-file must be at least 1, and --export-wait at most 1h")
 	}
 	if _, err := normalBase(c.BaseURL); err != nil {
 		return err

@@ -176,7 +176,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if row == nil {
 		return answer{}, s.unmatchedError(x)
 	}
-	if row.body == bodyBundle || formless(row, e) || row.open && row.name != "capabilities" {
+	if row.body == bodyBundle || row.alone || formless(row, e) || row.open && row.name != "capabilities" {
 		return answer{}, misfit(row, "An entry of a batch")
 	}
 	x.row, x.target = row, t
@@ -210,6 +210,8 @@ func misfit(row *interaction, where string) error {
 	switch {
 	case row.body == bodyForm:
 		text = where + " cannot carry a form: a search in one is a GET, or has its parameters in request.url."
+	case row.alone:
+		text = where + " cannot ask for " + row.name + ", which is a request of its own."
 	case row.name[0] == '$':
 		text = where + " cannot call the operation " + row.name + "; a batch, or a request of its own, can."
 	}

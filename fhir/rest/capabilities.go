@@ -42,7 +42,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 		w = w.raw(`{"code":"transaction"},`)
 	}
 	w = w.raw(`{"code":"batch"},{"code":"search-system"},{"code":"history-system"` + overseers + `}]`)
-	w = s.searchAll(w, p).raw(`,"operation":[{"name":"meta","definition":`).quote(definition("$meta")).raw(overseers + `}],"compartment":[`)
+	w = s.searchAll(w, p).raw(`,"operation":[{"name":"meta","definition":`).quote(definition("$meta")).raw(overseers + `},{"name":"export","definition":`).quote(definitionsOfBulkData + "export").raw(`,"documentation":"Of AuditEvent, for the regulator."}],"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}
@@ -59,6 +59,7 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 			continue
 		}
 		switch {
+		case row.closed == t.Resource():
 		case strings.HasPrefix(row.name, "$"):
 			operations = appendOnce(operations, row.name)
 		case row.name != "search-compartment":
@@ -102,6 +103,9 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 // overseers says for whom an interaction is there.
 const overseers = `,"documentation":"For the repository's custodian; of AuditEvent, for the regulator too."`
 
+// definitionsOfBulkData is where the operations of Bulk Data Access are defined.
+const definitionsOfBulkData = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+
 // definition is the canonical URL of an operation.
 func definition(name string) string {
 	switch name {
@@ -109,6 +113,8 @@ func definition(name string) string {
 		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
 	case "$meta", "$meta-add", "$meta-delete":
 		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
+	case "$export":
+		return definitionsOfBulkData + "patient-export"
 	case "$validate":
 		return "http://hl7.org/fhir/OperationDefinition/Resource-validate"
 	case "$agree", "$lift", "$withdraw":

@@ -36,8 +36,13 @@ type interaction struct {
 	// admin rows are of the interface of onboarding, which speaks plain JSON.
 	admin bool
 	body  bodyKind
-	// only is the one type an operation is for.
-	only fhir.ResourceType
+	// alone rows are requests of their own and no entries of a Bundle.
+	alone bool
+	// begins rows begin something, which a HEAD of them would do as well.
+	begins bool
+	// only is the one type an operation is for, and closed another of which everybody
+	// is refused it.
+	only, closed fhir.ResourceType
 	// overseen rows are there for those alone who oversee the type (gate.Oversees).
 	overseen bool
 	// whose rows are there for callers of some kinds alone; nil for all.
@@ -124,8 +129,9 @@ func interactions() []interaction {
 	}
 	rows = append(rows, onboarding()...)
 	rows = append(rows, directing()...)
+	rows = append(rows, exports()...)
 	for _, row := range rows {
-		if row.method == http.MethodGet {
+		if row.method == http.MethodGet && !row.begins {
 			row.method = http.MethodHead
 			rows = append(rows, row)
 		}
@@ -153,7 +159,7 @@ func (i *interaction) inner() gate.Interaction {
 // serves reports whether a resource type has the interaction. AuditEvents are
 // written by the server alone.
 func (i *interaction) serves(t fhir.ResourceType) bool {
-	if i.only != "" && i.only != t {
+	if i.only != "" && i.only != t && i.closed != t {
 		return false
 	}
 	return !i.write || t != "AuditEvent"
@@ -181,6 +187,8 @@ type target struct {
 	version string
 	of      string // the type searched in a compartment
 	client  string // the client or organisation that is onboarded
+	// job is an export, and file one of its files.
+	job, file string
 }
 
 // set files one path parameter.
@@ -196,6 +204,10 @@ func (t *target) set(name, value string) {
 		t.of = value
 	case "client":
 		t.client = value
+	case "job":
+		t.job = value
+	case "file":
+		t.file = value
 	}
 }
 

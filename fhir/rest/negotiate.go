@@ -48,6 +48,8 @@ type conditions struct {
 	ifNoneExist       string
 	// unless says that there is an If-None-Exist, which may be empty.
 	unless bool
+	// ranges and ifRange ask for a part of a file.
+	ranges, ifRange string
 }
 
 // negotiate is the phase that settles in what form the answer goes out, and
@@ -74,8 +76,11 @@ func (x *exchange) negotiate(r *http.Request) error {
 		ifUnmodifiedSince: first(h["If-Unmodified-Since"]),
 		ifNoneExist:       first(h["If-None-Exist"]),
 		unless:            len(h["If-None-Exist"]) > 0,
+
+		ranges:  first(h["Range"]),
+		ifRange: first(h["If-Range"]),
 	}
-	if x.row.letter == 's' || len(x.row.only) > 0 {
+	if x.row.letter == 's' || len(x.row.only) > 0 || x.row.alone {
 		x.request.Header = auditHeader(h)
 	}
 	return nil

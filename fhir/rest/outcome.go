@@ -56,6 +56,8 @@ const (
 	problemNoSMART
 	problemNoOpenID
 	problemNoTransactions
+	problemExports
+	problemExportFailed
 
 	problemCount
 )
@@ -112,6 +114,8 @@ var catalogue = [problemCount]entry{
 	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
 	problemNoOpenID:         {http.StatusNotFound, fhir.CodeNotSupported, "", "Nobody signs in at this server, so it issues no id_tokens."},
 	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
+	problemExports:          {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client has as many exports as it may. One that is not needed any more can be ended by DELETE of its status address."},
+	problemExportFailed:     {http.StatusInternalServerError, fhir.CodeException, "", "The export could not be made. With a narrower _typeFilter or _since another may be."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 
@@ -257,6 +261,7 @@ func problemOf(err error) problem {
 		{gate.ErrBadCursor, problemCursor},
 		{gate.ErrMethod, problemMethod},
 		{gate.ErrNoTransactions, problemNoTransactions},
+		{gate.ErrExports, problemExports},
 		{gate.ErrUnavailable, problemUnavailable},
 		{context.Canceled, problemUnavailable},
 		{context.DeadlineExceeded, problemUnavailable},

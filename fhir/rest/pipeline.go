@@ -48,6 +48,7 @@ type exchange struct {
 	problem string
 	fault   error
 	cut     bool // the client did not wait for the answer
+	broken  bool // the answer ended before its end, which the client must notice
 	browser bool // a page asks, or may
 	// values hold the header values of the answer, as far as there is room. They
 	// live as long as the answer does, and the exchange does not.
@@ -177,6 +178,9 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := s.custodial(ctx, x); err != nil {
 		return answer{}, err
 	}
+	if err := s.exporting(ctx, x); err != nil {
+		return answer{}, err
+	}
 	if err := s.spelled(ctx, x); err != nil {
 		return answer{}, err
 	}
@@ -205,7 +209,7 @@ func (s *Server) address(x *exchange) error {
 			return err
 		}
 	}
-	if x.row.only != "" && x.row.only != x.request.Type {
+	if x.row.only != "" && !x.row.serves(x.request.Type) {
 		return refuse(problemUnknownOperation)
 	}
 	if !x.row.serves(x.request.Type) {
@@ -349,6 +353,7 @@ func (s *Server) close(ctx context.Context, w gin.ResponseWriter, x *exchange) {
 	took := s.cfg.Now().Sub(x.request.Now)
 	s.meters.count(x, took)
 	s.log(ctx, x, took)
+	broken := x.broken
 	if fell == nil {
 		*x = exchange{}
 		s.exchanges.Put(x)
@@ -358,6 +363,9 @@ func (s *Server) close(ctx context.Context, w gin.ResponseWriter, x *exchange) {
 		if x.status != http.StatusInternalServerError {
 			panic(http.ErrAbortHandler) // half an answer is out: the client must notice
 		}
+	}
+	if broken {
+		panic(http.ErrAbortHandler)
 	}
 }
 

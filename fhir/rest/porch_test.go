@@ -126,6 +126,8 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"POST /admin/clients", "POST /admin/clients/:client/activate", "POST /admin/clients/:client/suspend", "POST /admin/clients/:client/end", "POST /admin/clients/:client/rotate",
 		"PUT /admin/clients/:client", "PUT /admin/organizations/:client",
 		"POST /fhir/:type/:id/$agree", "POST /fhir/:type/:id/$lift", "POST /fhir/:type/:id/$withdraw", "POST /fhir/:type/:id/$accept", "POST /fhir/:type/:id/$certify", "GET /fhir/:type/$directions", "HEAD /fhir/:type/$directions",
+		"GET /fhir/$export", "POST /fhir/$export", "GET /fhir/:type/$export", "POST /fhir/:type/$export", "GET /fhir/:type/:id/$export", "POST /fhir/:type/:id/$export",
+		"GET /fhir/$export-status/:job", "HEAD /fhir/$export-status/:job", "DELETE /fhir/$export-status/:job", "GET /fhir/$export-file/:job/:file", "HEAD /fhir/$export-file/:job/:file",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -439,7 +441,7 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
 	for name, want := range map[string][]string{
-		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete"},
+		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "export"},
 		"Observation": {"validate", "meta", "meta-add", "meta-delete"},
 		"AuditEvent":  {"validate", "meta"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,6 +34,8 @@ const (
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
 	formNothing                 // headers alone that say nothing about a record
+	formManifest                // the JSON that says where the files of an export are
+	formFile                    // a file of an export
 )
 
 // bare reports whether the answer is headers alone.
@@ -65,6 +68,10 @@ type answer struct {
 	// parts appends the body of formBatch, which is made as it goes out: flush
 	// takes what is there so far off its hands.
 	parts func(dst []byte, flush func([]byte) []byte) []byte
+	// headers are more of them.
+	headers http.Header
+	// pour writes the body of formFile.
+	pour func(write func([]byte) error) error
 	// entries are those a transaction was asked for, and conditions theirs.
 	entries    []gate.Entry
 	conditions []conditions
@@ -133,6 +140,7 @@ var (
 	valueFHIR    = []string{"application/fhir+json; charset=utf-8"}
 	valueNoStore = []string{"no-store, private"}
 	valueVary    = []string{"Authorization"}
+	valueNDJSON  = []string{mediaNDJSON}
 )
 
 // respond is the one place that writes an answer.
@@ -159,7 +167,10 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 	if a.version != "" {
 		h["Etag"] = x.value(`W/"` + a.version + `"`)
 	}
+	maps.Copy(h, a.headers)
 	switch {
+	case a.form == formFile:
+		s.pour(w, x, &a)
 	case a.form.bare():
 		s.write(w, x, a.status, nil, nil)
 	case a.parts != nil:
@@ -221,7 +232,7 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
 	case formStatic:
 		return append(dst, a.text...)
-	case formBatch, formEmpty, formUnchanged, formNothing:
+	case formBatch, formEmpty, formUnchanged, formNothing, formManifest, formFile:
 		return dst
 	default:
 		return dst
@@ -284,6 +295,8 @@ func retryAfter(status int, err error) string {
 	switch {
 	case status == http.StatusServiceUnavailable:
 		return "5"
+	case errors.Is(err, gate.ErrExports):
+		return "60"
 	case status == http.StatusTooManyRequests, errors.Is(err, gate.ErrConflict):
 		return "1"
 	default:
