@@ -463,8 +463,9 @@ func (g *worldMaker) requests(c caller) []request {
 	}
 	for _, p := range g.patients {
 		out = append(out, get("Patient/"+p.id+"/$everything?_count=7"), get("Patient/"+p.id+"/$access"), get("Patient/"+p.id+"/$validate"),
-			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"))
+			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"), get("Patient/"+p.id+"/$export?_type=Observation"))
 	}
+	out = append(out, get("$export"), get("Group/none/$export"), get("$export-status/none"), get("$export-file/none/1"))
 	return append(out, g.batchRequest(targets))
 }
 

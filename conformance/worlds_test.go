@@ -82,9 +82,9 @@ func compareWorlds(t *testing.T, seed uint64, used tallies, written writeTallies
 	}
 	g.load(t, s, visible[:len(visible)-len(later)])
 	s.stop(t)
-	var flags []string
+	flags := []string{"--export-wait", "0s"}
 	if seed%2 == 0 {
-		flags = []string{"--conditional-delete-max", "3"}
+		flags = append(flags, "--conditional-delete-max", "3")
 	}
 	one, two := twin(t, base, "one", flags...), twin(t, base, "two", flags...)
 	since := time.Now()
@@ -114,6 +114,7 @@ func (p *pair) reads(t *testing.T, g *worldMaker) {
 	}
 	p.confined(g)
 	p.scoped(g)
+	p.exported()
 }
 
 // twin copies the data directory with its records and serves the copy.
