@@ -108,6 +108,45 @@ func TestTwoServersNeedNoStickySessions(t *testing.T) {
 	}
 }
 
+// TestTwoServersOneDirective: what is agreed to at one server is in force at the
+// other with the next request, and so is that it is lifted; one manifest is made.
+func TestTwoServersOneDirective(t *testing.T) {
+	t.Parallel()
+	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase, "--manifest-after=1ms"}
+	c := newCast(t, flags...)
+	two := start(t, c.data, flags...)
+	look := func(want int) {
+		t.Helper()
+		for _, s := range []*server{two, c.server} {
+			s.do(t, c.a1, get("Condition/c-q")).want(t, want)
+		}
+	}
+	mei, tan := c.person(t, "mei"), c.person(t, "tan")
+	step := func(s *server, token, at, operation, version string) {
+		t.Helper()
+		s.do(t, token, request{method: http.MethodPost, path: at + "/" + operation, header: map[string]string{"If-Match": `W/"` + version + `"`}}).want(t, http.StatusOK)
+	}
+	for range 3 {
+		look(http.StatusOK)
+		made := c.post(t, mei, directiveOf("Organization/a")).want(t, http.StatusCreated)
+		at := "Basic/" + text(decode(t, made.body), "id")
+		look(http.StatusOK)
+		step(two, tan, at, "$agree", "1")
+		look(http.StatusForbidden)
+		step(c.server, tan, at, "$lift", "2")
+		look(http.StatusForbidden)
+		step(c.server, mei, at, "$agree", "3")
+	}
+	look(http.StatusOK)
+	made := c.post(t, mei, with(directiveOf("Organization/a"), "code", concept(directiveSystem, "DESTROY"))).want(t, http.StatusCreated)
+	at := "Basic/" + text(decode(t, made.body), "id")
+	step(two, tan, at, "$agree", "1")
+	task := "Task/" + text(decode(t, c.do(t, c.auditor, get("Task?code=destroy&focus="+at)).want(t, http.StatusOK).body), "entry", 0, "resource", "id")
+	if lines := c.manifest(t, task); len(lines) != 14 {
+		t.Errorf("%d lines, want one for each of the 14 looks", len(lines))
+	}
+}
+
 // behindGlass: the record is hidden, and the basic set is not.
 func (s *server) behindGlass(t *testing.T, c *cast, round int) {
 	t.Helper()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"vitrine/consent"
 	"vitrine/consent/directive"
@@ -133,4 +134,89 @@ func compile(t *testing.T, src string) (directive.Directive, error) {
 		t.Fatal(err)
 	}
 	return directive.Compile(&tape, base)
+}
+
+// TestRecordsRoundTrip: what the server writes of who did what it reads again, and
+// nothing that a client sends in its place is left.
+func TestRecordsRoundTrip(t *testing.T) {
+	instant := rapid.Custom(func(t *rapid.T) time.Time {
+		if rapid.Bool().Draw(t, "none") {
+			return time.Time{}
+		}
+		return noon.Add(time.Duration(rapid.IntRange(0, 1<<30).Draw(t, "ms")) * time.Millisecond)
+	})
+	act := rapid.Custom(func(t *rapid.T) (a directive.Act) {
+		if a.At = instant.Draw(t, "at"); !a.At.IsZero() {
+			a.By = directive.Person{Issuer: "https://idp.example", Subject: rapid.String().Draw(t, "subject"), User: rapid.SampledFrom([]string{"", "Practitioner/x"}).Draw(t, "user")}
+		}
+		return a
+	})
+	bodies := []string{
+		`{"resourceType":"Basic"}`, `{"resourceType":"Basic","extension":[]}`, `{"resourceType":"Basic","extension":[{"url":"x"}],"id":"d"}`,
+		`{"resourceType":"Basic","extension":[{"url":"x"},{"url":"` + directive.ExtensionRecord + `","extension":[{"url":"state","valueCode":"lifted"}]},{"url":"y"}]}`,
+		`{"resourceType":"Basic","extension":[{"url":"` + directive.ExtensionRecord + `"},{"url":"` + directive.ExtensionRecord + `","extension":[{"url":"state","valueCode":"lifted"}]}]}`,
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		want := directive.Record{
+			State:    directive.State(rapid.IntRange(0, 4).Draw(rt, "state")), //nolint:gosec // one of five
+			Proposed: act.Draw(rt, "proposed"), Agreed: act.Draw(rt, "agreed"), Lifting: act.Draw(rt, "lifting"), Ended: act.Draw(rt, "ended"),
+			Until: instant.Draw(rt, "until"), End: instant.Draw(rt, "end"), Task: rapid.SampledFrom([]string{"", "Task/x"}).Draw(rt, "task"),
+		}
+		var tape, again fhir.Tape
+		if err := tape.Parse([]byte(rapid.SampledFrom(bodies).Draw(rt, "body")), fhir.Limits{}); err != nil {
+			rt.Fatal(err)
+		}
+		out := directive.Recorded(&tape, want)
+		if err := again.Parse(out, fhir.Limits{}); err != nil {
+			rt.Fatalf("%v: %s", err, out)
+		}
+		d, _ := directive.Compile(&again, base)
+		if diff := cmp.Diff(want, d.Record); diff != "" {
+			rt.Fatalf("(-want +got):\n%s\n%s", diff, out)
+		}
+		if twice := directive.Recorded(&again, want); string(twice) != string(out) {
+			rt.Fatalf("written twice:\n%s\n%s", out, twice)
+		}
+	})
+}
+
+// TestUnionOfBlocks: several directives together block what any of them blocks, and
+// one more never blocks less; those that are not in force are as good as absent.
+func TestUnionOfBlocks(t *testing.T) {
+	nurse := fhir.Coding{System: "s", Code: "nurse"}
+	types := []fhir.ResourceType{"Condition", "Immunization", "Observation"}
+	one := rapid.Custom(func(t *rapid.T) directive.Directive {
+		return directive.Directive{
+			Effects: rapid.SliceOfN(rapid.SampledFrom([]directive.Effect{directive.BlockRead, directive.BlockWrite, directive.LimitTypes, directive.LimitClasses, directive.Destroy}), 1, 2).Draw(t, "effects"),
+			Targets: []directive.Target{{Who: rapid.SliceOfN(rapid.SampledFrom([]string{"Organization/ward", "Organization/hospital", "Practitioner/x", "Practitioner/z", "Device/dev", "Device/other"}), 1, 2).Draw(t, "who")}},
+			Types:   rapid.SliceOf(rapid.SampledFrom(types)).Draw(t, "types"), Of: rapid.SliceOf(rapid.SampledFrom(types)).Draw(t, "of"), Classes: []fhir.Coding{nurse},
+			Record: directive.Record{State: directive.State(rapid.IntRange(0, 4).Draw(t, "state"))}, //nolint:gosec // one of five
+		}
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		all := directive.Set(rapid.SliceOf(one).Draw(rt, "set"))
+		c := ward()
+		c.RoleCodes = []fhir.Coding{rapid.SampledFrom([]fhir.Coding{nurse, {System: "s", Code: "doctor"}}).Draw(rt, "role")}
+		readable := false
+		for _, ty := range types {
+			for _, write := range []bool{false, true} {
+				any := false
+				for _, d := range all {
+					blocks := directive.Set{d}.Blocks(c, "dev", write, ty, noon)
+					if blocks && d.Record.State != directive.Active {
+						rt.Fatalf("%v blocks and is not in force", d)
+					}
+					any = any || blocks
+				}
+				got := all.Blocks(c, "dev", write, ty, noon)
+				if got != any {
+					rt.Fatalf("together %v, one by one %v", got, any)
+				}
+				readable = readable || !got
+			}
+		}
+		if all.Shuts(c, "dev", noon) && readable {
+			rt.Fatal("shut, and yet something is open")
+		}
+	})
 }
