@@ -1,6 +1,9 @@
 package conformance
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"strconv"
@@ -26,21 +29,32 @@ func crashRounds(t *testing.T) int {
 
 // ledger is what clients were told.
 type ledger struct {
-	mu      sync.Mutex
-	written []string          // Locations of acknowledged writes
-	shown   map[string]string // request id of each released answer, to its path
+	mu sync.Mutex
+	// written are the addresses of what was acknowledged, overrides how often the
+	// glass was broken.
+	written   []string
+	overrides int
+	// shown are the answers that were released, by their request ids.
+	shown map[string]release
 }
 
-// TestKill9 kills the server under concurrent writes and reads, again and again:
-// every acknowledged write and the audit event of every released answer must be
-// there afterwards.
+// release is what a client was shown: the patients in it, and the grant.
+type release struct {
+	path, grant string
+	patients    []string
+}
+
+// TestKill9 kills the server under concurrent requests of every kind, again and
+// again: what was acknowledged must be there afterwards, and so must the events of
+// every answer that was released, for each patient in it.
 func TestKill9(t *testing.T) {
 	t.Parallel()
-	c := newCast(t)
-	rounds, acks, looks := crashRounds(t), 0, 0
+	s := newStage(t)
+	c := s.cast
+	rounds, acks, looks, overrides := crashRounds(t), 0, 0, 0
 	for round := range rounds {
-		l := &ledger{shown: map[string]string{}}
-		c.hammer(t, l, round)
+		l := &ledger{shown: map[string]release{}}
+		s.hammer(t, l, round)
 		c.serve(t)
 		c.post(t, c.systemA, without(observation("q", ""), "id")).want(t, http.StatusCreated) // whatever the dead server was doing
 		for _, location := range l.written {
@@ -49,41 +63,52 @@ func TestKill9(t *testing.T) {
 			}
 		}
 		recorded := c.recorded(t, "r"+strconv.Itoa(round)+"-")
-		for id, path := range l.shown {
-			if !recorded[id] {
-				t.Fatalf("round %d: %s was shown (%s) and is not in the record of access", round, path, id)
+		for id, r := range l.shown {
+			for _, what := range append(r.patients, r.grant, id) {
+				if what != "" && !strings.Contains(recorded[id], what) {
+					t.Fatalf("round %d: %s was shown, and %s is not in the record of access as %s", round, r.path, what, id)
+				}
 			}
 		}
-		acks, looks = acks+len(l.written), looks+len(l.shown)
+		acks, looks, overrides = acks+len(l.written), looks+len(l.shown), overrides+l.overrides
 	}
 	if acks < 5*rounds || looks < 5*rounds {
 		t.Errorf("%d acknowledged writes and %d released answers in %d rounds are no load", acks, looks, rounds)
 	}
-	t.Logf("%d rounds: %d acknowledged writes and %d released answers, all there", rounds, acks, looks)
+	if kept := number64(decode(t, c.do(t, c.root, get("Task?code=break-glass-review&_summary=count")).body)["total"]); kept < overrides {
+		t.Errorf("%d overrides were acknowledged, and %d are kept", overrides, kept)
+	}
+	t.Logf("%d rounds: %d acknowledged writes, %d overrides and %d released answers, all there", rounds, acks, overrides, looks)
 }
 
-// hammer writes and reads from eight connections until a number of answers has
-// come, then kills the server in the midst of it.
-func (c *cast) hammer(t *testing.T, l *ledger, round int) {
+// number64 is a number of a JSON document.
+func number64(v any) int {
+	n, err := strconv.Atoi(strings.TrimSpace(fmt.Sprint(v)))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// hammer asks from eight connections, each for its own kind, until a number of
+// answers has come, then kills the server in the midst of it.
+func (s *stage) hammer(t *testing.T, l *ledger, round int) {
 	t.Helper()
-	body := encode(t, without(observation("q", ""), "id"))
+	menu := s.menu(t, round)
 	var answered atomic.Int64
 	enough := make(chan struct{})
 	var once sync.Once
 	var work sync.WaitGroup
-	for w := range 8 {
+	for w := range menu {
 		work.Go(func() {
 			for i := 0; ; i++ {
-				id := "r" + strconv.Itoa(round) + "-" + strconv.Itoa(w) + "-" + strconv.Itoa(i)
-				r, token := send(http.MethodPost, "Observation", body), c.systemA
-				if w%2 == 1 {
-					r, token = get("Condition/c-q"), c.a1
-				}
-				a, err := c.try(token, r.with("X-Request-Id", id))
+				id := "r" + strconv.Itoa(round) + "-" + strconv.Itoa(w) + "-" + strconv.Itoa(i) + "."
+				token, r := menu[w](i)
+				a, err := s.try(token, r.with("X-Request-Id", id))
 				if err != nil {
 					return
 				}
-				l.note(a, r, id)
+				l.note(s.server, a, r, id)
 				if answered.Add(1) == int64(40+17*(round%10)) {
 					once.Do(func() { close(enough) })
 				}
@@ -91,37 +116,98 @@ func (c *cast) hammer(t *testing.T, l *ledger, round int) {
 		})
 	}
 	<-enough
-	c.kill()
+	s.kill()
 	work.Wait()
 }
 
-func (l *ledger) note(a answer, r request, id string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch a.status {
-	case http.StatusCreated:
-		l.written = append(l.written, a.header.Get("Location"))
-	case http.StatusOK:
-		l.shown[id] = r.path
+// menu are the kinds of requests, each for as many as are asked.
+func (s *stage) menu(t *testing.T, round int) []func(i int) (token string, r request) {
+	t.Helper()
+	body := encode(t, without(observation("q", ""), "id"))
+	batch := encode(t, object{"resourceType": "Bundle", "type": "batch", "entry": []any{asked(http.MethodGet, "Condition/c-q", nil), asked(http.MethodGet, "Observation/o-r", nil)}})
+	client := object{"client_name": "Late", "organization": "Organization/a", "jwks": s.connector.jwks(), "capabilities": []any{"read"}, "scope": "user/*.rs"}
+	directive := encode(t, directiveOf("Organization/c"))
+	looks := func(token string, paths ...string) func(int) (string, request) {
+		return func(i int) (string, request) { return token, get(paths[i%len(paths)]) }
+	}
+	breaks, stops := s.emergency(t, "p"), send(http.MethodPost, "Patient/p/$break-glass-stop", nil)
+	return []func(int) (string, request){
+		func(int) (string, request) { return s.systemA, send(http.MethodPost, "Observation", body) },
+		looks(s.a1, "Condition/c-q", "Condition/c-q/_history", "Condition/c-r/_history/1"),
+		looks(s.b1, "Patient?name=Lowe", "Observation?patient=q&_include=Observation:subject", "Patient?_id=q&_revinclude=Condition:subject"),
+		func(int) (string, request) { return s.a1, send(http.MethodPost, "", batch) },
+		looks(s.appQ, "Patient/q/$everything", "AuditEvent?patient=q&_count=3", "Condition?patient=q"),
+		func(i int) (string, request) { return s.b1, []request{breaks, stops}[i%2] },
+		looks(s.auditor, "AuditEvent?_count=2", "AuditEvent?patient=p&_count=1"),
+		func(i int) (string, request) {
+			if i%4 == 3 {
+				return s.auditor, send(http.MethodPost, "Basic", directive)
+			}
+			one := with(client, "client_id", "late-"+strconv.Itoa(round)+"-"+strconv.Itoa(i))
+			return s.root, request{method: http.MethodPost, path: s.server.root + "/admin/clients", body: encode(t, one), header: map[string]string{"Content-Type": "application/json"}}
+		},
 	}
 }
 
-// recorded are the request ids with the prefix in the record of access.
-func (c *cast) recorded(t *testing.T, prefix string) map[string]bool {
+// note keeps what a client was told. A write has its address in the answer, but a
+// client that was onboarded in the request.
+func (l *ledger) note(s *server, a answer, r request, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seen := release{path: r.path}
+	var doc object
+	_ = json.Unmarshal(a.body, &doc)
+	switch {
+	case a.status == http.StatusCreated && strings.HasSuffix(r.path, "$break-glass"):
+		l.overrides++
+		seen.grant, seen.patients = "an override without a grant", []string{"Patient/p"}
+		for _, p := range list(doc, "parameter") {
+			if text(p, "name") == "grantId" {
+				seen.grant = text(p, "valueUri") + text(p, "valueString") + text(p, "valueId")
+			}
+		}
+	case a.status == http.StatusCreated && strings.Contains(r.path, "/admin/"):
+		var asked object
+		_ = json.Unmarshal(r.body, &asked)
+		l.written = append(l.written, r.path+"/"+text(asked, "client_id"))
+	case a.status == http.StatusCreated:
+		l.written = append(l.written, a.header.Get("Location"))
+	case a.status == http.StatusOK:
+		seen.patients = patientsIn(a.body)
+	case a.status != http.StatusNoContent:
+		return
+	}
+	if text(doc, "type") == "searchset" && strings.HasPrefix(r.path, "AuditEvent") {
+		seen.patients = nil // of events, those are recorded whom the search names
+	}
+	l.shown[id] = seen
+}
+
+// patientsIn are the patients whose resources an answer has.
+func patientsIn(body []byte) (out []string) {
+	for _, p := range []string{"p", "q", "r", "b", "m"} {
+		if bytes.Contains(body, []byte(`"Patient/`+p+`"`)) || bytes.Contains(body, []byte(`"resourceType":"Patient","id":"`+p+`"`)) {
+			out = append(out, "Patient/"+p)
+		}
+	}
+	return out
+}
+
+// recorded are the events whose request ids begin with the prefix, by these.
+func (c *cast) recorded(t *testing.T, prefix string) map[string]string {
 	t.Helper()
-	out := map[string]bool{}
-	next := "AuditEvent?agent=PractitionerRole/a1&_sort=-_lastUpdated&_count=200"
-	for next != "" {
+	out := map[string]string{}
+	for next := "AuditEvent?_sort=-_lastUpdated&_count=200"; next != ""; {
 		a := c.do(t, c.auditor, get(next)).want(t, http.StatusOK)
 		before := len(out)
 		for _, e := range a.matches(t) {
 			for _, entity := range list(e, "entity") {
 				if id := text(entity, "what", "identifier", "value"); strings.HasPrefix(id, prefix) {
-					out[id] = true
+					out[id] += string(encode(t, e))
 				}
 			}
 		}
-		if len(out) == before { // newest first: earlier rounds follow
+		if len(out) == before && before > 0 { // newest first: earlier rounds follow
 			return out
 		}
 		next = nextLink(a)

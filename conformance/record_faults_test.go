@@ -78,7 +78,8 @@ func (s *stage) attempts(t *testing.T) (all []attempt) {
 func (s *stage) emergency(t *testing.T, patient string) request {
 	t.Helper()
 	return send(http.MethodPost, "Patient/"+patient+"/$break-glass", encode(t, object{"resourceType": "Parameters", "parameter": []any{
-		object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}}, object{"name": "threat", "valueCode": "life"},
+		object{"name": "reason", "valueCoding": object{"system": actCode, "code": "OVRER"}},
+		object{"name": "threat", "valueCode": "life"},
 		object{"name": "justification", "valueString": emergency},
 	}}))
 }

@@ -39,6 +39,14 @@ type world struct {
 // puts nothing.
 func newWorld(t testing.TB, wrap func(store.Store) store.Store) *world {
 	t.Helper()
+	return newWorldOn(t, func(x *search.Indexer, d *r4.Definitions) (store.Store, error) {
+		return embedded.Open(t.TempDir(), embedded.Options{Indexer: x, Definitions: d, CacheSize: 16 << 20})
+	}, wrap)
+}
+
+// newWorldOn is a world on a store that open opens; it is closed with the test.
+func newWorldOn(t testing.TB, open func(*search.Indexer, *r4.Definitions) (store.Store, error), wrap func(store.Store) store.Store) *world {
+	t.Helper()
 	d, err := r4.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +59,7 @@ func newWorld(t testing.TB, wrap func(store.Store) store.Store) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := embedded.Open(t.TempDir(), embedded.Options{Indexer: x, Definitions: d, CacheSize: 16 << 20})
+	db, err := open(x, d)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +85,13 @@ func newWorld(t testing.TB, wrap func(store.Store) store.Store) *world {
 func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 	t.Helper()
 	w := newWorld(t, wrap)
+	w.settle()
+	return w
+}
+
+// settle puts the cast on a stage.
+func (w *world) settle() {
+	w.Helper()
 	for _, o := range []string{"A", "B", "C"} {
 		w.put("Organization", o, `"active":true,"name":"Clinic"`)
 		w.put("Practitioner", "d"+o, `"active":true`)
@@ -97,7 +112,6 @@ func newClinics(t testing.TB, wrap func(store.Store) store.Store) *world {
 		w.put("Immunization", "i-"+p, `"status":"completed","patient":{"reference":"Patient/`+p+
 			`"},"vaccineCode":{"text":"mmr"},"occurrenceDateTime":"2001-01-01","note":[{"text":"secret"}]`)
 	}
-	return w
 }
 
 func concept(system, code string) string {
