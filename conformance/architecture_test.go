@@ -50,6 +50,7 @@ func rooms() map[string]room {
 		"consent/relation":       {domain, true},
 		"consent/audit":          {append(domain, "fhir/smart"), true},
 		"consent/audit/balptest": {nil, true}, // for tests alone
+		"consent/audit/ledger":   {[]string{"consent/audit"}, true},
 		"store":                  {[]string{"fhir", "fhir/search", "consent"}, false},
 		"store/embedded":         {append(storage, "store/events"), false},
 		"store/mongo":            {append(storage, "store/events"), false},
@@ -61,7 +62,7 @@ func rooms() map[string]room {
 		"fhir/smart/oauth":       {[]string{"fhir", "fhir/smart", "fhir/smart/token"}, false},
 		"fhir/rest":              {[]string{"fhir/...", "consent/..."}, false},
 		"cmd/vitrine":            {[]string{"fhir/...", "consent/...", "store/...", "testdata"}, false},
-		"cmd/auditcheck":         {[]string{"fhir", "fhir/r4", "consent", "consent/audit", "fhir/smart"}, false},
+		"cmd/auditcheck":         {[]string{"fhir", "fhir/r4", "consent", "consent/audit", "consent/audit/ledger", "fhir/smart"}, false},
 		"conformance":            {[]string{"fhir", "fhir/r4"}, false},
 		"testdata":               {nil, false},
 	}
