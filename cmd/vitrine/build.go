@@ -137,6 +137,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,
 		Log:         h.log,
+		Ledger:      h.ledger(),
 
 		Exports:      h.cfg.Exports,
 		ExportFile:   gate.FileSize{Resources: h.cfg.ExportFile},

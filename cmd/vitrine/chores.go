@@ -20,6 +20,7 @@ func (h *House) chores() []chore {
 		{"indexes", func(ctx context.Context) { h.gate.KeepIndexed(ctx, time.Now) }},
 		{"manifests of what was disclosed", h.keepManifests},
 		{"exports", func(ctx context.Context) { h.gate.KeepExporting(ctx, time.Now) }},
+		{"checkpoints of the record of access", h.keepSigned},
 	}
 }
 

@@ -26,6 +26,7 @@ type cli struct {
 	Restore     restoreCommand     `cmd:"" help:"Put a backup into a new data directory or database."`
 	Store       storeCommand       `cmd:"" help:"Make or check a store in MongoDB."`
 	Migrate     migrateCommand     `cmd:"" help:"Copy a store into MongoDB, or out of it, and compare the copy."`
+	Audit       auditCommand       `cmd:"" help:"Export the record of access so that others can check it, and look after the key that signs it."`
 	ShowConfig  configCommand      `cmd:"" name:"config" help:"Print the settings in force."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 if the server on this machine is ready."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`

@@ -85,6 +85,9 @@ type settings struct {
 	ExportWait  time.Duration `name:"export-wait" help:"How long an export waits for what is on its way into the record. Longer than a request takes." default:"3s"`
 	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
 
+	CheckpointEvery time.Duration `name:"checkpoint-every" help:"How often the record of access is signed when it has grown; 0 for only when somebody asks." default:"1m"`
+	WitnessKeys     []witnessKey  `name:"witness-key" sep:"none" help:"Verifier key of a witness that may cosign checkpoints of the record of access. May be repeated." placeholder:"KEY"`
+
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
 	LogFormat string     `name:"log-format" help:"Form of the log on standard error: ${enum}." enum:"json,text" default:"json"`
 }
@@ -112,6 +115,9 @@ func (c *settings) check() error {
 	}
 	if c.Exports < 1 || c.ExportFile < 1 || c.ExportWait < 0 || c.ExportWait > time.Hour {
 		return errors.New("--exports and --export-file must be at least 1, and --export-wait at most 1h")
+	}
+	if c.CheckpointEvery < 0 {
+		return errors.New("--checkpoint-every: want 0s or more")
 	}
 	if _, err := normalBase(c.BaseURL); err != nil {
 		return err

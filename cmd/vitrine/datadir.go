@@ -120,11 +120,16 @@ func (d *dataDir) remember(baseURL string) error {
 
 // write puts an identity in place in one step.
 func (d *dataDir) write(id identity, place func(temp, final string) error) error {
-	text, err := json.MarshalIndent(id, "", "  ")
+	return d.put(identityFile, id, place)
+}
+
+// put puts a file of JSON in place in one step.
+func (d *dataDir) put(name string, content any, place func(temp, final string) error) error {
+	text, err := json.MarshalIndent(content, "", "  ")
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(d.path, identityFile+".*") // made with mode 0600
+	temp, err := os.CreateTemp(d.path, name+".*") // made with mode 0600
 	if err != nil {
 		return err
 	}
@@ -133,5 +138,5 @@ func (d *dataDir) write(id identity, place func(temp, final string) error) error
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	return place(temp.Name(), d.file(identityFile))
+	return place(temp.Name(), d.file(name))
 }

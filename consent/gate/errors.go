@@ -36,6 +36,8 @@ var (
 	ErrNoTransactions = errors.New("no transactions")
 	// ErrExports: the party has as many exports as it may (429).
 	ErrExports = errors.New("too many exports")
+	// ErrNoLedger: the store has no tree of its log, or nobody signs it (501).
+	ErrNoLedger = errors.New("no signed log")
 )
 
 // Refused is a refusal that depends on the caller alone, never on a patient
@@ -123,7 +125,7 @@ func refusal(err error) error {
 	}
 	for _, known := range []error{
 		ErrNotFound, ErrGone, ErrPrecondition, ErrMultiple, ErrConflict,
-		ErrTooCostly, ErrTooLarge, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions, ErrExports,
+		ErrTooCostly, ErrTooLarge, ErrUnavailable, ErrBadCursor, ErrMethod, ErrNoTransactions, ErrExports, ErrNoLedger,
 	} {
 		if errors.Is(err, known) {
 			return known

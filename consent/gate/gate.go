@@ -75,6 +75,8 @@ type Config struct {
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger
+	// Ledger is who signs the log of accesses.
+	Ledger LedgerConfig
 }
 
 // FileSize is how much a file of an export has at most, but for its last resources.

@@ -78,6 +78,7 @@ type Released struct {
 	issues   []fhir.Issue
 	export   Export
 	file     *File
+	log      LogAnswer
 }
 
 // Valid reports whether the answer may be sent.
@@ -170,6 +171,14 @@ func (r Released) File() *File {
 		return nil
 	}
 	return r.file
+}
+
+// Log is the answer to the operations of the log of accesses.
+func (r Released) Log() LogAnswer {
+	if !r.Valid() {
+		return LogAnswer{}
+	}
+	return r.log
 }
 
 // Issues are what $validate has to say, or what was noticed of content that was

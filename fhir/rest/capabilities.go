@@ -121,6 +121,8 @@ func definition(name string) string {
 		return consent.Canon + "/OperationDefinition/Basic-" + strings.TrimPrefix(name, "$")
 	case "$accept", "$certify", "$directions":
 		return consent.Canon + "/OperationDefinition/Task-" + strings.TrimPrefix(name, "$")
+	case "$checkpoint", "$inclusion-proof", "$consistency-proof", "$log-records", "$log-tiles":
+		return consent.Canon + "/OperationDefinition/AuditEvent-" + strings.TrimPrefix(name, "$")
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

@@ -123,6 +123,15 @@ func interactions() []interaction {
 		{name: "history-type", method: http.MethodGet, pattern: onType + "/_history", letter: 's', audit: "history-type", overseen: true, handle: (*Server).changes},
 		{name: "history-system", method: http.MethodGet, pattern: "/_history", letter: 's', audit: "history-system", overseen: true, handle: (*Server).changes},
 
+		// The log of accesses as a whole.
+		{name: "$checkpoint", method: http.MethodGet, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).checkpoint},
+		{name: "$checkpoint", method: http.MethodPost, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", body: bodyResource, anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).cosign},
+		{name: "$inclusion-proof", method: http.MethodGet, pattern: onInstance + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
+		{name: "$inclusion-proof", method: http.MethodGet, pattern: onType + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
+		{name: "$consistency-proof", method: http.MethodGet, pattern: onType + "/$consistency-proof", letter: 's', audit: "$consistency-proof", only: "AuditEvent", overseen: true, handle: (*Server).consistencyProof},
+		{name: "$log-records", method: http.MethodGet, pattern: onType + "/$log-records", letter: 's', audit: "$log-records", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).logRecords},
+		{name: "$log-tiles", method: http.MethodGet, pattern: onType + "/$log-tiles", letter: 's', audit: "$log-tiles", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).logTiles},
+
 		{name: "healthz", method: http.MethodGet, pattern: "/healthz", open: true, beside: true, handle: (*Server).healthz},
 		{name: "readyz", method: http.MethodGet, pattern: "/readyz", open: true, beside: true, handle: (*Server).readyz},
 		{name: "metrics", method: http.MethodGet, pattern: "/metrics", open: true, beside: true, handle: (*Server).metrics},
@@ -173,6 +182,8 @@ func (x *exchange) there() error {
 		return refuse(problemUnknownOperation)
 	case !x.row.overseen || gate.Oversees(x.request.Caller.Kind, x.request.Type):
 		return nil
+	case x.unfit: // as it is first of all for what nobody has
+		return refuse(problemNotAcceptable)
 	case strings.Contains(x.row.pattern, "$"):
 		return refuse(problemUnknownOperation)
 	default:

@@ -64,9 +64,12 @@ func (x *exchange) negotiate(r *http.Request) error {
 		if !formatFits(format) {
 			return refuse(problemNotAcceptable)
 		}
-	} else if !accepts(h["Accept"]) && !x.row.beside && !x.row.anyway {
-		return refuse(problemNotAcceptable)
+	} else if !accepts(h["Accept"]) && !x.row.beside {
+		if x.unfit = true; !x.row.anyway {
+			return refuse(problemNotAcceptable)
+		}
 	}
+	x.plain = x.unfit && plainText(h["Accept"])
 	x.prefer = preferenceOf(h["Prefer"])
 	x.conditions = conditions{
 		ifMatch:         first(h["If-Match"]),
@@ -205,6 +208,18 @@ func acceptable(one string) bool {
 	default:
 		return false
 	}
+}
+
+// plainText reports whether a client names plain text.
+func plainText(accept []string) bool {
+	for _, line := range accept {
+		for one := range strings.SplitSeq(line, ",") {
+			if media, _, err := mime.ParseMediaType(one); err == nil && media == "text/plain" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // versionFits judges the fhirVersion parameter (R4 http.html#version-parameter).

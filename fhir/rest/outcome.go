@@ -58,6 +58,7 @@ const (
 	problemNoTransactions
 	problemExports
 	problemExportFailed
+	problemNoLedger
 
 	problemCount
 )
@@ -116,6 +117,7 @@ var catalogue = [problemCount]entry{
 	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
 	problemExports:          {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client has as many exports as it may. One that is not needed any more can be ended by DELETE of its status address."},
 	problemExportFailed:     {http.StatusInternalServerError, fhir.CodeException, "", "The export could not be made. With a narrower _typeFilter or _since another may be."},
+	problemNoLedger:         {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no tree of the record of access, or nothing signs it."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 
@@ -262,6 +264,7 @@ func problemOf(err error) problem {
 		{gate.ErrMethod, problemMethod},
 		{gate.ErrNoTransactions, problemNoTransactions},
 		{gate.ErrExports, problemExports},
+		{gate.ErrNoLedger, problemNoLedger},
 		{gate.ErrUnavailable, problemUnavailable},
 		{context.Canceled, problemUnavailable},
 		{context.DeadlineExceeded, problemUnavailable},

@@ -37,8 +37,11 @@ type exchange struct {
 	conditions conditions
 	prefer     preference
 	pretty     bool
-	body       []byte
-	tape       *fhir.Tape
+	// unfit says that the client takes no FHIR JSON, and plain that it takes plain
+	// text instead.
+	unfit, plain bool
+	body         []byte
+	tape         *fhir.Tape
 	// changes are what a patch asks for.
 	changes *patch.Document
 	// client is the place taken among the client's requests.

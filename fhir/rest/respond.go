@@ -30,6 +30,9 @@ const (
 	formTransaction             // a transaction-response
 	formGrant                   // Parameters of $break-glass
 	formAccess                  // Parameters of $access
+	formLog                     // Parameters about the log of accesses
+	formLogNote                 // its checkpoint as it is signed
+	formLogRaw                  // pieces of it
 	formIssues                  // the OperationOutcome of $validate
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
@@ -141,6 +144,8 @@ var (
 	valueNoStore = []string{"no-store, private"}
 	valueVary    = []string{"Authorization"}
 	valueNDJSON  = []string{mediaNDJSON}
+	valuePlain   = []string{"text/plain; charset=utf-8"}
+	valueBytes   = []string{"application/octet-stream"}
 )
 
 // respond is the one place that writes an answer.
@@ -177,6 +182,10 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 		s.stream(w, x, a)
 	case a.media != nil:
 		s.write(w, x, a.status, a.media, a.text)
+	case a.form == formLogNote:
+		s.write(w, x, a.status, valuePlain, a.released.Log().Checkpoint)
+	case a.form == formLogRaw:
+		s.write(w, x, a.status, valueBytes, a.released.Log().Raw)
 	case a.text != nil:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.text))
 	case a.form == formResource && a.shape == nil:
@@ -222,6 +231,8 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return appendGrant(dst, a.released.Grant())
 	case formAccess:
 		return appendAccess(dst, a.released.Access())
+	case formLog:
+		return appendLog(dst, a.released.Log())
 	case formIssues:
 		return fhir.AppendOutcome(dst, a.released.Issues()...)
 	case formDone:
@@ -232,7 +243,7 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
 	case formStatic:
 		return append(dst, a.text...)
-	case formBatch, formEmpty, formUnchanged, formNothing, formManifest, formFile:
+	case formBatch, formEmpty, formUnchanged, formNothing, formManifest, formFile, formLogNote, formLogRaw:
 		return dst
 	default:
 		return dst

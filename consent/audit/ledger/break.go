@@ -58,3 +58,12 @@ func EventID(id [16]byte) string {
 	h := hex.EncodeToString(id[:])
 	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
+
+// ParseEventID reads what EventID writes, and nothing else.
+func ParseEventID(s string) (id [16]byte, ok bool) {
+	if len(s) != 36 {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(s[:8]+s[9:13]+s[14:18]+s[19:23]+s[24:]))
+	return id, err == nil && EventID(id) == s
+}

@@ -184,6 +184,15 @@ func (v verifiers) Verifier(name string, hash uint32) (note.Verifier, error) {
 // ErrKey is the refusal of a verifier key.
 var ErrKey = errors.New("not a verifier key in the one form it has")
 
+// Key is a verifier that knows how it is written.
+type Key struct {
+	note.Verifier
+	text string
+}
+
+// String is the verifier key.
+func (k Key) String() string { return k.text }
+
 // ParseKey reads a verifier key, written the one way it is written.
 func ParseKey(key string) (note.Verifier, error) {
 	v, err := note.NewVerifier(key)
@@ -195,7 +204,7 @@ func ParseKey(key string) (note.Verifier, error) {
 	if err != nil || key != v.Name()+fmt.Sprintf("+%08x+", v.KeyHash())+base64.StdEncoding.EncodeToString(bytes) {
 		return nil, ErrKey
 	}
-	return v, nil
+	return Key{v, key}, nil
 }
 
 // ParseKeys reads verifier keys, a line each.

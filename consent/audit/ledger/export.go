@@ -96,6 +96,13 @@ func belongs(path string, size int64) bool {
 	return err == nil && tile.H == Height && tile.L >= 0 && tile.L < 8 && tile.Path() == path && tileAt(tile.L, tile.N, size) == tile
 }
 
+// TileOf is the tile of a tree of a size that has a hash, by its index among those
+// that tlog stores.
+func TileOf(index, size int64) tlog.Tile {
+	tile := tlog.TileForIndex(Height, index)
+	return tileAt(tile.L, tile.N, size)
+}
+
 // tileAt is the tile at a place in the tree of a size; the zero tile when there is
 // none.
 func tileAt(level int, n, size int64) tlog.Tile {

@@ -132,8 +132,7 @@ func (t *tree) unchecked() tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, index := range indexes {
-			tile := tlog.TileForIndex(Height, index)
-			tile = tileAt(tile.L, tile.N, t.Size)
+			tile := TileOf(index, t.Size)
 			b, err := readTile(t.fsys, tile)
 			if err != nil {
 				return nil, err

@@ -1,0 +1,214 @@
+package rest
+
+import (
+	"context"
+	"encoding/base64"
+	"math"
+	"net/http"
+	"strconv"
+
+	"vitrine/consent/gate"
+	"vitrine/fhir"
+	"vitrine/fhir/search"
+)
+
+// The operations of the log of accesses as a Merkle tree: what it is, signed; that
+// an event is in it; that it goes on from what it was; and all of it, for an export.
+
+// checkpoint is AuditEvent/$checkpoint: Parameters, or for who takes plain text the
+// signed note alone.
+func (s *Server) checkpoint(ctx context.Context, x *exchange) (answer, error) {
+	if _, err := x.numbers(nil); err != nil {
+		return answer{}, err
+	}
+	if x.unfit && !x.plain {
+		return answer{}, refuse(problemNotAcceptable)
+	}
+	released, err := s.gate.Checkpoint(ctx, &x.request)
+	if err != nil {
+		return answer{}, err
+	}
+	return x.aboutLog(released), nil
+}
+
+func (x *exchange) aboutLog(r gate.Released) answer {
+	if x.plain {
+		return answer{released: r, form: formLogNote, status: http.StatusOK}
+	}
+	return answer{released: r, form: formLog, status: http.StatusOK}
+}
+
+// cosign takes a checkpoint that a witness signed as well.
+func (s *Server) cosign(ctx context.Context, x *exchange) (answer, error) {
+	if x.unfit && !x.plain {
+		return answer{}, refuse(problemNotAcceptable)
+	}
+	var note string
+	err := readParameters(x.tape, func(name string, p fhir.Node) error {
+		v := x.tape.Field(p, "valueString")
+		if name != "checkpoint" || x.tape.Kind(v) != fhir.String {
+			return parameterError(x.tape, p, "The one parameter is checkpoint, and must have a valueString.")
+		}
+		note = x.tape.Text(v)
+		return nil
+	})
+	if err == nil && note == "" {
+		err = parameterError(x.tape, fhir.None, "The parameter checkpoint is required.")
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.Cosign(ctx, &x.request, []byte(note))
+	if err != nil {
+		return answer{}, err
+	}
+	return x.aboutLog(released), nil
+}
+
+// inclusionProof is AuditEvent/[id]/$inclusion-proof, or with the id as a
+// parameter.
+func (s *Server) inclusionProof(ctx context.Context, x *exchange) (answer, error) {
+	id := x.target.id
+	if id == "" {
+		all, err := pairs(nil, x.query)
+		if err != nil {
+			return answer{}, err
+		}
+		if len(all) != 1 || all[0].Name != "id" || !fhir.ValidID(all[0].Value) {
+			return answer{}, badNumber("id", "The one parameter is id, the id of an AuditEvent.")
+		}
+		id = all[0].Value
+	} else if _, err := x.numbers(nil); err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.InclusionProof(ctx, &x.request, id)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formLog, status: http.StatusOK}, nil
+}
+
+// consistencyProof is AuditEvent/$consistency-proof?from=&to=.
+func (s *Server) consistencyProof(ctx context.Context, x *exchange) (answer, error) {
+	n, err := x.numbers(map[string]int64{"from": -1, "to": 0})
+	if err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.ConsistencyProof(ctx, &x.request, n["from"], n["to"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formLog, status: http.StatusOK}, nil
+}
+
+// logRecords is AuditEvent/$log-records?start=&count=.
+func (s *Server) logRecords(ctx context.Context, x *exchange) (answer, error) {
+	n, err := x.numbers(map[string]int64{"start": -1, "count": -1})
+	if err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.LogRecords(ctx, &x.request, n["start"], n["count"])
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formLogRaw, status: http.StatusOK}, nil
+}
+
+// logTiles is AuditEvent/$log-tiles?level=&start=&count=&width=.
+func (s *Server) logTiles(ctx context.Context, x *exchange) (answer, error) {
+	n, err := x.numbers(map[string]int64{"level": -1, "start": -1, "count": 1, "width": 256})
+	if err != nil {
+		return answer{}, err
+	}
+	released, err := s.gate.LogTiles(ctx, &x.request, int(min(n["level"], math.MaxInt32)), n["start"], n["count"], int(min(n["width"], math.MaxInt32)))
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{released: released, form: formLogRaw, status: http.StatusOK}, nil
+}
+
+// numbers are the parameters of the query, which are whole numbers, with what they
+// are where they are not given: those of -1 must be.
+func (x *exchange) numbers(known map[string]int64) (map[string]int64, error) {
+	all, err := pairs(nil, x.query)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string]bool{}
+	for _, p := range all {
+		if err := number(known, seen, p); err != nil {
+			return nil, err
+		}
+	}
+	for name, n := range known {
+		if n < 0 {
+			return nil, badNumber(name, "The parameter "+name+" is required.")
+		}
+	}
+	return known, nil
+}
+
+// mostNumber is more than anything here is counted to.
+const mostNumber = 1 << 48
+
+func number(known map[string]int64, seen map[string]bool, p search.Pair) error {
+	if _, ok := known[p.Name]; !ok || seen[p.Name] {
+		return badNumber("", "A parameter is not one of this operation, or stands there twice.")
+	}
+	n, err := strconv.ParseInt(p.Value, 10, 64)
+	if err != nil || n < 0 || n > mostNumber {
+		return badNumber(p.Name, "The parameter "+p.Name+" must be a whole number, not less than zero.")
+	}
+	known[p.Name], seen[p.Name] = n, true
+	return nil
+}
+
+func badNumber(name, text string) error {
+	issue := fhir.Issue{Severity: fhir.SeverityError, Code: fhir.CodeInvalid, Detail: "invalid", Text: text}
+	if name != "" {
+		issue.Expression = "http." + name
+	}
+	return wrong(issue)
+}
+
+// appendLog writes the Parameters of an answer about the log.
+func appendLog(dst []byte, a gate.LogAnswer) []byte {
+	w := text(dst).raw(`{"resourceType":"Parameters","parameter":[`)
+	first := true
+	add := func(name, value string, b []byte) {
+		if !first {
+			w = w.raw(",")
+		}
+		first = false
+		w = text(fhir.AppendString(w.raw(`{"name":"`+name+`","`+value+`":`), string(b))).raw("}")
+	}
+	number := func(name string, n int64) { add(name, "valueString", strconv.AppendInt(nil, n, 10)) }
+	add("checkpoint", "valueString", a.Checkpoint)
+	for _, key := range a.Keys {
+		add("key", "valueString", []byte(key))
+	}
+	for _, r := range a.Rotations {
+		add("rotation", "valueString", r)
+	}
+	if a.Cosigned != nil {
+		add("cosigned", "valueString", a.Cosigned)
+	}
+	for _, key := range a.Witnesses {
+		add("witness", "valueString", []byte(key))
+	}
+	encoded := func(b []byte) []byte { return base64.StdEncoding.AppendEncode(nil, b) }
+	if a.Record != nil {
+		number("index", a.Index)
+		add("record", "valueBase64Binary", encoded(a.Record))
+	}
+	if a.From > 0 {
+		number("from", a.From)
+	}
+	if a.Size > 0 {
+		number("size", a.Size)
+	}
+	for _, h := range a.Hashes {
+		add("hash", "valueBase64Binary", encoded(h[:]))
+	}
+	return w.raw("]}")
+}
