@@ -5,11 +5,13 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/vitrine ./cmd/vitrine
+RUN env CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/auditcheck ./cmd/auditcheck
 RUN mkdir -m 0700 /out/data
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/vitrine /vitrine
+COPY --from=build /out/auditcheck /auditcheck
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY LICENSE /LICENSE
 USER 65532:65532

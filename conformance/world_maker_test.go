@@ -466,6 +466,8 @@ func (g *worldMaker) requests(c caller) []request {
 			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"), get("Patient/"+p.id+"/$export?_type=Observation"))
 	}
 	out = append(out, get("$export"), get("Group/none/$export"), get("$export-status/none"), get("$export-file/none/1"))
+	out = append(out, get("AuditEvent/$checkpoint"), get("AuditEvent/$consistency-proof?from=1"), get("AuditEvent/$log-records?start=0&count=9"),
+		get("AuditEvent/$log-tiles?level=0&start=0"), get("AuditEvent/"+g.patients[0].id+"/$inclusion-proof"))
 	return append(out, g.batchRequest(targets))
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
@@ -10,21 +11,18 @@ import (
 	"vitrine/consent/gate"
 )
 
-// witnessKey is the verifier key of a witness.
-type witnessKey struct {
-	key  note.Verifier
-	text string
+// witnesses are those who may cosign.
+func witnesses(keys []string) ([]note.Verifier, error) {
+	var all []note.Verifier
+	for _, key := range keys {
+		v, err := ledger.ParseKey(key)
+		if err != nil {
+			return nil, fmt.Errorf("--witness-key: %w", err)
+		}
+		all = append(all, v)
+	}
+	return all, nil
 }
-
-// UnmarshalText reads the form of a flag.
-func (w *witnessKey) UnmarshalText(text []byte) error {
-	v, err := ledger.ParseKey(string(text))
-	*w = witnessKey{v, string(text)}
-	return err
-}
-
-// MarshalText writes it as it is given.
-func (w witnessKey) MarshalText() ([]byte, error) { return []byte(w.text), nil }
 
 // ledger is who signs the record of access. The keys are read each time: another
 // process may rotate them.
@@ -36,9 +34,7 @@ func (h *House) ledger() gate.LedgerConfig {
 		}
 		return keys.signers()
 	}}
-	for _, w := range h.cfg.WitnessKeys {
-		cfg.Witnesses = append(cfg.Witnesses, w.key)
-	}
+	cfg.Witnesses, _ = witnesses(h.cfg.WitnessKeys) // they were checked
 	return cfg
 }
 

@@ -86,7 +86,7 @@ type settings struct {
 	DrainFor    time.Duration `name:"drain-for" help:"How long requests may take to end after SIGTERM." default:"20s"`
 
 	CheckpointEvery time.Duration `name:"checkpoint-every" help:"How often the record of access is signed when it has grown; 0 for only when somebody asks." default:"1m"`
-	WitnessKeys     []witnessKey  `name:"witness-key" sep:"none" help:"Verifier key of a witness that may cosign checkpoints of the record of access. May be repeated." placeholder:"KEY"`
+	WitnessKeys     []string      `name:"witness-key" sep:"none" help:"Verifier key of a witness that may cosign checkpoints of the record of access. May be repeated." placeholder:"KEY"`
 
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
 	LogFormat string     `name:"log-format" help:"Form of the log on standard error: ${enum}." enum:"json,text" default:"json"`
@@ -118,6 +118,9 @@ func (c *settings) check() error {
 	}
 	if c.CheckpointEvery < 0 {
 		return errors.New("--checkpoint-every: want 0s or more")
+	}
+	if _, err := witnesses(c.WitnessKeys); err != nil {
+		return err
 	}
 	if _, err := normalBase(c.BaseURL); err != nil {
 		return err

@@ -92,7 +92,11 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 		if i == 0 {
 			w = w.raw(`,"operation":[`)
 		}
-		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(name, "$")).raw(`,"definition":`).quote(definition(name)).raw("}")
+		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(name, "$")).raw(`,"definition":`).quote(definition(name))
+		if t.Name == "AuditEvent" && strings.Contains(definition(name), "/AuditEvent-") {
+			w = w.raw(overseers)
+		}
+		w = w.raw("}")
 		if i == len(operations)-1 {
 			w = w.raw("]")
 		}

@@ -119,6 +119,10 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"PUT /fhir/:type", "PUT /fhir/:type/:id", "PATCH /fhir/:type", "PATCH /fhir/:type/:id",
 		"GET /fhir/$meta", "GET /fhir/:type/$meta", "GET /fhir/:type/:id/$meta", "GET /fhir/:type/:id/_history/:vid/$meta", "POST /fhir/:type/:id/$meta-add", "POST /fhir/:type/:id/$meta-delete",
 		"POST /fhir/$meta", "POST /fhir/:type/$meta", "POST /fhir/:type/:id/$meta", "POST /fhir/:type/:id/_history/:vid/$meta",
+		"GET /fhir/:type/$checkpoint", "POST /fhir/:type/$checkpoint", "GET /fhir/:type/$inclusion-proof", "GET /fhir/:type/:id/$inclusion-proof",
+		"GET /fhir/:type/$consistency-proof", "GET /fhir/:type/$log-records", "GET /fhir/:type/$log-tiles",
+		"HEAD /fhir/:type/$checkpoint", "HEAD /fhir/:type/$inclusion-proof", "HEAD /fhir/:type/:id/$inclusion-proof",
+		"HEAD /fhir/:type/$consistency-proof", "HEAD /fhir/:type/$log-records", "HEAD /fhir/:type/$log-tiles",
 		"HEAD /fhir/$meta", "HEAD /fhir/:type/$meta", "HEAD /fhir/:type/:id/$meta", "HEAD /fhir/:type/:id/_history/:vid/$meta",
 		"GET /fhir/_history", "GET /fhir/:type/_history", "HEAD /fhir/_history", "HEAD /fhir/:type/_history",
 		"POST /fhir/:type/$validate", "GET /fhir/:type/:id/$validate", "HEAD /fhir/:type/:id/$validate", "POST /fhir/:type/:id/$validate",
@@ -443,7 +447,7 @@ func TestMetadata(t *testing.T) {
 	for name, want := range map[string][]string{
 		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "export"},
 		"Observation": {"validate", "meta", "meta-add", "meta-delete"},
-		"AuditEvent":  {"validate", "meta"},
+		"AuditEvent":  {"validate", "meta", "checkpoint", "inclusion-proof", "consistency-proof", "log-records", "log-tiles"},
 	} {
 		if d := cmp.Diff(want, operations[name]); d != "" {
 			t.Errorf("operations of %s (-want +got):\n%s", name, d)
