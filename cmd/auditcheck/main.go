@@ -73,7 +73,7 @@ func run(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("auditcheck", flag.ContinueOnError)
 	flags.SetOutput(errs)
 	flags.Usage = func() {
-		fmt.Fprint(errs, usage)
+		c.say("%s", usage)
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&c.key, "key", "", "a `FILE` with the verifier keys to trust, a line each")
@@ -105,7 +105,9 @@ func run(args []string, out, errs io.Writer) int {
 	return exit
 }
 
-func (c *command) say(format string, args ...any) { fmt.Fprintf(c.err, format+"\n", args...) }
+func (c *command) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(c.err, format+"\n", args...)
+}
 
 // check checks one export.
 func (c *command) check(dir string) int {
@@ -178,11 +180,12 @@ func (c *command) event(index int64, record []byte) error {
 		return nil
 	}
 	e, err := audit.Decode(record)
-	if err != nil {
+	if errors.Is(err, audit.ErrRecord) {
 		c.say("record %d is as it was recorded, and of a version that is not known here", index)
-		return nil
+		err = nil
+	} else if err == nil {
+		_, err = c.out.Write(append(e.AppendJSON(nil, ledger.EventID(e.ID), consent.EditionFull), '\n'))
 	}
-	_, err = c.out.Write(append(e.AppendJSON(nil, ledger.EventID(e.ID), consent.EditionFull), '\n'))
 	return err
 }
 

@@ -116,11 +116,3 @@ func tileAt(level int, n, size int64) tlog.Tile {
 	}
 	return tlog.Tile{H: Height, L: level, N: n, W: int(width)}
 }
-
-// tiles is how many files the tiles of a tree have.
-func tiles(size int64) (n int64) {
-	for ; size > 0; size >>= Height {
-		n += (size + 1<<Height - 1) >> Height
-	}
-	return n
-}
