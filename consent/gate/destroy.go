@@ -30,6 +30,7 @@ const (
 	directionWindow      = "window"
 	directionManifest    = "manifest"
 	directionDisclosures = "disclosures"
+	directionFrom        = "records-from"
 	directionCertificate = "certificate"
 
 	// The business statuses: the manifest is being made, or is ready; the
@@ -49,6 +50,9 @@ type direction struct {
 	since                       string // Task.authoredOn
 	// parts are how many Binaries the manifest has, and disclosures how many entries.
 	parts, disclosures int
+	// from is the moment before which the record was put away, so that the manifest
+	// has nothing of then; zero when it has all.
+	from time.Time
 	// certificate is the DocumentReference, "DocumentReference/x".
 	certificate string
 
@@ -61,6 +65,7 @@ type (
 		Reference *reference `json:"valueReference,omitempty"`
 		Period    *interval  `json:"valuePeriod,omitempty"`
 		Count     *int       `json:"valueInteger,omitempty"`
+		At        string     `json:"valueInstant,omitempty"`
 	}
 	directionResource struct {
 		ResourceType   string           `json:"resourceType"`
@@ -99,6 +104,9 @@ func (n *direction) resource(now time.Time) ([]byte, error) {
 		for i := range n.parts {
 			r.Output = append(r.Output, referring(directionManifest, "Binary/"+manifestPart(n.task.ID, i)))
 		}
+	}
+	if !n.from.IsZero() {
+		r.Output = append(r.Output, directionValue{Type: codes(systemDirection, directionFrom), At: fhir.FormatInstant(n.from)})
 	}
 	if n.certificate != "" {
 		r.Output = append(r.Output, referring(directionCertificate, n.certificate))
@@ -158,6 +166,8 @@ func (n *direction) take(code string, t *fhir.Tape, item fhir.Node, ref string) 
 		n.parts++
 	case directionDisclosures:
 		n.disclosures, _ = strconv.Atoi(string(t.Raw(t.Field(item, "valueInteger"))))
+	case directionFrom:
+		n.from, _ = fhir.ParseInstant(t.Text(t.Field(item, "valueInstant")))
 	case directionCertificate:
 		n.certificate = ref
 	}

@@ -12,6 +12,7 @@ import (
 	"vitrine/consent/audit"
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/store"
 )
 
 // destroys is the members of a direction to destroy.
@@ -308,5 +309,43 @@ func TestManifestsAreMadeOnce(t *testing.T) {
 	}
 	if !strings.Contains(w.stored("Task", task), task+"-m1") {
 		t.Error("the manifest has one part alone")
+	}
+}
+
+// A manifest says from when on it has what was disclosed, if the record before was
+// put away.
+func TestManifestsSayWhatWasPutAway(t *testing.T) {
+	w := newClinics(t, nil)
+	w.reads(doctor("A"), "Condition", "c-q")
+	task := w.taskOf(w.ordered(destroys("", "Organization/A")))
+	made := func() string {
+		t.Helper()
+		if err := w.gate.KeepManifests(w.ctx(), w.now); err != nil {
+			t.Fatal(err)
+		}
+		return w.stored("Task", task)
+	}
+	if got := made(); strings.Contains(got, "records-from") {
+		t.Errorf("nothing was put away: %s", got)
+	}
+	log, ok := w.store.(store.Archive)
+	if !ok {
+		t.Fatal("the store has no archive")
+	}
+	size, err := log.Grow(w.ctx())
+	if err == nil {
+		err = log.PutAway(w.ctx(), size)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(time.Hour)
+	w.reads(doctor("B"), "Condition", "c-r")
+	task = w.taskOf(w.ordered(destroys("", "Organization/B")))
+	if got := made(); !strings.Contains(got, `"code":"records-from"}]},"valueInstant":"`+fhir.FormatInstant(w.now)+`"`) {
+		t.Errorf("the record before was put away: %s", got)
+	}
+	if lines := w.manifestOf(task); len(lines) != 1 {
+		t.Errorf("lines: %q", lines)
 	}
 }

@@ -44,10 +44,12 @@ type manifest struct {
 	Done          int      `json:"done"`
 	After         []byte   `json:"after,omitempty"`
 	// Person and Client narrow it.
-	Person      string `json:"person,omitempty"`
-	Client      string `json:"client,omitempty"`
-	Parts       int    `json:"parts"`
-	Disclosures int    `json:"disclosures"`
+	Person string `json:"person,omitempty"`
+	Client string `json:"client,omitempty"`
+	// From is when the oldest record is of, if older ones were put away.
+	From        time.Time `json:"from"`
+	Parts       int       `json:"parts"`
+	Disclosures int       `json:"disclosures"`
 }
 
 // beginManifest has the manifest of a direction made.
@@ -174,6 +176,11 @@ func (g *Gate) continueManifest(ctx context.Context, task string, now time.Time)
 	if err != nil {
 		return false, err
 	}
+	if m.Done == 0 && len(m.After) == 0 {
+		if m.From, err = g.oldestRecord(ctx, now); err != nil {
+			return false, err
+		}
+	}
 	var part []byte
 	if n != nil && n.status != statusCancelled {
 		if part, err = v.disclosures(ctx, &m, n); err != nil {
@@ -186,6 +193,30 @@ func (g *Gate) continueManifest(ctx context.Context, task string, now time.Time)
 		return Released{}, err
 	})
 	return more && err == nil, err
+}
+
+// oldestRecord is the moment of the oldest record that is here, when older ones were
+// put away: of what was disclosed before, a manifest cannot tell. Zero when all are
+// here.
+func (g *Gate) oldestRecord(ctx context.Context, now time.Time) (at time.Time, err error) {
+	log, ok := g.store.(store.Archive)
+	if !ok {
+		return at, nil
+	}
+	hot, err := log.Hot(ctx)
+	if err != nil || hot == 0 {
+		return at, err
+	}
+	size, err := log.Grow(ctx)
+	if err != nil || hot >= size {
+		return now, err
+	}
+	err = log.Leaves(ctx, hot, hot+1, func(_ int64, record []byte) error {
+		e, err := audit.Decode(record)
+		at = e.Recorded
+		return err
+	})
+	return at, err
 }
 
 // disclosures looks for the entries of the next part.
@@ -247,7 +278,7 @@ func (w *writing) advance(ctx context.Context, task string, before, part []byte,
 	if m.Done < len(m.Organizations) {
 		return true, w.keepManifest(task, &m)
 	}
-	n.business, n.parts, n.disclosures = manifestReady, m.Parts, m.Disclosures
+	n.business, n.parts, n.disclosures, n.from = manifestReady, m.Parts, m.Disclosures, m.From
 	if _, err := w.keepDirection(ctx, n); err != nil {
 		return false, err
 	}
