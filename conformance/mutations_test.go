@@ -31,7 +31,7 @@ func (m *mutation) noticedBy() string {
 // named, each in another place. A row whose stretch is no longer found fails in every run: the list
 // follows the code.
 func mutations() []mutation {
-	return slices.Concat(rowMutations(), searchMutations(), historyMutations(), concurrencyMutations(), writeMutations(), smartMutations(), onboardingMutations())
+	return slices.Concat(rowMutations(), searchMutations(), historyMutations(), concurrencyMutations(), writeMutations(), smartMutations(), onboardingMutations(), directiveMutations())
 }
 
 // rowMutations break who sees which row.
