@@ -51,6 +51,7 @@ func rooms() map[string]room {
 		"consent/audit":          {append(domain, "fhir/smart"), true},
 		"consent/audit/balptest": {nil, true}, // for tests alone
 		"consent/audit/ledger":   {[]string{"consent/audit"}, true},
+		"consent/plain":          {append(domain, "consent/audit"), true}, // the words in which people are told who looked, and why
 		"store":                  {[]string{"fhir", "fhir/search", "consent"}, false},
 		"store/embedded":         {append(storage, "store/events"), false},
 		"store/mongo":            {append(storage, "store/events"), false},

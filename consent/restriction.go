@@ -37,6 +37,9 @@ type Restriction struct {
 // Rule is an exception. All of its conditions must hold; a condition without
 // values always does.
 type Rule struct {
+	// Place is where the rule stands in the Consent, such as
+	// "Consent.provision.provision[0]". It decides nothing.
+	Place  string
 	Effect Effect
 	// Actors confine the rule to callers.
 	Actors []Actor
@@ -124,41 +127,50 @@ func (r *Restriction) permits(c *Caller, s subject, now time.Time) bool {
 	return effect == Permit
 }
 
+// Deciding is what the restriction says of a resource of the type, with the labels,
+// for the caller, and the rule that says so: nil where none applies, so that Base
+// holds. What is Malformed denies without a rule.
+func (r *Restriction) Deciding(c *Caller, t fhir.ResourceType, labels []string, now time.Time) (Effect, *Rule) {
+	if r.Malformed || c == nil {
+		return Deny, nil
+	}
+	return decideRules(r.Rules, c, subject{t, labels}, now, r.Base)
+}
+
 // decideRules is the effect of the nearest rule that applies, or base when none
 // does: who is named himself comes before his organisation, that before those
 // it is part of, and those before everybody. At equal distance the stricter
-// effect holds.
-func decideRules(rules []Rule, c *Caller, s subject, now time.Time, base Effect) (Effect, int) {
+// effect holds. by is the rule whose effect it is; nil for base.
+func decideRules(rules []Rule, c *Caller, s subject, now time.Time, base Effect) (effect Effect, by *Rule) {
 	effect, nearest := base, distanceNowhere
 	for i := range rules {
-		e, d := rules[i].decide(c, s, now)
+		e, d, u := rules[i].decide(c, s, now)
 		if d < nearest || (d == nearest && d < distanceNowhere && e == Deny) {
-			effect, nearest = e, d
+			effect, nearest, by = e, d, u
 		}
 	}
-	return effect, nearest
+	return effect, by
 }
 
-// decide is the rule's effect, its exceptions considered, and how near it is;
-// distanceNowhere when it does not apply.
-func (u *Rule) decide(c *Caller, s subject, now time.Time) (Effect, int) {
-	d := u.applies(c, s, now)
-	if d == distanceNowhere {
-		return Deny, d
+// decide is the rule's effect, its exceptions considered, how near it is, and
+// whether it or which exception says so; distanceNowhere when it does not apply.
+func (u *Rule) decide(c *Caller, s subject, now time.Time) (effect Effect, d int, by *Rule) {
+	if d = u.applies(c, s, now); d == distanceNowhere {
+		return Deny, d, nil
 	}
-	effect := u.Effect
+	effect, by = u.Effect, u
 	for i := range u.Except {
 		x := &u.Except[i]
 		xd := x.applies(c, s, now)
 		switch {
 		case xd == distanceNowhere:
 		case len(x.Actors) == 0: // narrows the rule itself, so it is no farther
-			return x.Effect, d
+			return x.Effect, d, x
 		case xd < d || (xd == d && x.Effect == Deny):
-			effect, d = x.Effect, xd
+			effect, d, by = x.Effect, xd, x
 		}
 	}
-	return effect, d
+	return effect, d, by
 }
 
 // applies is how near the rule is to the caller when all its conditions hold.

@@ -136,6 +136,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		CursorKey:   key,
 		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,
+		Clusters:    h.cfg.clusters(),
 		Log:         h.log,
 		Ledger:      h.ledger(),
 

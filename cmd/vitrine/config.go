@@ -55,6 +55,7 @@ type settings struct {
 	RefreshLife   time.Duration `name:"refresh-life" help:"How long an app may refresh its tokens before the user must agree again." default:"720h"`
 	RefreshFor    []string      `name:"refresh-for" help:"Who gets refresh tokens when the app asks, of practitioner, patient, representative; 'none' for nobody." default:"patient,representative" placeholder:"KINDS"`
 	signIn
+	telling
 
 	RelationRequired bool          `name:"relation-required" help:"Require that an organisation cares for the patient." default:"true" negatable:""`
 	ClientsListed    bool          `name:"clients-listed" help:"Require a Device on file for the clients of tokens made by hand too; the client of every other token must be registered."`
@@ -133,6 +134,9 @@ func (c *settings) check() error {
 	}
 	if !c.Authorization && (c.LoginIssuer != "" || c.LocalAccounts == "on") {
 		return errors.New("--login-issuer and --local-accounts=on need the authorization server, which --no-authorization leaves out")
+	}
+	if err := c.telling.check(); err != nil {
+		return err
 	}
 	return c.database.check()
 }

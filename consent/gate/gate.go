@@ -72,6 +72,9 @@ type Config struct {
 	Exports      int
 	ExportFile   FileSize
 	ExportSettle time.Duration
+	// Clusters are the ids of public clusters: patients are told of these where the
+	// organisation that looked is part of one.
+	Clusters []string
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger

@@ -3,6 +3,7 @@ package gate
 import (
 	"time"
 
+	"vitrine/consent/plain"
 	"vitrine/fhir"
 	"vitrine/store"
 )
@@ -79,6 +80,11 @@ type Released struct {
 	export   Export
 	file     *File
 	log      LogAnswer
+	// What is told in plain words, and to whom.
+	reader      plain.Reader
+	visits      []plain.Visit
+	outlook     *plain.Outlook
+	explanation *plain.Explanation
 }
 
 // Valid reports whether the answer may be sent.
@@ -188,6 +194,38 @@ func (r Released) Issues() []fhir.Issue {
 		return nil
 	}
 	return r.issues
+}
+
+// Reader is whom Visits, Outlook and Explanation are told.
+func (r Released) Reader() plain.Reader {
+	if !r.Valid() {
+		return plain.Reader{}
+	}
+	return r.reader
+}
+
+// Visits are the answer to $access-history, newest first.
+func (r Released) Visits() []plain.Visit {
+	if !r.Valid() {
+		return nil
+	}
+	return r.visits
+}
+
+// Outlook is the answer to $simulate; nil for others.
+func (r Released) Outlook() *plain.Outlook {
+	if !r.Valid() {
+		return nil
+	}
+	return r.outlook
+}
+
+// Explanation is the answer to $explain; nil for others.
+func (r Released) Explanation() *plain.Explanation {
+	if !r.Valid() {
+		return nil
+	}
+	return r.explanation
 }
 
 // Moved is the answer with the places of its issues told from where the content

@@ -23,7 +23,7 @@ func (c *conditions) confined() bool {
 // conditions reads the elements of a provision. Every element that might
 // confine it must be understood.
 func (r *reader) conditions(provision fhir.Node, path string, effect consent.Effect) conditions {
-	c := conditions{rule: consent.Rule{Effect: effect}, reading: true}
+	c := conditions{rule: consent.Rule{Place: path, Effect: effect}, reading: true}
 	if r.tape.Kind(provision) != fhir.Object {
 		r.doubt(provision, path, fhir.CodeStructure, "a provision must be an object")
 		return c

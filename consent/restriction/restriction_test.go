@@ -149,6 +149,7 @@ func TestCompileReadsEveryCondition(t *testing.T) {
 		Version: [1]string{version}, Base: consent.Permit,
 		Period: consent.Period{From: time.Date(2026, 1, 1, 0, 0, 0, 0, sgt), Until: time.Date(2027, 3, 1, 0, 0, 0, 0, sgt).Add(-1)},
 		Rules: []consent.Rule{{
+			Place:   "Consent.provision.provision[0]",
 			Effect:  consent.Deny,
 			Actors:  []consent.Actor{{Organization: "a"}, {Practitioner: "Practitioner/x"}},
 			Period:  consent.Period{From: time.Date(2026, 8, 1, 9, 0, 0, 0, time.UTC)},

@@ -146,7 +146,7 @@ func (s *Server) alters(e *asked) bool {
 func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e *asked) []byte {
 	x := &exchange{
 		method: e.method, path: e.path, query: e.query, conditions: e.conditions,
-		prefer: outer.prefer, request: outer.request, row: outer.row, client: outer.client,
+		prefer: outer.prefer, languages: outer.languages, request: outer.request, row: outer.row, client: outer.client,
 	}
 	if x.prefer.returns == returnUnsaid {
 		x.prefer.returns = returnMinimal

@@ -127,6 +127,10 @@ func definition(name string) string {
 		return consent.Canon + "/OperationDefinition/Task-" + strings.TrimPrefix(name, "$")
 	case "$checkpoint", "$inclusion-proof", "$consistency-proof", "$log-records", "$log-tiles":
 		return consent.Canon + "/OperationDefinition/AuditEvent-" + strings.TrimPrefix(name, "$")
+	case "$simulate":
+		return consent.Canon + "/OperationDefinition/Consent-simulate"
+	case "$explain":
+		return consent.Canon + "/OperationDefinition/AuditEvent-explain"
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

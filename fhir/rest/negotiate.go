@@ -70,7 +70,7 @@ func (x *exchange) negotiate(r *http.Request) error {
 		}
 	}
 	x.plain = x.unfit && plainText(h["Accept"])
-	x.prefer = preferenceOf(h["Prefer"])
+	x.prefer, x.languages = preferenceOf(h["Prefer"]), first(h["Accept-Language"])
 	x.conditions = conditions{
 		ifMatch:         first(h["If-Match"]),
 		ifNoneMatch:     strings.Join(h["If-None-Match"], ","),

@@ -36,7 +36,9 @@ type exchange struct {
 	request    gate.Request
 	conditions conditions
 	prefer     preference
-	pretty     bool
+	// languages is Accept-Language.
+	languages string
+	pretty    bool
 	// unfit says that the client takes no FHIR JSON, and plain that it takes plain
 	// text instead.
 	unfit, plain bool
@@ -266,7 +268,11 @@ func (s *Server) unmatchedError(x *exchange) error {
 	case row != nil: // an id where a word of the interface stands
 		return refuse(problemUnknownOperation)
 	default:
-		if row, _, _, _ := s.resolve(http.MethodGet, x.path); row != nil {
+		for _, method := range [...]string{http.MethodGet, http.MethodPost} {
+			row, _, _, _ := s.resolve(method, x.path)
+			if row == nil {
+				continue
+			}
 			again := exchange{row: row, request: x.request}
 			again.request.Type = fhir.ResourceType(t.kind)
 			if err := again.there(); err != nil {

@@ -132,6 +132,8 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"POST /fhir/:type/:id/$agree", "POST /fhir/:type/:id/$lift", "POST /fhir/:type/:id/$withdraw", "POST /fhir/:type/:id/$accept", "POST /fhir/:type/:id/$certify", "GET /fhir/:type/$directions", "HEAD /fhir/:type/$directions",
 		"GET /fhir/$export", "POST /fhir/$export", "GET /fhir/:type/$export", "POST /fhir/:type/$export", "GET /fhir/:type/:id/$export", "POST /fhir/:type/:id/$export",
 		"GET /fhir/$export-status/:job", "HEAD /fhir/$export-status/:job", "DELETE /fhir/$export-status/:job", "GET /fhir/$export-file/:job/:file", "HEAD /fhir/$export-file/:job/:file",
+		"GET /fhir/:type/:id/$access-history", "HEAD /fhir/:type/:id/$access-history", "POST /fhir/:type/:id/$access-history",
+		"POST /fhir/:type/$simulate", "GET /fhir/:type/:id/$explain", "HEAD /fhir/:type/:id/$explain",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -445,9 +447,10 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
 	for name, want := range map[string][]string{
-		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "export"},
+		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "export", "access-history"},
+		"Consent":     {"validate", "meta", "meta-add", "meta-delete", "simulate"},
 		"Observation": {"validate", "meta", "meta-add", "meta-delete"},
-		"AuditEvent":  {"validate", "meta", "checkpoint", "inclusion-proof", "consistency-proof", "log-records", "log-tiles"},
+		"AuditEvent":  {"validate", "meta", "checkpoint", "inclusion-proof", "consistency-proof", "log-records", "log-tiles", "explain"},
 	} {
 		if d := cmp.Diff(want, operations[name]); d != "" {
 			t.Errorf("operations of %s (-want +got):\n%s", name, d)

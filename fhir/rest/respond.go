@@ -11,6 +11,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/gate"
+	"vitrine/consent/plain"
 	"vitrine/fhir"
 	"vitrine/fhir/subset"
 )
@@ -34,6 +35,9 @@ const (
 	formLogNote                 // its checkpoint as it is signed
 	formLogRaw                  // pieces of it
 	formIssues                  // the OperationOutcome of $validate
+	formVisits                  // Parameters of $access-history
+	formOutlook                 // Parameters of $simulate
+	formExplanation             // Parameters of $explain
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
 	formNothing                 // headers alone that say nothing about a record
@@ -75,6 +79,8 @@ type answer struct {
 	headers http.Header
 	// pour writes the body of formFile.
 	pour func(write func([]byte) error) error
+	// speaker says what is told in plain words; nil for all else.
+	speaker *plain.Speaker
 	// entries are those a transaction was asked for, and conditions theirs.
 	entries    []gate.Entry
 	conditions []conditions
@@ -119,7 +125,7 @@ func (a *answer) withheld() bool {
 	if a.form == formResource || a.form == formUnchanged || a.form == formMeta {
 		return len(a.released.Items()) != 1
 	}
-	return !a.released.Valid()
+	return !a.released.Valid() || a.form == formOutlook && a.released.Outlook() == nil || a.form == formExplanation && a.released.Explanation() == nil
 }
 
 // subject is the resource whose version the headers name; nil when there is
@@ -193,6 +199,9 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 	default:
 		buf := s.buffer()
 		*buf = s.appendBody((*buf)[:0], &a)
+		if a.speaker != nil {
+			h["Content-Language"] = x.value(a.speaker.Languages())
+		}
 		s.write(w, x, a.status, valueFHIR, x.printed(*buf))
 		s.keep(buf)
 	}
@@ -235,6 +244,12 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return appendLog(dst, a.released.Log())
 	case formIssues:
 		return fhir.AppendOutcome(dst, a.released.Issues()...)
+	case formVisits:
+		return s.appendVisits(dst, a)
+	case formOutlook:
+		return s.appendOutlook(dst, a)
+	case formExplanation:
+		return s.appendExplanation(dst, a)
 	case formDone:
 		return fhir.AppendOutcome(dst, append([]fhir.Issue{done()}, a.released.Issues()...)...)
 	case formMeta:
