@@ -35,6 +35,7 @@ type command struct {
 	key, since string
 	witnesses  []string
 	mayBeGone  int64
+	segments   []string
 	ndjson     bool
 	quiet      bool
 	out        *bufio.Writer
@@ -58,6 +59,11 @@ the log that is, and whose event it says it is; with 2 when it was not told what
                                             proves as well that the log goes on from the one that was seen last year
   auditcheck --ndjson ./log > events.ndjson writes each event as a FHIR AuditEvent, a line each; what was written before it ended
                                             with 1 is what holds
+
+Old records may be moved out of the store ("vitrine audit archive"). A segment is checked like an export, by itself; with --segment an
+export takes from there what it has no more:
+
+  auditcheck --segment ./2019 --segment ./2020 ./log
 
 Records that were kept for as long as the law says may be deleted. The tree keeps their hashes, so that nothing can be put in their
 place; what is gone is a break all the same unless --may-be-gone says before which index it may be.
@@ -83,6 +89,10 @@ func run(args []string, out, errs io.Writer) int {
 		return nil
 	})
 	flags.Int64Var(&c.mayBeGone, "may-be-gone", 0, "records before this `INDEX` may have been deleted")
+	flags.Func("segment", "a `DIRECTORY` to which records were moved; may be given several times", func(dir string) error {
+		c.segments = append(c.segments, dir)
+		return nil
+	})
 	flags.BoolVar(&c.ndjson, "ndjson", false, "write the events to standard output, a line each")
 	flags.BoolVar(&c.quiet, "quiet", false, "no progress")
 	switch err := flags.Parse(args); {
@@ -136,6 +146,12 @@ func (c *command) check(dir string) int {
 // read makes the check that the flags ask for.
 func (c *command) read() (*ledger.Check, error) {
 	check := &ledger.Check{MayBeGone: c.mayBeGone}
+	for _, dir := range c.segments {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("--segment: %s is no directory that can be read", dir)
+		}
+		check.Segments = append(check.Segments, os.DirFS(dir))
+	}
 	if c.key != "" {
 		text, err := os.ReadFile(c.key)
 		if err != nil {
@@ -191,9 +207,19 @@ func (c *command) event(index int64, record []byte) error {
 
 // holds says what was proved.
 func (c *command) holds(dir string, got *ledger.Result) {
-	c.say("%s HOLDS: all %d records of %s, root %s", dir, got.Size, got.Origin, got.Root)
+	if whole := (ledger.Span{To: got.Size}); got.Span == whole {
+		c.say("%s HOLDS: all %d records of %s, root %s", dir, got.Size, got.Origin, got.Root)
+	} else {
+		c.say("%s HOLDS: records %d to %d of the %d of %s, root %s", dir, got.Span.From, got.Span.To-1, got.Size, got.Origin, got.Root)
+	}
+	if got.Moved > 0 {
+		c.say("  %d of them were moved to the segments given, and are there as they were", got.Moved)
+	}
 	if got.Gone > 0 {
-		c.say("  %d of them were deleted, which was said to be in order", got.Gone)
+		c.say("  %d of them are gone, which was said to be in order:", got.Gone)
+	}
+	for _, s := range got.Spans {
+		c.say("    records %d to %d", s.From, s.To-1)
 	}
 	if len(got.Earlier) > 0 {
 		c.say("  the log goes on from its checkpoints of %v records", got.Earlier)

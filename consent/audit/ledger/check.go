@@ -25,6 +25,9 @@ type Check struct {
 	// were kept for as long as they had to be. What they were is not told then; that
 	// they were, is.
 	MayBeGone int64
+	// Segments are where records may have been moved to: what is gone from the export
+	// is looked for there.
+	Segments []fs.FS
 	// Each, if set, gets the records in order; one that is gone is nil.
 	Each func(index int64, record []byte) error
 	// Progress, if set, is called now and then.
@@ -34,8 +37,12 @@ type Check struct {
 // Result is what holds.
 type Result struct {
 	Checkpoint
-	// Gone is how many records were deleted.
-	Gone int64
+	// Span is what was checked: all of the log, or a segment of it.
+	Span Span
+	// Gone is how many records were deleted, and Spans where they were, in so many
+	// stretches at most; Moved is how many were found in segments.
+	Gone, Moved int64
+	Spans       []Span
 	// Earlier are the sizes of the checkpoints the log goes on from, and Cosigned of
 	// those that witnesses signed.
 	Earlier, Cosigned []int64
@@ -56,6 +63,10 @@ type run struct {
 	top    *Signed
 	since  *Signed
 	result Result
+	// parts are the names of a segment's files; moved is what was opened of others.
+	segment bool
+	parts   map[string]bool
+	moved   *moved
 }
 
 // Run checks an export. The error is a *Break, or that it could not be read.
@@ -93,7 +104,11 @@ func (r *run) checkpoints() (optional []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if optional, err = ParseManifest(string(text)); err != nil {
+	r.result.Span, r.segment, err = ParseSegment(string(text))
+	if err == nil && !r.segment {
+		optional, err = ParseManifest(string(text))
+	}
+	if err != nil {
 		return nil, broken(ManifestFile, err.Error())
 	}
 	if text, err = r.read(KeyFile); err != nil {
@@ -115,6 +130,13 @@ func (r *run) checkpoints() (optional []string, err error) {
 	}
 	r.top = r.signed[CheckpointFile]
 	r.result.Checkpoint = r.top.Checkpoint
+	if !r.segment {
+		r.result.Span = Span{0, r.top.Size}
+	} else if r.result.Span.To > r.top.Size {
+		return nil, broken(ManifestFile, "the checkpoint does not cover the segment")
+	} else {
+		r.parts = inSegment(r.result.Span, r.top.Size)
+	}
 	return optional, nil
 }
 
@@ -238,7 +260,6 @@ func (r *run) readSince() error {
 // files holds the names there are against those there must be. What is missing is
 // met when it is read.
 func (r *run) files(optional []string) error {
-	size := r.top.Size
 	return fs.WalkDir(r.fsys, ".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -247,7 +268,7 @@ func (r *run) files(optional []string) error {
 			return directory(path, optional)
 		case !d.Type().IsRegular():
 			return broken(path, "no plain file")
-		case path == ManifestFile || path == KeyFile || path == CheckpointFile || slices.Contains(optional, path) || belongs(path, size):
+		case path == ManifestFile || path == KeyFile || path == CheckpointFile || slices.Contains(optional, path) || r.belongsHere(path):
 			return nil
 		default:
 			return broken(path, "no file of this export")

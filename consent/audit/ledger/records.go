@@ -107,7 +107,8 @@ func (c *chunk) end() error {
 
 // records holds every record against its leaf.
 func (r *run) records(t *tree) error {
-	for n := range Chunks(t.Size) {
+	defer r.closeMoved()
+	for n := r.result.Span.From / ChunkSize; n < Chunks(r.result.Span.To); n++ {
 		if err := r.chunk(t, n); err != nil {
 			return err
 		}
@@ -142,13 +143,21 @@ func (r *run) chunk(t *tree, n int64) error {
 // leaf holds the next record against its hash.
 func (r *run) leaf(c *chunk, index int64, want tlog.Hash) error {
 	record, err := c.next(index)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if record == nil && len(r.Segments) > 0 {
+		if record = r.fromSegments(index/ChunkSize, index); record != nil && tlog.RecordHash(record) == want {
+			r.result.Moved++
+		} else {
+			record = nil
+		}
+	}
+	switch {
 	case record == nil && index >= r.MayBeGone:
 		return c.broken(index, "the record was removed")
 	case record == nil:
-		r.result.Gone++
+		r.result.note(index)
 	case tlog.RecordHash(record) != want:
 		return &Break{File: c.path, Offset: c.began, Leaf: index, Event: named(record), Why: "it is not the record that the signed tree has here"}
 	}
