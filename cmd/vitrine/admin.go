@@ -28,6 +28,8 @@ var errNoServer = errors.New("no server runs on the data directory")
 type adminRequest struct {
 	Command string `json:"command"`
 	Path    string `json:"path,omitempty"`
+	// Before bounds what is archived.
+	Before time.Time `json:"before,omitzero"`
 }
 
 // adminAnswer is what comes back; an empty Error means that it was done.
@@ -35,8 +37,11 @@ type adminAnswer struct {
 	Error string `json:"error,omitempty"`
 }
 
-// commandBackup asks for a backup to Path.
-const commandBackup = "backup"
+// commandBackup asks for a backup to Path, and commandArchive to move records there.
+const (
+	commandBackup  = "backup"
+	commandArchive = "archive"
+)
 
 // startAdmin answers the socket until the returned function is called. A server
 // that cannot have one serves without: the path may be too long for a socket.
@@ -99,11 +104,23 @@ func (h *House) admin(ctx context.Context, conn net.Conn) error {
 	if err := dec.Decode(&req); err != nil {
 		return errors.New("request not understood")
 	}
-	if req.Command != commandBackup || !filepath.IsAbs(req.Path) {
+	if !filepath.IsAbs(req.Path) {
 		return errors.New("unknown command")
 	}
-	h.log.InfoContext(ctx, "backup", "to", req.Path)
-	return h.store.Backup(ctx, req.Path)
+	switch req.Command {
+	case commandBackup:
+		h.log.InfoContext(ctx, "backup", "to", req.Path)
+		return h.store.Backup(ctx, req.Path)
+	case commandArchive:
+		st, ok := h.store.(archivable)
+		if !ok || req.Before.After(time.Now().Add(-leastHot)) {
+			return errors.New("unknown command")
+		}
+		h.log.InfoContext(ctx, "records of access are moved out of the store", "to", req.Path, "before", req.Before)
+		return archive(ctx, st, req.Before, req.Path)
+	default:
+		return errors.New("unknown command")
+	}
 }
 
 // askServer asks the server that runs on a data directory, if there is one.

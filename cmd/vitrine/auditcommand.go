@@ -12,6 +12,9 @@ type auditCommand struct {
 	Export auditExportCommand `cmd:"" help:"Write the record of access into a directory that auditcheck can check, or what came since."`
 	Key    auditKeyCommand    `cmd:"" help:"Print the public key that the record of access is checked with."`
 	Rotate auditRotateCommand `cmd:"" help:"Sign the record of access with a new key from now on."`
+
+	Archive auditArchiveCommand `cmd:"" help:"Move old records out of the store, into a segment that auditcheck can check."`
+	Expire  auditExpireCommand  `cmd:"" help:"Delete from segments the records whose time is over."`
 }
 
 // Help says what the record of access is, and what becomes of its key.
