@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,7 +165,14 @@ func BenchmarkVolume(b *testing.B) {
 	if err != nil || testing.Short() {
 		b.Skip("fills stores")
 	}
-	small, big := volumeOf(b, n/10), volumeOf(b, n)
+	var small, big *grownStore
+	var both sync.WaitGroup
+	both.Go(func() { small = volumeOf(b, n/10) })
+	big = volumeOf(b, n)
+	both.Wait()
+	if os.Getenv("VITRINE_VOLUME_FILL") != "" {
+		return // to be asked another time
+	}
 	p := small.opt.Indexer.Parser()
 	for _, text := range volume() {
 		var sides [2]volumePages

@@ -62,6 +62,7 @@ const (
 	metaSalt     = "Msalt"
 	metaUsual    = "Musual"
 	metaCold     = "Mcold"
+	metaDisorder = "Mdisorder"
 	metaCopying  = "Mcopying"
 )
 

@@ -19,6 +19,7 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	v.db.figures.searches.Add(1)
 	page := store.Page{Total: -1}
 	s := searching{view: v, u: u, q: q, p: p, budget: v.db.opt.ScanBudget}
+	s.inTime()
 	if err := s.readAfter(); err != nil {
 		return store.Page{}, err
 	}
@@ -31,7 +32,7 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	}
 	s.others = newOthers(v, u, &s.budget)
 	var err error
-	if len(q.Sort) > 0 {
+	if len(s.q.Sort) > 0 {
 		err = s.bySort(ctx, &page)
 	} else {
 		err = s.byNumber(ctx, &page)

@@ -47,6 +47,8 @@ type shelf struct {
 	db *DB
 	mu sync.Mutex // one chunk at a time
 	at atomic.Uint64
+	// order is how far the rows are from the order of time.
+	order disorder
 	// Working memory of the one at work.
 	postings *events.Maker
 	entries  search.Entries
@@ -62,7 +64,7 @@ func (s *shelf) open(db *DB) error {
 	}
 	v, closer, err := db.eng.Get([]byte(metaAudited))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
+		return s.order.open(db.eng, false)
 	}
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func (s *shelf) open(db *DB) error {
 	at := binary.BigEndian.Uint64(v)
 	s.at.Store(at)
 	db.log.next = max(db.log.next, at+1) // what was passed by is not looked at again
-	return nil
+	return s.order.open(db.eng, true)
 }
 
 // run shelves what comes, at full speed while nothing else is under way, and for
@@ -264,6 +266,9 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	}
 	if err == nil {
 		err = x.batch.Set([]byte(metaAudited), binary.BigEndian.AppendUint64(nil, to), nil)
+	}
+	if err == nil {
+		err = x.batch.Set([]byte(metaDisorder), s.order.add(events), nil)
 	}
 	if err == nil {
 		err = x.batch.Set([]byte(metaCounters), x.counters.append(nil), nil)
