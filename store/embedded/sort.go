@@ -95,6 +95,10 @@ func (s *searching) bySort(ctx context.Context, page *store.Page) error {
 		}
 		s.p.Count = false
 	}
+	if done, err := s.recent(ctx, page); done || err != nil && !errors.Is(err, store.ErrTooCostly) {
+		page.Total = total
+		return err
+	}
 	ways := [2]func(context.Context, *store.Page) error{s.gather, s.follow}
 	many, err := s.many(ctx)
 	if err != nil {
