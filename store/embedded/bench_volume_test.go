@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +28,9 @@ const (
 	volumeDoctors       = 2000
 	volumeOrganizations = 200
 	volumeEvery         = 100 * time.Millisecond
+	// volumeTogether is how many are recorded with one call: as few as callers do, it
+	// would take the disk hours.
+	volumeTogether = 1 << 11
 )
 
 // volumeEvent is the nth event of n in all, as the gate makes it: reads and
@@ -118,7 +120,7 @@ func volumeOf(b *testing.B, n int) *grownStore {
 	start, size := time.Now(), 0 //nolint:forbidigo // a benchmark
 	for i := int(g.log.next) - 1; i < n; {
 		var records [][]byte
-		for ; len(records) < 64 && i < n; i++ {
+		for ; len(records) < volumeTogether && i < n; i++ {
 			e := volumeEvent(i, n)
 			records = append(records, e.AppendBinary(nil))
 			size += len(records[len(records)-1])
@@ -126,7 +128,7 @@ func volumeOf(b *testing.B, n int) *grownStore {
 		if _, err := g.Record(context.Background(), records...); err != nil {
 			b.Fatal(err)
 		}
-		if i%(1<<14) == 0 {
+		if i%(1<<15) == 0 {
 			if err := g.Settle(context.Background()); err != nil {
 				b.Fatal(err)
 			}
@@ -165,11 +167,7 @@ func BenchmarkVolume(b *testing.B) {
 	if err != nil || testing.Short() {
 		b.Skip("fills stores")
 	}
-	var small, big *grownStore
-	var both sync.WaitGroup
-	both.Go(func() { small = volumeOf(b, n/10) })
-	big = volumeOf(b, n)
-	both.Wait()
+	small, big := volumeOf(b, n/10), volumeOf(b, n)
 	if os.Getenv("VITRINE_VOLUME_FILL") != "" {
 		return // to be asked another time
 	}
