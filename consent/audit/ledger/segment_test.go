@@ -45,7 +45,7 @@ func TestSegments(t *testing.T) {
 		by := newParty(t, origin)
 		m := makeLog(t, size)
 		files := m.export(t, by.key+"\n", m.checkpoint(t, int64(size), by), nil)
-		for _, s := range []ledger.Span{{0, chunk}, {chunk, 2 * chunk}, {0, 2 * chunk}, {3 * chunk, 4 * chunk}} {
+		for _, s := range []ledger.Span{{0, chunk}, {chunk, 2 * chunk}, {3 * chunk, 4 * chunk}} {
 			if s.To > int64(size) {
 				continue
 			}
@@ -62,7 +62,9 @@ func TestSegments(t *testing.T) {
 			if err != nil || got.Span != s || next != s.To || got.Size != int64(size) {
 				t.Fatalf("%v of %d: %+v, %d told, %v", s, size, got, next, err)
 			}
-			everyFileCounts(t, made, s)
+			if s.From == 3*chunk {
+				everyFileCounts(t, made, s)
+			}
 		}
 	}
 }
@@ -76,10 +78,11 @@ func everyFileCounts(t *testing.T, made fstest.MapFS, s ledger.Span) {
 		at := r.IntN(len(old))
 		flipped := bytes.Clone(old)
 		flipped[at] ^= 1 << r.IntN(8)
-		if strings.HasPrefix(path, "tile/") && r.IntN(8) > 0 {
+		if strings.HasPrefix(path, "tile/") && r.IntN(16) > 0 {
 			continue // there are many
 		}
-		for what, b := range map[string][]byte{"changed": flipped, "cut off": old[:at], "longer": append(bytes.Clone(old), 1), "removed": nil} {
+		all := map[string][]byte{"changed": flipped, "cut off": old[:at], "longer": append(bytes.Clone(old), 1), "removed": nil}
+		for what, b := range all {
 			changed := maps.Clone(made)
 			if changed[path] = (&fstest.MapFile{Data: b}); b == nil {
 				delete(changed, path)
