@@ -465,6 +465,9 @@ func (g *worldMaker) requests(c caller) []request {
 		out = append(out, get("Patient/"+p.id+"/$everything?_count=7"), get("Patient/"+p.id+"/$access"), get("Patient/"+p.id+"/$validate"),
 			get("Patient/"+p.id), get("Patient/"+p.id+"/_history"), get("Patient/"+p.id+"/$export?_type=Observation"))
 	}
+	for _, p := range g.patients {
+		out = append(out, get("Patient/"+p.id+"/$access-history?fold=false"), get("AuditEvent/"+p.id+"/$explain"), send(http.MethodPost, "Consent/$simulate", mustJSON(optOut(p.id))))
+	}
 	out = append(out, get("$export"), get("Group/none/$export"), get("$export-status/none"), get("$export-file/none/1"))
 	out = append(out, get("AuditEvent/$checkpoint"), get("AuditEvent/$consistency-proof?from=1"), get("AuditEvent/$log-records?start=0&count=9"),
 		get("AuditEvent/$log-tiles?level=0&start=0"), get("AuditEvent/"+g.patients[0].id+"/$inclusion-proof"))
