@@ -30,10 +30,11 @@ func crashRounds(t *testing.T) int {
 // ledger is what clients were told.
 type ledger struct {
 	mu sync.Mutex
-	// written are the addresses of what was acknowledged, overrides how often the
-	// glass was broken.
+	// written are the addresses of what was acknowledged, exports those of exports,
+	// overrides how often the glass was broken.
 	written   []string
 	overrides int
+	exports   []string
 	// shown are the answers that were released, by their request ids.
 	shown map[string]release
 }
@@ -61,6 +62,12 @@ func TestKill9(t *testing.T) {
 			if a := c.do(t, c.root, get(location)); a.status != http.StatusOK {
 				t.Fatalf("round %d: %s was acknowledged and is gone: %d", round, location, a.status)
 			}
+		}
+		for _, at := range l.exports {
+			if a := c.do(t, c.auditor, get(at)); a.status != http.StatusOK && a.status != http.StatusAccepted {
+				t.Fatalf("round %d: an export was begun and is gone: %d", round, a.status)
+			}
+			c.do(t, c.auditor, request{method: http.MethodDelete, path: at})
 		}
 		recorded := c.recorded(t, "r"+strconv.Itoa(round)+"-")
 		for id, r := range l.shown {
@@ -126,7 +133,7 @@ func (s *stage) menu(t *testing.T, round int) []func(i int) (token string, r req
 	body := encode(t, without(observation("q", ""), "id"))
 	batch := encode(t, object{"resourceType": "Bundle", "type": "batch", "entry": []any{asked(http.MethodGet, "Condition/c-q", nil), asked(http.MethodGet, "Observation/o-r", nil)}})
 	client := object{"client_name": "Late", "organization": "Organization/a", "jwks": s.connector.jwks(), "capabilities": []any{"read"}, "scope": "user/*.rs"}
-	directive := encode(t, directiveOf("Organization/c"))
+	directive, mei := encode(t, directiveOf("Organization/c")), s.person(t, "mei")
 	looks := func(token string, paths ...string) func(int) (string, request) {
 		return func(i int) (string, request) { return token, get(paths[i%len(paths)]) }
 	}
@@ -138,10 +145,15 @@ func (s *stage) menu(t *testing.T, round int) []func(i int) (token string, r req
 		func(int) (string, request) { return s.a1, send(http.MethodPost, "", batch) },
 		looks(s.appQ, "Patient/q/$everything", "AuditEvent?patient=q&_count=3", "Condition?patient=q"),
 		func(i int) (string, request) { return s.b1, []request{breaks, stops}[i%2] },
-		looks(s.auditor, "AuditEvent?_count=2", "AuditEvent?patient=p&_count=1"),
+		func(i int) (string, request) {
+			if i%3 == 2 {
+				return s.auditor, get("$export").with("Prefer", "respond-async").with("Accept", "application/fhir+json")
+			}
+			return looks(s.auditor, "AuditEvent?_count=2", "AuditEvent?patient=p&_count=1")(i)
+		},
 		func(i int) (string, request) {
 			if i%4 == 3 {
-				return s.auditor, send(http.MethodPost, "Basic", directive)
+				return mei, send(http.MethodPost, "Basic", directive)
 			}
 			one := with(client, "client_id", "late-"+strconv.Itoa(round)+"-"+strconv.Itoa(i))
 			return s.root, request{method: http.MethodPost, path: s.server.root + "/admin/clients", body: encode(t, one), header: map[string]string{"Content-Type": "application/json"}}
@@ -170,6 +182,8 @@ func (l *ledger) note(s *server, a answer, r request, id string) {
 		var asked object
 		_ = json.Unmarshal(r.body, &asked)
 		l.written = append(l.written, r.path+"/"+text(asked, "client_id"))
+	case a.status == http.StatusAccepted:
+		l.exports = append(l.exports, strings.Replace(a.header.Get("Content-Location"), s.self(), s.root, 1))
 	case a.status == http.StatusCreated:
 		l.written = append(l.written, a.header.Get("Location"))
 	case a.status == http.StatusOK:

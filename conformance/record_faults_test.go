@@ -48,6 +48,9 @@ func (s *stage) attempts(t *testing.T) (all []attempt) {
 	add("history of all", s.root, http.StatusOK, get("_history"))
 	add("own history", s.appQ, http.StatusOK, get("AuditEvent?patient=q"))
 	add("own record", s.appQ, http.StatusOK, get("Patient/q/$everything"))
+	for _, export := range []struct{ token, path string }{{s.auditor, "$export"}, {s.appQ, "Patient/q/$export"}} {
+		add(export.path, export.token, http.StatusAccepted, get(export.path).with("Prefer", "respond-async").with("Accept", "application/fhir+json"))
+	}
 	add("the auditor", s.auditor, http.StatusOK, get("AuditEvent?_count=1"))
 	post := func(name, token string, o object) {
 		add(name, token, http.StatusCreated, send(http.MethodPost, text(o, "resourceType"), encode(t, o)))
@@ -65,7 +68,7 @@ func (s *stage) attempts(t *testing.T) (all []attempt) {
 		asked(http.MethodGet, "Condition/c-q", nil), asked(http.MethodGet, "Condition?patient=q", nil), asked(http.MethodGet, "Condition/none", nil),
 	}})))
 	post("consent", s.appQ, without(optOut("q"), "id"))
-	post("directive", s.auditor, directiveOf("Organization/c"))
+	post("directive", s.person(t, "mei"), directiveOf("Organization/c"))
 	add("$break-glass", s.a1, http.StatusCreated, s.emergency(t, "p"))
 	add("$break-glass-stop", s.a1, http.StatusNoContent, send(http.MethodPost, "Patient/p/$break-glass-stop", nil))
 	onboard := request{method: http.MethodPost, path: s.server.root + "/admin/clients", header: map[string]string{"Content-Type": "application/json"}}

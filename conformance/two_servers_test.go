@@ -25,11 +25,11 @@ func consentRounds(t *testing.T) int {
 	return 100
 }
 
-// TestTwoServersOneConsent runs two servers on one database. A Consent given to
+// TestScenario99TwoServersOneConsent runs two servers on one database. A Consent given to
 // one is in force on the other with the next request, and as soon out of force
 // again. Both are asked in every round, so that each has at hand what held
 // before.
-func TestTwoServersOneConsent(t *testing.T) {
+func TestScenario99TwoServersOneConsent(t *testing.T) {
 	t.Parallel()
 	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
 	c := newCast(t, flags...)

@@ -20,7 +20,7 @@ const (
 	// SystemView holds #none, #basic, #full and #self.
 	SystemView = Canon + "/CodeSystem/nehr-view"
 	// SystemEvent holds #break-glass-start, #break-glass-use, #break-glass-stop,
-	// #denied, #onboarding, #directive, #review, #export, #notice, and the steps of
+	// #denied, #onboarding, #directive and its steps, #review, #export, #notice, and the steps of
 	// the authorization server that no other system has a code for.
 	SystemEvent = Canon + "/CodeSystem/nehr-event"
 	// SystemLabel holds #oversight.

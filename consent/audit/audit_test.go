@@ -125,6 +125,7 @@ func events() map[string]audit.Event {
 		}),
 		"directive": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Patient, e.Entities = audit.KindDirective, "create", audit.ActionCreate, "", []string{"Basic/d1/_history/1"}
+			e.Reason = "proposed"
 		}),
 		"role-change": make(func(e *audit.Event) {
 			e.Kind, e.Interaction, e.Action, e.Patient, e.Entities = audit.KindRoleChange, "update", audit.ActionUpdate, "", []string{"PractitionerRole/x/_history/2"}

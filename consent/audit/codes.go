@@ -52,7 +52,7 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 		return alert, []fhir.Coding{dcm("110137"), event("onboarding")}
 	case KindDirective:
 		if e.Reason == "" || e.denied() {
-			return alert, []fhir.Coding{event("directive")}
+			return alert, e.directive()
 		}
 		return alert, []fhir.Coding{event("directive"), event("directive-" + e.Reason)}
 	case KindDecision:
@@ -72,6 +72,14 @@ func (e *Event) kindCodes() (typ fhir.Coding, subtypes []fhir.Coding) {
 	default:
 		return rest(), []fhir.Coding{e.interaction()}
 	}
+}
+
+// directive says which step in the life of a directive it was.
+func (e *Event) directive() []fhir.Coding {
+	if e.denied() || e.Reason == "" {
+		return []fhir.Coding{event("directive")}
+	}
+	return []fhir.Coding{event("directive"), event("directive-" + e.Reason)}
 }
 
 // authentication is User Authentication, or a Security Alert when it was tried in
