@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/consent/gate"
@@ -209,4 +210,23 @@ func TestAccessHistory(t *testing.T) {
 	w.want("another patient's", w.reads(person("p"), "AuditEvent", id), "not found")
 	_, err = w.create(custodian(), "AuditEvent", "")
 	w.want("writing one", outcome(err), "method not allowed")
+}
+
+// Scenario 99: when the clock jumps, what is closed stays closed, and what was
+// opened for a time is not opened for longer.
+func TestScenario99TheClockJumps(t *testing.T) {
+	w := newClinics(t, nil)
+	w.restrict("p", optOut, closed)
+	start := w.now
+	w.want("restricted", w.sees(doctor("A"), "Observation", "patient=Patient/p"), "*")
+	if _, err := w.breakGlass(doctor("A"), "p", emergency()); err != nil {
+		t.Fatal(explain(err))
+	}
+	w.want("opened", w.sees(doctor("A"), "Observation", "patient=Patient/p"), "o-p")
+	for _, jump := range []time.Duration{-time.Second, -time.Hour, -24 * 365 * time.Hour, 5 * time.Hour, 24 * 365 * time.Hour} {
+		w.now = start.Add(jump)
+		w.want("after a jump of "+jump.String(), w.sees(doctor("A"), "Observation", "patient=Patient/p"), "*")
+	}
+	w.now = start.Add(time.Hour)
+	w.want("back in time", w.sees(doctor("A"), "Observation", "patient=Patient/p"), "o-p")
 }
