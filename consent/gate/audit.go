@@ -3,7 +3,9 @@ package gate
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"time"
 
@@ -50,10 +52,22 @@ func (v *visit) event() audit.Event {
 // (DOSSIER §3.2).
 func (v *visit) query() string {
 	line := v.req.Method + " " + withoutSecrets(v.req.Target)
-	if v.req.Header == "" {
-		return line
+	if v.req.Header != "" {
+		line += "\n" + v.req.Header
 	}
-	return line + "\n" + v.req.Header
+	return shortened(line)
+}
+
+// queryMost is how many bytes of a query are kept: the record has it once for each
+// patient found, and one request must not fill it.
+const queryMost = 16 << 10
+
+// shortened is s, or its beginning with its length and hash.
+func shortened(s string) string {
+	if len(s) <= queryMost {
+		return s
+	}
+	return fmt.Sprintf("%s ... (%d bytes, SHA-256 %x)", strings.ToValidUTF8(s[:queryMost], ""), len(s), sha256.Sum256([]byte(s)))
 }
 
 // newEventID is a UUID that begins with the time (RFC 9562 §5.7): ids of events

@@ -87,3 +87,17 @@ func TestStalledBody(t *testing.T) {
 		t.Errorf("the connection is still open (Close %t, %v)", resp.Close, err)
 	}
 }
+
+// TestFormsAreBounded: a form is no longer than what it may ask fills, and the record
+// of access, which has the query for every patient found, keeps its beginning.
+func TestFormsAreBounded(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	header := []string{"Content-Type", "application/x-www-form-urlencoded", "Prefer", "handling=lenient"}
+	h.want("doctor", "POST", "Condition/_search", "junk="+strings.Repeat("x", 200_000), http.StatusRequestEntityTooLarge, header...)
+	h.want("doctor", "POST", "Condition/_search", "patient=p&junk="+strings.Repeat("x", 100_000), http.StatusOK, header...)
+	w := h.want("regulator", "GET", "AuditEvent?subtype=search-type&agent=PractitionerRole/a1", "", http.StatusOK)
+	if n := w.Body.Len(); n > 40_000 || !strings.Contains(w.Body.String(), `"query":"`) {
+		t.Errorf("the event has %d bytes: %.3000s", n, w.Body)
+	}
+}

@@ -16,6 +16,10 @@ const manyClients = 4096
 // repeats what was asked, which may have come by POST.
 const pageURL = 6
 
+// formURL is how many times longer a form may be than an address: a thousand ids fit
+// into it.
+const formURL = 16
+
 // limit is the phase that refuses by size alone.
 func (s *Server) limit(r *http.Request, row *interaction) error {
 	most := s.cfg.MaxURL
@@ -38,8 +42,12 @@ func (s *Server) limit(r *http.Request, row *interaction) error {
 
 // bodyLimit bounds the body of an interaction.
 func (s *Server) bodyLimit(kind bodyKind) int64 {
-	if kind == bodyBundle {
+	switch kind {
+	case bodyBundle:
 		return s.cfg.MaxBundle
+	case bodyForm:
+		return min(s.cfg.MaxBody, int64(s.cfg.MaxURL)*formURL)
+	case bodyNone, bodyResource, bodyOptional, bodyPatch, bodyJSON:
 	}
 	return s.cfg.MaxBody
 }

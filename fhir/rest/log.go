@@ -55,7 +55,7 @@ func (s *Server) log(ctx context.Context, x *exchange, took time.Duration) {
 	if x.fault != nil {
 		attrs = append(attrs, slog.String("error", x.fault.Error()))
 	}
-	event := slog.NewRecord(x.request.Now.Add(took), level, "request", 0)
+	event := slog.NewRecord(x.began.Add(took), level, "request", 0)
 	event.AddAttrs(attrs...)
 	_ = to.Handle(ctx, event) // there is nobody to tell
 }

@@ -32,6 +32,9 @@ type exchange struct {
 	target target
 	// query is the query part as it came.
 	query string
+	// began is when the request came; what it is decided and recorded at is
+	// request.Now, when its body had come as well.
+	began time.Time
 	// request is what the gate is told.
 	request    gate.Request
 	conditions conditions
@@ -120,7 +123,7 @@ func (s *Server) hold(ctx context.Context, began time.Time) {
 	}
 }
 
-// open takes the request's one moment and its id. The exchange is one that was
+// open takes the request's moment and its id. The exchange is one that was
 // cleared and used again: it is by far the largest thing a request needs.
 func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 	r := c.Request
@@ -135,8 +138,9 @@ func (s *Server) open(row *interaction, c *gin.Context) *exchange {
 			x.target.set(p.Key, p.Value)
 		}
 	}
+	x.began = s.cfg.Now()
 	x.request = gate.Request{
-		Now:         s.cfg.Now(),
+		Now:         x.began,
 		ID:          requestID(r.Header["X-Request-Id"]),
 		Interaction: row.inner(),
 		Method:      r.Method,
@@ -298,6 +302,9 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if err != nil {
 		return err
 	}
+	// A client takes as long over a body as it likes: nobody's look is put before an
+	// export of the record that way, nor decided by what was on file then.
+	x.request.Now = s.cfg.Now()
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	x.body = body
 	if err := mediaType(x.row.body, r.Header, len(body)); err != nil {
@@ -359,7 +366,7 @@ func (s *Server) close(ctx context.Context, w gin.ResponseWriter, x *exchange) {
 		s.clients.leave(x.client)
 	}
 	s.release(x)
-	took := s.cfg.Now().Sub(x.request.Now)
+	took := s.cfg.Now().Sub(x.began)
 	s.meters.count(x, took)
 	s.log(ctx, x, took)
 	broken := x.broken
