@@ -1,6 +1,9 @@
 package conformance
 
 import (
+	"bytes"
+	"encoding/csv"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -78,5 +81,123 @@ func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
 	}
 	if a := c.do(t, c.auditor, get("Patient/p")).hides(t, secret); a.status != http.StatusNotFound && a.status != http.StatusForbidden {
 		t.Errorf("the auditor reads a Patient: %d", a.status)
+	}
+}
+
+// TestScenario40TheReview: an override is reviewed by the regulator, step by step,
+// and for everybody else there is no such operation.
+func TestScenario40TheReview(t *testing.T) {
+	c := newCast(t)
+	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
+	task := c.do(t, c.auditor, get("Task?patient=p&status=requested")).want(t, http.StatusOK).ids(t)[0]
+	step := func(body []byte) request { return send(http.MethodPost, task+"/$review", body) }
+	for name, token := range map[string]string{"the doctor": c.a1, "another doctor": c.c1, "the patient": c.appP, "a system": c.systemA, "the custodian": c.root} {
+		unknown := c.do(t, token, send(http.MethodPost, task+"/$none-such", reviewRequest("in-review")))
+		same(t, name, unknown, c.do(t, token, step(reviewRequest("in-review"))))
+		same(t, name+", of no Task", unknown, c.do(t, token, send(http.MethodPost, "Task/none/$review", reviewRequest("in-review"))))
+		c.do(t, token, send(http.MethodPut, task, encode(t, object{"resourceType": "Task", "id": task[len("Task/"):], "status": "completed", "intent": "order"})))
+		c.do(t, token, request{method: http.MethodDelete, path: task})
+	}
+	if got := c.do(t, c.appP, get("Task?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 0 {
+		t.Errorf("the patient sees the review: %v", got)
+	}
+	c.do(t, c.auditor, step(reviewRequest("accepted"))).want(t, http.StatusUnprocessableEntity)
+	c.do(t, c.auditor, step([]byte(`{"resourceType":"Parameters","parameter":[{"name":"end","valueInstant":"2030-01-01T00:00:00Z"}]}`))).want(t, http.StatusBadRequest)
+	c.do(t, c.auditor, step(reviewRequest("in-review")).with("If-Match", `W/"7"`)).want(t, http.StatusPreconditionFailed)
+	c.do(t, c.auditor, send(http.MethodPut, task, encode(t, object{"resourceType": "Task", "id": task[len("Task/"):], "status": "completed", "intent": "order"}))).want(t, http.StatusForbidden)
+	a := c.do(t, c.auditor, step(mustJSON(object{"resourceType": "Parameters", "parameter": []any{
+		object{"name": "state", "valueCode": "in-review"},
+		object{"name": "owner", "valueReference": ref("Practitioner/dr-c")},
+		object{"name": "comment", "valueString": "asked the ward"},
+	}})).with("If-Match", `W/"1"`)).want(t, http.StatusOK)
+	if o := decode(t, a.body); a.header.Get("Etag") != `W/"2"` || text(o, "status") != "in-progress" || text(o, "owner", "reference") != "Practitioner/dr-c" || text(o, "note", 0, "text") != "asked the ward" {
+		t.Errorf("%s %s", a.header.Get("Etag"), a.body)
+	}
+	c.full(t, c.a1, "p")
+	c.do(t, c.a1, send(http.MethodPost, "Patient/p/$break-glass-stop", []byte(`{"resourceType":"Parameters"}`))).want(t, http.StatusNoContent)
+	c.do(t, c.auditor, step(reviewRequest("referred"))).want(t, http.StatusOK)
+	c.do(t, c.auditor, step(reviewRequest("accepted"))).want(t, http.StatusUnprocessableEntity)
+	if got := list(decode(t, c.do(t, c.auditor, get(task+"/_history")).want(t, http.StatusOK).body), "entry"); len(got) != 4 {
+		t.Errorf("%d versions, want 4", len(got))
+	}
+	for query, want := range map[string]int{"status=completed&business-status=referred": 1, "owner=Practitioner/dr-c": 1, "period=ge2020-01-01&_sort=-authored-on": 1, "authored-on=lt2020-01-01": 0} {
+		if got := c.do(t, c.auditor, get("Task?"+query)).want(t, http.StatusOK).ids(t); len(got) != want {
+			t.Errorf("Task?%s: %v", query, got)
+		}
+	}
+	if got := c.events(t, "subtype=https://vitrine.example/CodeSystem/nehr-event|review&patient=p"); len(got) != 2 {
+		t.Errorf("%d events of the review, want 2", len(got))
+	}
+	c.basic(t, c.a1, "p")
+}
+
+// TestTheBreakGlassReport: what the regulator is told of overrides over HTTP, in
+// both forms, and that for all others there is no such report.
+func TestTheBreakGlassReport(t *testing.T) {
+	c := newCast(t)
+	for range 4 {
+		c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
+	}
+	c.breakGlass(t, c.b1, "r", "OVRER", emergency).want(t, http.StatusCreated)
+	c.put(t, object{
+		"resourceType": "Encounter", "id": "came", "status": "in-progress", "class": object{"system": actCode, "code": "EMER"},
+		"subject": ref("Patient/r"), "serviceProvider": ref("Organization/b"), "period": object{"start": "2026-01-01T00:00:00Z"}, "reasonCode": []any{object{"text": secret}},
+	})
+	c.full(t, c.a1, "p")
+	const report = "AuditEvent/$break-glass-report"
+	a := c.do(t, c.auditor, get(report)).want(t, http.StatusOK).hides(t, secret, "came", "GCS")
+	counts, lists := map[string]int{}, map[string]int{}
+	for _, p := range list(decode(t, a.body), "parameter") {
+		lists[text(p, "name")]++
+		if who := text(p, "part", 0, "valueReference", "reference"); who != "" {
+			n, _ := at(p, "part", 1, "valueInteger").(float64)
+			counts[who] = int(n)
+		}
+	}
+	if want := map[string]int{"Organization/a": 4, "Organization/b": 1, "Practitioner/dr-a": 4, "Practitioner/dr-b": 1}; !maps.Equal(counts, want) {
+		t.Errorf("counts %v, want %v\n%s", counts, want, a.body)
+	}
+	for name, want := range map[string]int{"override": 5, "without-encounter": 4, "repeated-by-practitioner": 4, "repeated-on-patient": 4, "overdue": 0} {
+		if lists[name] != want {
+			t.Errorf("%s: %d, want %d", name, lists[name], want)
+		}
+	}
+	table := c.do(t, c.auditor, get(report+"?organization=a").with("Accept", "text/csv")).want(t, http.StatusOK)
+	rows, err := csv.NewReader(bytes.NewReader(table.body)).ReadAll()
+	if err != nil || len(rows) != 5 || rows[1][2] != "Practitioner/dr-a" || !strings.HasPrefix(table.header.Get("Content-Type"), "text/csv") {
+		t.Errorf("%v %s\n%s", err, table.header.Get("Content-Type"), table.body)
+	}
+	started := rows[1][slices.Index(rows[0], "started")]
+	if e := decode(t, c.do(t, c.auditor, get(started)).want(t, http.StatusOK).body); text(e, "subtype", 0, "code") != "110127" {
+		t.Errorf("%s is no start: %v", started, e)
+	}
+	for query, want := range map[string]int{
+		"?practitioner=dr-b": 1, "?agent=PractitionerRole/a1": 4, "?start=2020-01-01&end=2020-12-31": 0, "?start=2020-01-01&end=2100": 5, "?organization=Organization/none": 0,
+	} {
+		got := 0
+		for _, p := range list(decode(t, c.do(t, c.auditor, get(report+query)).want(t, http.StatusOK).body), "parameter") {
+			if text(p, "name") == "override" {
+				got++
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %d overrides, want %d", query, got, want)
+		}
+	}
+	posted := object{"resourceType": "Parameters", "parameter": []any{object{"name": "practitioner", "valueString": "dr-b"}}}
+	c.do(t, c.auditor, send(http.MethodPost, report, encode(t, posted))).want(t, http.StatusOK)
+	for _, query := range []string{"?start=yesterday", "?end=2026&end=2027", "?patient=p", "?practitioner=Patient/p", "?organization=a/b"} {
+		c.do(t, c.auditor, get(report+query)).want(t, http.StatusBadRequest)
+	}
+	c.do(t, c.auditor, get(report+"?start=2026-02-01&end=2026-01-01")).want(t, http.StatusUnprocessableEntity)
+	for name, token := range map[string]string{"the doctor": c.a1, "another doctor": c.c1, "the patient": c.appP, "a system": c.systemA, "the custodian": c.root} {
+		same(t, name, c.do(t, token, get("AuditEvent/$none-such")), c.do(t, token, get(report)))
+		same(t, name, c.do(t, token, get("AuditEvent/$none-such?patient=p")), c.do(t, token, get(report+"?patient=p")))
+	}
+	statement := string(c.do(t, "", get("metadata")).want(t, http.StatusOK).body)
+	for _, name := range []string{"AuditEvent-break-glass-report", "Task-review"} {
+		if !strings.Contains(statement, "/OperationDefinition/"+name+`"`) {
+			t.Errorf("%s is not declared", name)
+		}
 	}
 }

@@ -471,6 +471,10 @@ func (g *worldMaker) requests(c caller) []request {
 	out = append(out, get("$export"), get("Group/none/$export"), get("$export-status/none"), get("$export-file/none/1"))
 	out = append(out, get("AuditEvent/$checkpoint"), get("AuditEvent/$consistency-proof?from=1"), get("AuditEvent/$log-records?start=0&count=9"),
 		get("AuditEvent/$log-tiles?level=0&start=0"), get("AuditEvent/"+g.patients[0].id+"/$inclusion-proof"))
+	for _, id := range []string{"none", g.anyID("Task"), g.anyID("Observation")} {
+		out = append(out, send(http.MethodPost, "Task/"+id+"/$review", reviewRequest("in-review")))
+	}
+	out = append(out, get("AuditEvent/$break-glass-report"), get("AuditEvent/$break-glass-report?organization=none").with("Accept", "text/csv"))
 	return append(out, g.batchRequest(targets))
 }
 
@@ -602,6 +606,11 @@ func labelRequest() []byte {
 	return mustJSON(object{"resourceType": "Parameters", "parameter": []any{
 		object{"name": "meta", "valueMeta": object{"tag": []any{object{"system": "http://example.org/tag", "code": "t9"}}}},
 	}})
+}
+
+// reviewRequest is the body of $review.
+func reviewRequest(state string) []byte {
+	return mustJSON(object{"resourceType": "Parameters", "parameter": []any{object{"name": "state", "valueCode": state}}})
 }
 
 // glassRequest is the body of a break-glass request.

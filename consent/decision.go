@@ -33,10 +33,14 @@ type Decision struct {
 // under this decision; zero when it does not. Labels are "system|code".
 func (d Decision) Edition(t fhir.ResourceType, labels []string) Edition {
 	if d.Level == Self {
-		if t == "AuditEvent" {
+		switch {
+		case t == "AuditEvent":
 			return EditionBasic
+		case t == "Task" && slices.Contains(labels, LabelOversight):
+			return 0
+		default:
+			return EditionFull
 		}
-		return EditionFull
 	}
 	if withheld(t) || slices.Contains(labels, LabelOversight) {
 		return 0

@@ -33,8 +33,8 @@ const (
 )
 
 // LabelOversight marks the server's own oversight resources, such as the review
-// of a break-glass grant. They exist for the patient, the regulator and the
-// custodian, and never for a provider.
+// of a break-glass grant. They exist for the regulator and the custodian, and never
+// for a provider; for the patient all but the Tasks, in which reviewers write.
 const LabelOversight = SystemLabel + "|oversight"
 
 // LabelHearsay marks, in the row alone, an EpisodeOfCare, Encounter or Patient

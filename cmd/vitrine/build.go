@@ -146,6 +146,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 
 		RefuseDangling: h.cfg.References == "refuse",
 		ManifestAfter:  h.cfg.ManifestAfter,
+		Oversight:      h.cfg.wishes(),
 	}, tools, h.store), nil
 }
 

@@ -189,7 +189,7 @@ func (w *writing) breakGlass(ctx context.Context, patient string, b *BreakGlassR
 		Organization: w.caller.Organization, Client: w.caller.Client,
 		From: from, Until: from.Add(ttl),
 	}
-	resource, err := w.review(k, b)
+	resource, err := w.reviewTaskOf(k, b)
 	if err != nil {
 		return k, err
 	}

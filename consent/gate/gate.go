@@ -80,6 +80,8 @@ type Config struct {
 	Log  *slog.Logger
 	// Ledger is who signs the log of accesses.
 	Ledger LedgerConfig
+	// Oversight is what the regulator wants to look at.
+	Oversight consent.Oversight
 }
 
 // FileSize is how much a file of an export has at most, but for its last resources.
@@ -210,6 +212,7 @@ func (c *Config) fill() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.Oversight.Fill()
 }
 
 // sealer seals cursors with the key.

@@ -29,6 +29,7 @@ const (
 	grantEncounter         = "encounter"
 
 	reviewTask = "break-glass-review"
+	alertTask  = "alert"
 	// reviewDue is when the review of a grant is due (DOSSIER §7.7).
 	reviewDue = 7 * 24 * time.Hour
 )
@@ -81,9 +82,9 @@ func codes(system, code string) concept { return concept{[]coding{{system, code}
 // marked is the meta of the server's own oversight resources.
 func marked() ownMeta { return ownMeta{[]coding{{consent.SystemLabel, labelOversight}}} }
 
-// review is the Task that holds the grant and asks for its review; the encounter,
+// reviewTaskOf is the Task that holds the grant and asks for its review; the encounter,
 // where one is named, is for the reviewer.
-func (w *writing) review(k consent.Grant, b *BreakGlassRequest) ([]byte, error) {
+func (w *writing) reviewTaskOf(k consent.Grant, b *BreakGlassRequest) ([]byte, error) {
 	requester := w.caller.Role
 	if requester == "" {
 		requester = k.User
@@ -97,8 +98,9 @@ func (w *writing) review(k consent.Grant, b *BreakGlassRequest) ([]byte, error) 
 		inputs = append(inputs, input(grantEncounter, b.Encounter.System+"|"+b.Encounter.Value))
 	}
 	return json.Marshal(task{
-		ResourceType: "Task", Meta: marked(), Status: "requested", BusinessStatus: codes(systemGrant, grantOpen),
-		Intent: "order", Code: codes(systemTask, reviewTask), For: reference{"Patient/" + k.Patient},
+		ResourceType: "Task", Meta: marked(), Status: "requested",
+		BusinessStatus: concept{[]coding{{systemGrant, grantOpen}, {systemReview, string(ReviewRequested)}}},
+		Intent:         "order", Code: codes(systemTask, reviewTask), For: reference{"Patient/" + k.Patient},
 		ExecutionPeriod: interval{fhir.FormatInstant(k.From), fhir.FormatInstant(k.Until)},
 		AuthoredOn:      fhir.FormatInstant(k.From), Requester: reference{requester}, ReasonCode: codes(actCode, overrer),
 		Restriction: &taskLimits{interval{End: fhir.FormatInstant(k.From.Add(reviewDue))}},
@@ -211,6 +213,7 @@ func (w *writing) shut(ctx context.Context, k opened, at time.Time, count uint32
 	if err := w.ready(d, k.task.ID); err != nil {
 		return err
 	}
+	d.byServer = true
 	if _, err := w.put(ctx, d, prior); err != nil {
 		return err
 	}
@@ -237,7 +240,11 @@ func ended(t *fhir.Tape, at time.Time) []byte {
 		}
 	}
 	root := t.Root()
-	elements(t, t.Field(root, "businessStatus"), "coding", func(n fhir.Node) { replace(t.Field(n, "code"), grantClosed) })
+	elements(t, t.Field(root, "businessStatus"), "coding", func(n fhir.Node) {
+		if t.Text(t.Field(n, "system")) == systemGrant {
+			replace(t.Field(n, "code"), grantClosed)
+		}
+	})
 	replace(t.Field(t.Field(root, "executionPeriod"), "end"), fhir.FormatInstant(at))
 	slices.SortFunc(edits, func(a, b fhir.Edit) int { return a.Start - b.Start })
 	return fhir.Splice(nil, t.Source(), edits)

@@ -85,6 +85,7 @@ type Released struct {
 	visits      []plain.Visit
 	outlook     *plain.Outlook
 	explanation *plain.Explanation
+	report      Report
 }
 
 // Valid reports whether the answer may be sent.
@@ -185,6 +186,14 @@ func (r Released) Log() LogAnswer {
 		return LogAnswer{}
 	}
 	return r.log
+}
+
+// Report is the answer to $break-glass-report.
+func (r Released) Report() Report {
+	if !r.Valid() {
+		return Report{}
+	}
+	return r.report
 }
 
 // Issues are what $validate has to say, or what was noticed of content that was

@@ -131,6 +131,10 @@ func definition(name string) string {
 		return consent.Canon + "/OperationDefinition/Consent-simulate"
 	case "$explain":
 		return consent.Canon + "/OperationDefinition/AuditEvent-explain"
+	case "$review":
+		return consent.Canon + "/OperationDefinition/Task-review"
+	case "$break-glass-report":
+		return consent.Canon + "/OperationDefinition/AuditEvent-break-glass-report"
 	}
 	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
 }

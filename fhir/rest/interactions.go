@@ -45,6 +45,8 @@ type interaction struct {
 	only, closed fhir.ResourceType
 	// overseen rows are there for those alone who oversee the type (gate.Oversees).
 	overseen bool
+	// table rows answer as a table, too.
+	table bool
 	// whose rows are there for callers of some kinds alone; nil for all.
 	whose  func(consent.Kind) bool
 	handle func(*Server, context.Context, *exchange) (answer, error)
@@ -143,6 +145,7 @@ func interactions() []interaction {
 	rows = append(rows, onboarding()...)
 	rows = append(rows, directing()...)
 	rows = append(rows, exports()...)
+	rows = append(rows, overseeing()...)
 	for _, row := range rows {
 		if row.method == http.MethodGet && !row.begins {
 			row.method = http.MethodHead

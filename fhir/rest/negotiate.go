@@ -64,6 +64,8 @@ func (x *exchange) negotiate(r *http.Request) error {
 		if !formatFits(format) {
 			return refuse(problemNotAcceptable)
 		}
+	} else if x.row.table && asksTable(h["Accept"]) {
+		x.table = true
 	} else if !accepts(h["Accept"]) && !x.row.beside {
 		if x.unfit = true; !x.row.anyway {
 			return refuse(problemNotAcceptable)

@@ -58,6 +58,7 @@ type exchange struct {
 	cut     bool // the client did not wait for the answer
 	broken  bool // the answer ended before its end, which the client must notice
 	browser bool // a page asks, or may
+	table   bool // a table is asked for
 	// values hold the header values of the answer, as far as there is room. They
 	// live as long as the answer does, and the exchange does not.
 	values *[4]string

@@ -134,6 +134,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"GET /fhir/$export-status/:job", "HEAD /fhir/$export-status/:job", "DELETE /fhir/$export-status/:job", "GET /fhir/$export-file/:job/:file", "HEAD /fhir/$export-file/:job/:file",
 		"GET /fhir/:type/:id/$access-history", "HEAD /fhir/:type/:id/$access-history", "POST /fhir/:type/:id/$access-history",
 		"POST /fhir/:type/$simulate", "GET /fhir/:type/:id/$explain", "HEAD /fhir/:type/:id/$explain",
+		"POST /fhir/:type/:id/$review", "GET /fhir/:type/$break-glass-report", "HEAD /fhir/:type/$break-glass-report", "POST /fhir/:type/$break-glass-report",
 	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
@@ -447,10 +448,11 @@ func TestMetadata(t *testing.T) {
 		t.Errorf("AuditEvent (-want +got):\n%s", d)
 	}
 	for name, want := range map[string][]string{
-		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "export", "access-history"},
+		"Patient":     {"everything", "break-glass", "break-glass-stop", "access", "validate", "meta", "meta-add", "meta-delete", "access-history", "export"},
 		"Consent":     {"validate", "meta", "meta-add", "meta-delete", "simulate"},
 		"Observation": {"validate", "meta", "meta-add", "meta-delete"},
-		"AuditEvent":  {"validate", "meta", "checkpoint", "inclusion-proof", "consistency-proof", "log-records", "log-tiles", "explain"},
+		"AuditEvent":  {"validate", "meta", "checkpoint", "inclusion-proof", "consistency-proof", "log-records", "log-tiles", "explain", "break-glass-report"},
+		"Task":        {"validate", "meta", "meta-add", "meta-delete", "accept", "certify", "directions", "review"},
 	} {
 		if d := cmp.Diff(want, operations[name]); d != "" {
 			t.Errorf("operations of %s (-want +got):\n%s", name, d)

@@ -40,6 +40,8 @@ const (
 	formExplanation             // Parameters of $explain
 	formBatch                   // a batch-response, put together from answers
 	formStatic                  // bytes that say nothing about a record
+	formReport                  // Parameters of $break-glass-report
+	formReportTable             // the same as a table
 	formNothing                 // headers alone that say nothing about a record
 	formManifest                // the JSON that says where the files of an export are
 	formFile                    // a file of an export
@@ -72,6 +74,9 @@ type answer struct {
 	// JSON.
 	text  []byte
 	media []string
+	// kind is the type of a body that is made of what was released and is not FHIR
+	// JSON.
+	kind []string
 	// parts appends the body of formBatch, which is made as it goes out: flush
 	// takes what is there so far off its hands.
 	parts func(dst []byte, flush func([]byte) []byte) []byte
@@ -194,6 +199,8 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 		s.write(w, x, a.status, valueBytes, a.released.Log().Raw)
 	case a.text != nil:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.text))
+	case a.kind != nil:
+		s.write(w, x, a.status, a.kind, s.appendBody(nil, &a))
 	case a.form == formResource && a.shape == nil:
 		s.write(w, x, a.status, valueFHIR, x.printed(a.released.Items()[0].Resource.JSON))
 	default:
@@ -256,6 +263,12 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 		return s.appendMeta(dst, a.released.Items()[0].Resource.JSON)
 	case formDeleted:
 		return fhir.AppendOutcome(dst, deleted(a.released.Items()[0].Count))
+	case formReport:
+		report := a.released.Report()
+		return appendReport(dst, &report)
+	case formReportTable:
+		report := a.released.Report()
+		return appendReportTable(dst, &report)
 	case formStatic:
 		return append(dst, a.text...)
 	case formBatch, formEmpty, formUnchanged, formNothing, formManifest, formFile, formLogNote, formLogRaw:
