@@ -198,7 +198,7 @@ func (s *Server) exportStatus(ctx context.Context, x *exchange) (answer, error) 
 		return answer{}, refuse(problemExportFailed)
 	case !e.Done:
 		return answer{released: released, form: formDone, status: http.StatusAccepted, headers: http.Header{
-			"X-Progress":  {strconv.Itoa(e.Resources) + " resources so far"},
+			"X-Progress":  {"in progress, " + strconv.Itoa(e.Resources) + " resources so far"}, // a number in front is taken for percent,
 			"Retry-After": {exportPoll},
 		}}, nil
 	default:
