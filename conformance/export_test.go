@@ -140,12 +140,25 @@ func (c *cast) busy(t *testing.T) {
 	}
 }
 
-// What a regulator exports is what a search finds up to the moment of the export,
-// each event once, whatever is recorded in the meantime.
-func TestExportOfTheRecordOfAccess(t *testing.T) {
+// TestExport goes through the protocol of Bulk Data Access, step by step, on one server.
+func TestExport(t *testing.T) {
 	t.Parallel()
 	c := newCast(t, exportFlags()...)
 	c.busy(t)
+	t.Run("the record of access", c.exportOfEvents)
+	t.Run("filters", c.exportFilters)
+	t.Run("parameters", c.exportParameters)
+	t.Run("one's own record", c.exportOfOnesOwn)
+	t.Run("a download that was cut off", c.exportResumes)
+	t.Run("scopes", c.exportInScope)
+	t.Run("one moment", c.exportOfOneMoment)
+	t.Run("a server that was killed", c.exportOutlivesTheServer)
+	t.Run("to whom they belong", c.exportsAreTheirs)
+}
+
+// What a regulator exports is what a search finds up to the moment of the export,
+// each event once, whatever is recorded in the meantime.
+func (c *cast) exportOfEvents(t *testing.T) {
 	status := c.kickOff(t, c.auditor, get("$export?_type=AuditEvent"))
 	c.busy(t)
 	m := c.finished(t, c.auditor, status)
@@ -172,10 +185,7 @@ func TestExportOfTheRecordOfAccess(t *testing.T) {
 }
 
 // Filters and elements of an export are those of searches.
-func TestExportFilters(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags()...)
-	c.busy(t)
+func (c *cast) exportFilters(t *testing.T) {
 	for _, filters := range [][]string{
 		{"patient=Patient/q"},
 		{"agent=PractitionerRole/a1&subtype=search-type"},
@@ -219,9 +229,7 @@ func TestExportFilters(t *testing.T) {
 
 // What is not supported is refused by name, and overlooked where the client asks for
 // lenience.
-func TestExportParameters(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags()...)
+func (c *cast) exportParameters(t *testing.T) {
 	for _, one := range []struct{ query, named string }{
 		{"_outputFormat=application/fhir%2Bparquet", "_outputFormat"},
 		{"_since=yesterday", "_since"},
@@ -255,9 +263,7 @@ func TestExportParameters(t *testing.T) {
 }
 
 // A download that was cut off goes on where it was, and the bytes are the same.
-func TestExportResumes(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags("--export-file", "100000")...)
+func (c *cast) exportResumes(t *testing.T) {
 	for _, who := range []struct{ token, path string }{{c.auditor, "$export"}, {c.appP, "Patient/$export?_type=Condition"}} {
 		m := c.finished(t, who.token, c.kickOff(t, who.token, get(who.path)))
 		at := c.file(list(m, "output")[0])
@@ -317,10 +323,7 @@ func (s *server) partly(t *testing.T, token, at string, most int) []byte {
 
 // A patient exports all that there is of the own record, whatever is restricted, and
 // the own history of access. Nobody else's.
-func TestExportOfOnesOwnRecord(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags()...)
-	c.busy(t)
+func (c *cast) exportOfOnesOwn(t *testing.T) {
 	m := c.finished(t, c.appP, c.kickOff(t, c.appP, get("Patient/$export")))
 	got := c.download(t, c.appP, m)
 	var want []string
@@ -352,9 +355,7 @@ func TestExportOfOnesOwnRecord(t *testing.T) {
 
 // A file has what was current when the export began: what was changed since is as it
 // was, what is new is not there, and what was deleted is gone.
-func TestExportIsOfOneMoment(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags()...)
+func (c *cast) exportOfOneMoment(t *testing.T) {
 	m := c.finished(t, c.appQ, c.kickOff(t, c.appQ, get("Patient/$export?_type=Condition,Observation")))
 	changed := condition("q", "c-q")
 	changed["recordedDate"] = "2026-11-11"
@@ -375,9 +376,9 @@ func TestExportIsOfOneMoment(t *testing.T) {
 
 // Two together and no more are under way; one that was ended is as if it had never
 // been; and none is another's.
-func TestExportsAreTheirs(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, "--export-wait", "1h", "--exports", "2")
+func (c *cast) exportsAreTheirs(t *testing.T) {
+	c.kill()
+	c.serve(t, "--export-wait", "1h", "--exports", "2")
 	other := c.token(t, "--kind", "regulator", "--client", "another")
 	first := c.kickOff(t, c.auditor, get("$export"))
 	c.kickOff(t, c.auditor, get("$export"))
@@ -401,10 +402,9 @@ func TestExportsAreTheirs(t *testing.T) {
 }
 
 // An export goes on after the server was killed, and its files are what they were.
-func TestExportOutlivesTheServer(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags("--export-wait", "500ms")...)
-	c.busy(t)
+func (c *cast) exportOutlivesTheServer(t *testing.T) {
+	c.kill()
+	c.serve(t, exportFlags("--export-wait", "500ms")...)
 	status := c.kickOff(t, c.auditor, get("$export"))
 	c.kill()
 	c.serve(t, exportFlags()...)
@@ -418,4 +418,22 @@ func TestExportOutlivesTheServer(t *testing.T) {
 	if got, want := c.download(t, c.auditor, m)["AuditEvent"], c.all(t, c.auditor, "AuditEvent?_count=200&_lastUpdated=le"+text(m, "transactionTime")); !slices.Equal(got, want) {
 		t.Errorf("exported %d of %d", len(got), len(want))
 	}
+}
+
+// What goes for a part of a record goes for no other part of it: scopes cover all types
+// of an export, at every request.
+func (c *cast) exportInScope(t *testing.T) {
+	wide := c.token(t, "--kind", "patient", "--patient", "Patient/q", "--scope", "patient/*.rs")
+	narrow := c.token(t, "--kind", "patient", "--patient", "Patient/q", "--scope", "patient/Condition.rs patient/Patient.rs")
+	m := c.finished(t, wide, c.kickOff(t, wide, get("Patient/$export?_type=Condition,Observation")))
+	none := c.do(t, narrow, get("$export-status/none")).want(t, http.StatusNotFound)
+	for _, f := range list(m, "output") {
+		c.do(t, wide, get(c.file(f))).want(t, http.StatusOK)
+		same(t, "with narrow scopes", none, c.do(t, narrow, get(c.file(f))))
+	}
+	few := c.finished(t, narrow, c.kickOff(t, narrow, get("Patient/$export")))
+	if got := c.download(t, narrow, few); len(got) != 2 || len(got["Condition"]) != 1 || len(got["Patient"]) != 1 {
+		t.Errorf("what scopes leave: %v", got)
+	}
+	c.do(t, narrow, get("Patient/$export?_type=Observation")).want(t, http.StatusForbidden)
 }

@@ -76,23 +76,3 @@ func (s *stage) revoke(t *testing.T, token string) {
 		t.Fatalf("revoke: %d\n%s", a.status, a.body)
 	}
 }
-
-// What goes for a part of a record goes for no other part of it: scopes cover all types
-// of an export, at every request.
-func TestScenario87ScopesCoverAllTypes(t *testing.T) {
-	t.Parallel()
-	c := newCast(t, exportFlags()...)
-	wide := c.token(t, "--kind", "patient", "--patient", "Patient/q", "--scope", "patient/*.rs")
-	narrow := c.token(t, "--kind", "patient", "--patient", "Patient/q", "--scope", "patient/Condition.rs patient/Patient.rs")
-	m := c.finished(t, wide, c.kickOff(t, wide, get("Patient/$export?_type=Condition,Observation")))
-	none := c.do(t, narrow, get("$export-status/none")).want(t, http.StatusNotFound)
-	for _, f := range list(m, "output") {
-		c.do(t, wide, get(c.file(f))).want(t, http.StatusOK)
-		same(t, "with narrow scopes", none, c.do(t, narrow, get(c.file(f))))
-	}
-	few := c.finished(t, narrow, c.kickOff(t, narrow, get("Patient/$export")))
-	if got := c.download(t, narrow, few); len(got) != 2 || len(got["Condition"]) != 1 || len(got["Patient"]) != 1 {
-		t.Errorf("what scopes leave: %v", got)
-	}
-	c.do(t, narrow, get("Patient/$export?_type=Observation")).want(t, http.StatusForbidden)
-}
