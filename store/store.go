@@ -32,9 +32,10 @@ var (
 	ErrClosed = errors.New("store closed")
 )
 
-// Store keeps resources, their versions and the log of accesses. Safe for
-// concurrent use.
+// Store keeps resources, their versions and the log of accesses, which is a Merkle
+// tree. Safe for concurrent use.
 type Store interface {
+	Log
 	// Snapshot opens a consistent view of everything acknowledged before.
 	Snapshot(ctx context.Context) (Snapshot, error)
 	// Write runs do on the newest state, alone; what it put is committed as a

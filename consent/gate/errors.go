@@ -36,7 +36,7 @@ var (
 	ErrNoTransactions = errors.New("no transactions")
 	// ErrExports: the party has as many exports as it may (429).
 	ErrExports = errors.New("too many exports")
-	// ErrNoLedger: the store has no tree of its log, or nobody signs it (501).
+	// ErrNoLedger: nobody signs the log of accesses here (501).
 	ErrNoLedger = errors.New("no signed log")
 )
 

@@ -73,12 +73,11 @@ func (g *Gate) logVisit(ctx context.Context, req *Request) (*visit, store.Log, e
 		v.close()
 		return nil, nil, v.refuse(ctx, consent.RefusedScope, "log-in-part")
 	}
-	log, ok := g.store.(store.Log)
-	if !ok || g.cfg.Ledger.Signers == nil {
+	if g.cfg.Ledger.Signers == nil {
 		v.close()
 		return nil, nil, ErrNoLedger
 	}
-	return v, log, nil
+	return v, g.store, nil
 }
 
 // answerLog records the use of the log and releases the answer.

@@ -59,11 +59,10 @@ func (s *signings) hashes(ctx context.Context, log store.Log) tlog.HashReader {
 
 // Sign grows the tree and signs it, when it has grown since the last time.
 func (g *Gate) Sign(ctx context.Context) error {
-	log, ok := g.store.(store.Log)
-	if !ok || g.cfg.Ledger.Signers == nil {
+	if g.cfg.Ledger.Signers == nil {
 		return nil
 	}
-	_, err := g.sign(ctx, log)
+	_, err := g.sign(ctx, g.store)
 	return err
 }
 
@@ -78,11 +77,7 @@ func (g *Gate) signed(ctx context.Context) (*signings, error) {
 	if err != nil || s.top != nil {
 		return s, err
 	}
-	log, ok := g.store.(store.Log)
-	if !ok {
-		return nil, ErrNoLedger
-	}
-	return g.sign(ctx, log)
+	return g.sign(ctx, g.store)
 }
 
 // kept reads what is kept. The latest must be signed with a key that signed before,

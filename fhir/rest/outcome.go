@@ -117,7 +117,7 @@ var catalogue = [problemCount]entry{
 	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
 	problemExports:          {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client has as many exports as it may. One that is not needed any more can be ended by DELETE of its status address."},
 	problemExportFailed:     {http.StatusInternalServerError, fhir.CodeException, "", "The export could not be made. With a narrower _typeFilter or _since another may be."},
-	problemNoLedger:         {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no tree of the record of access, or nothing signs it."},
+	problemNoLedger:         {http.StatusNotImplemented, fhir.CodeNotSupported, "", "Nothing signs the record of access of this server."},
 	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 

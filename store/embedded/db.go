@@ -50,10 +50,7 @@ type DB struct {
 	work sync.WaitGroup
 }
 
-var (
-	_ store.Store = (*DB)(nil)
-	_ store.Log   = (*DB)(nil)
-)
+var _ store.Store = (*DB)(nil)
 
 // Open opens the store in dir, and makes one if there is none. It reads a few
 // keys whatever the size of the store.

@@ -75,7 +75,7 @@ func heldAfter(t *testing.T, st store.Store, leaves [][]byte, hot int) {
 	if err := st.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	l := logOf(t, st)
+	l := store.Log(st)
 	got := [][]byte{}
 	err := l.Leaves(t.Context(), 0, int64(len(leaves)), func(_ int64, record []byte) error {
 		got = append(got, slices.Clone(record))

@@ -14,16 +14,6 @@ import (
 	"vitrine/store"
 )
 
-// logOf is the tree of a store.
-func logOf(t *testing.T, st store.Store) store.Log {
-	t.Helper()
-	l, ok := st.(store.Log)
-	if !ok {
-		t.Skip("this store has no tree of its records yet")
-	}
-	return l
-}
-
 // leafRecord is a record of which there is one.
 func leafRecord(group, n int) (id [16]byte, record []byte) {
 	e := event(byte(n), []string{"p1", "p2", ""}[n%3])
@@ -35,7 +25,7 @@ func leafRecord(group, n int) (id [16]byte, record []byte) {
 // else records, writes and grows; leaves and tiles stay what they were; the tiles
 // are those of the leaves.
 func testTree(t *testing.T, st store.Store) {
-	l := logOf(t, st)
+	l := store.Log(st)
 	const hands, each, rounds = 4, 30, 3
 	acknowledged := map[string][16]byte{}
 	var before [][]byte
@@ -106,7 +96,7 @@ func recordSomehow(st store.Store, hand, i int, record []byte) error {
 // testTreeOfNothing: an empty store has an empty tree, and what a write did not
 // keep is no leaf; what is not there cannot be asked for.
 func testTreeOfNothing(t *testing.T, st store.Store) {
-	l := logOf(t, st)
+	l := store.Log(st)
 	if size := grown(t, l); size != 0 {
 		t.Fatalf("%d leaves of nothing", size)
 	}
@@ -147,7 +137,7 @@ func testTreeOfNothing(t *testing.T, st store.Store) {
 // testTreeGrows: however the records come and however often the tree grows
 // meanwhile, it is the tree of its leaves, and they are the records.
 func testTreeGrows(t *testing.T, st store.Store) {
-	l := logOf(t, st)
+	l := store.Log(st)
 	var all [][]byte
 	group := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -194,7 +184,7 @@ func testTreeGrows(t *testing.T, st store.Store) {
 // testCopiedTree: a copy has the same leaves in the same order, so that what was
 // signed of the tree before is true of the copy's.
 func testCopiedTree(t *testing.T, st, empty store.Store) {
-	from, to := logOf(t, st), logOf(t, empty)
+	from, to := store.Log(st), store.Log(empty)
 	for group := range 7 {
 		var batch [][]byte
 		for n := range 100 {
