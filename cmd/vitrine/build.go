@@ -29,6 +29,9 @@ type House struct {
 	store   store.Store
 	gate    *gate.Gate
 	handler http.Handler
+	// webhook sends notices to patients; nil where they are not sent.
+	webhook *webhook
+	notices *notifyMeters
 	// closers undo what was opened; the last is called first.
 	closers []func() error
 }
@@ -36,7 +39,7 @@ type House struct {
 // build wires the house that answers at a base URL. What it has opened is
 // closed again when a later step fails.
 func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ *House, err error) {
-	h := &House{cfg: cfg, log: log, base: base}
+	h := &House{cfg: cfg, log: log, base: base, notices: newNotifyMeters()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -51,6 +54,13 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 	}
 	if err := h.openStore(ctx, tools); err != nil {
 		return nil, err
+	}
+	if cfg.NotifyURL != "" {
+		secrets, err := readSecrets(cfg.NotifySecret)
+		if err != nil {
+			return nil, err
+		}
+		h.webhook = newWebhook(cfg.NotifyURL, secrets)
 	}
 	door, err := h.buildGate(tools)
 	if err != nil {
@@ -77,6 +87,7 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 
 		AbsenceGrid: cfg.absenceGrid(),
 		Log:         log,
+		Meters:      h.notices.collectors(),
 
 		Authorization: told(authorization),
 	}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, door, verifier)
@@ -137,6 +148,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,
 		Clusters:    h.cfg.clusters(),
+		Notifies:    h.cfg.NotifyURL != "",
 		Log:         h.log,
 		Ledger:      h.ledger(),
 

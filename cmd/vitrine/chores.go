@@ -21,6 +21,7 @@ func (h *House) chores() []chore {
 		{"manifests of what was disclosed", h.keepManifests},
 		{"exports", func(ctx context.Context) { h.gate.KeepExporting(ctx, time.Now) }},
 		{"checkpoints of the record of access", h.keepSigned},
+		{"notices to patients", h.deliverNotices},
 	}
 }
 

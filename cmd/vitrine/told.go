@@ -10,6 +10,9 @@ import (
 // telling is what patients are told, and how.
 type telling struct {
 	Clusters []string `name:"public-cluster" help:"A public cluster, such as Organization/east: patients are told of it where one of its parts looked at their record. May be repeated." placeholder:"ORGANIZATION"`
+
+	NotifyURL    string `name:"notify-url" help:"Messaging service to which notices to patients are sent (Standard Webhooks): ids and a time, nothing about health. https, or http on loopback." placeholder:"URL"`
+	NotifySecret string `name:"notify-secret-file" help:"File with the secret that signs them, base64 with or without whsec_; several lines while one takes the place of another." placeholder:"FILE"`
 }
 
 // check finds what cannot work.
@@ -19,7 +22,7 @@ func (c *telling) check() error {
 			return errors.New("--public-cluster: want Organization/ID")
 		}
 	}
-	return nil
+	return checkNotify(c.NotifyURL, c.NotifySecret)
 }
 
 // clusters are the ids of the public clusters.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -236,8 +237,12 @@ func (w *writing) notify(ctx context.Context, k consent.Grant) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.putOwn(ctx, resource, "Communication", "")
-	return err
+	ref, err := w.putOwn(ctx, resource, "Communication", "")
+	if err != nil {
+		return err
+	}
+	ref, _, _ = strings.Cut(ref, "/_history/")
+	return w.announce(ctx, NoticeEmergency, k.Patient, k.Organization, ref)
 }
 
 // urn is a UUID as a URN (RFC 9562 §4).

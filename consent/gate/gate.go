@@ -72,6 +72,9 @@ type Config struct {
 	Exports      int
 	ExportFile   FileSize
 	ExportSettle time.Duration
+	// Notifies says that there is somewhere to send notices to patients to: only then
+	// do they wait for it.
+	Notifies bool
 	// Clusters are the ids of public clusters: patients are told of these where the
 	// organisation that looked is part of one.
 	Clusters []string

@@ -43,7 +43,7 @@ type meter struct {
 	took    prometheus.Observer
 }
 
-func newMeters(table []interaction) *meters {
+func newMeters(table []interaction, more []prometheus.Collector) *meters {
 	m := &meters{registry: prometheus.NewRegistry(), rows: make(map[string]*meter)}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "vitrine_requests_total", Help: "Requests answered, by interaction and class of HTTP status.",
@@ -52,6 +52,7 @@ func newMeters(table []interaction) *meters {
 		Name: "vitrine_request_seconds", Help: "Time to answer a request, by interaction.",
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
 	}, []string{"interaction"})
+	m.registry.MustRegister(more...)
 	m.registry.MustRegister(requests, took, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	names := []string{"unmatched", "outside", "preflight"}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -50,6 +51,8 @@ type Config struct {
 	// MaxBody and MaxBundle bound the body of a request in bytes: of one
 	// resource, and of a batch or transaction.
 	MaxBody, MaxBundle int64
+	// Meters are more of what /metrics tells.
+	Meters []prometheus.Collector
 	// MaxURL bounds the request target in bytes; that of a page may be longer.
 	MaxURL int
 	// MaxEntries bounds the entries of a batch or transaction.
@@ -129,7 +132,7 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 	}
 	s.subsets = subset.New(tools.Definitions)
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
-	s.meters = newMeters(s.table)
+	s.meters = newMeters(s.table, cfg.Meters)
 	s.base = append(bytes.TrimSuffix(fhir.AppendString(nil, cfg.BaseURL), []byte(`"`)), '/')
 	s.tapes.New = func() any { return new(fhir.Tape) }
 	s.buffers.New = func() any { return new([]byte) }
