@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vitrine/consent"
+	"vitrine/consent/audit/balptest"
 	"vitrine/fhir"
 )
 
@@ -99,7 +100,13 @@ func TestDirectivesTakeTwo(t *testing.T) {
 // wantActs fails unless each is among the events of directives.
 func (w *world) wantActs(acts ...string) {
 	w.Helper()
-	all := strings.Join(w.events("type=http://dicom.nema.org/resources/ontology/DCM|110113"), "\n")
+	events := w.events("type=http://dicom.nema.org/resources/ontology/DCM|110113")
+	for _, e := range events {
+		for _, wrong := range balptest.Check([]byte(e)) {
+			w.Errorf("%s\n%s", wrong, e)
+		}
+	}
+	all := strings.Join(events, "\n")
 	for _, act := range acts {
 		want := `"outcomeDesc":"` + strings.TrimPrefix(act, "refused:") + `"`
 		if !strings.Contains(all, want) || !strings.HasPrefix(act, "refused:") && !strings.Contains(all, `"code":"directive-`+act+`"`) {
