@@ -50,8 +50,8 @@ type direction struct {
 	since                       string // Task.authoredOn
 	// parts are how many Binaries the manifest has, and disclosures how many entries.
 	parts, disclosures int
-	// from is the moment before which the record was put away, so that the manifest
-	// has nothing of then; zero when it has all.
+	// from is the moment before which the record was put away while the manifest was
+	// not ready, so that it may lack what was then; zero when it has all.
 	from time.Time
 	// certificate is the DocumentReference, "DocumentReference/x".
 	certificate string
@@ -231,29 +231,20 @@ func (w *writing) keepDirection(ctx context.Context, n *direction) (fhir.Resourc
 	return w.rewrite(ctx, &n.task, resource)
 }
 
-// kept refuses what would change or delete what the server keeps of directives: the
-// orders, the Tasks of directions, their manifests and certificates. The custodian
-// is no more than others where the regulator's two must agree.
+// kept refuses what would change or delete what the server keeps for the regulator:
+// directives, the Tasks of directions with their manifests and certificates, the
+// reviews of broken glasses, whose grants open records, and what patients were told.
+// The custodian is no more than others where the regulator's two must agree.
 func (w *writing) kept(prior *store.Found, d *draft) error {
 	if err := w.ordered(prior, d); err != nil || prior == nil || prior.Deleted || d != nil && d.byServer || !isOversight(*prior) {
 		return err
 	}
-	refused := false
-	switch prior.Resource.Type {
-	case "Binary", "DocumentReference":
-		refused = true
-	case "Task":
-		if err := w.g.parsed(*prior, func(f store.Found, t *fhir.Tape) error {
-			_, refused = w.g.directionOf(f, t)
-			return nil
-		}); err != nil {
-			return err
-		}
+	switch t := prior.Resource.Type; t {
+	case "Binary", "Communication", "DocumentReference", "Task":
+		return invalid(statusBusiness, fhir.CodeBusinessRule, "this is kept by the server alone, for the regulator", string(t))
+	default:
+		return nil
 	}
-	if refused {
-		return invalid(statusBusiness, fhir.CodeBusinessRule, "this is kept by the server alone, for the regulator", string(prior.Resource.Type))
-	}
-	return nil
 }
 
 // Accept answers Task/$accept: the regulator accepts the certificate, and what the

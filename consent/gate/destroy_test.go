@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -274,10 +275,10 @@ func TestDirectionsAreNarrowed(t *testing.T) {
 	w.want("and nothing came of it", w.sees(other, "Condition", "patient=Patient/q"), "c-q")
 }
 
-// Servers that make one manifest together make every part once.
-func TestManifestsAreMadeOnce(t *testing.T) {
-	w := newClinics(t, nil)
-	const accesses = 1500
+// accessed records so many accesses of clinic A, a thousand of which are more than a
+// part of a manifest.
+func (w *world) accessed(accesses int) {
+	w.Helper()
 	var records [][]byte
 	for i := range accesses {
 		e := audit.Event{
@@ -288,8 +289,15 @@ func TestManifestsAreMadeOnce(t *testing.T) {
 		records = append(records, e.AppendBinary(nil))
 	}
 	if _, err := w.store.Record(w.ctx(), records...); err != nil {
-		t.Fatal(err)
+		w.Fatal(err)
 	}
+}
+
+// Servers that make one manifest together make every part once.
+func TestManifestsAreMadeOnce(t *testing.T) {
+	w := newClinics(t, nil)
+	const accesses = 1500
+	w.accessed(accesses)
 	task := w.taskOf(w.ordered(destroys("", "Organization/A")))
 	failures := make(chan error, 3)
 	for range cap(failures) {
@@ -347,5 +355,72 @@ func TestManifestsSayWhatWasPutAway(t *testing.T) {
 	}
 	if lines := w.manifestOf(task); len(lines) != 1 {
 		t.Errorf("lines: %q", lines)
+	}
+}
+
+// putsAway is a store that puts its record away after the next write, if it is to.
+type putsAway struct {
+	store.Store
+	store.Archive
+	next bool
+}
+
+func (s *putsAway) Write(ctx context.Context, do func(store.Tx) error) error {
+	err := s.Store.Write(ctx, do)
+	if err != nil || !s.next {
+		return err
+	}
+	s.next = false
+	size, err := s.Grow(ctx)
+	if err != nil {
+		return err
+	}
+	return s.PutAway(ctx, size)
+}
+
+// Nor is it silent about what was put away between two of its parts.
+func TestManifestsSayWhatWasPutAwayMeanwhile(t *testing.T) {
+	var between *putsAway
+	w := newClinics(t, func(s store.Store) store.Store {
+		archive, _ := s.(store.Archive)
+		between = &putsAway{Store: s, Archive: archive}
+		return between
+	})
+	w.accessed(1500)
+	task := w.taskOf(w.ordered(destroys("", "Organization/A")))
+	between.next = true
+	if err := w.gate.KeepManifests(w.ctx(), w.now); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.manifestOf(task)); n == 0 || n == 1500 {
+		t.Errorf("%d lines: nothing was put away in the midst of it", n)
+	}
+	if got := w.stored("Task", task); !strings.Contains(got, `"code":"records-from"`) {
+		t.Errorf("it does not say what it lacks: %s", got)
+	}
+}
+
+// An organisation of more parts than can be kept is refused by name.
+func TestDirectionsToTooManyParts(t *testing.T) {
+	w := newClinics(t, nil)
+	for i := range 999 {
+		w.put("Organization", fmt.Sprintf("%064d", i), `"active":true,"name":"Ward","partOf":{"reference":"Organization/C"}`)
+	}
+	id := w.created(regulator(), "Basic", destroys("", "Organization/C"))
+	w.want("agreed", w.directs("$agree", second(), id, "1"), "422")
+}
+
+// A certificate takes the place of the one before, and there is an end to it.
+func TestCertificatesDoNotPileUp(t *testing.T) {
+	w := newClinics(t, nil)
+	task := w.taskOf(w.ordered(destroys("", "Organization/A")))
+	large := strings.Replace(certificate, "RGVz", strings.Repeat("RGVz", 1<<18), 1)
+	w.want("a large one", w.certify(system("A"), task, large), "413")
+	for range 10 {
+		w.want("sent", w.certify(system("A"), task, certificate), "")
+	}
+	w.want("one more", w.certify(system("A"), task, certificate), "409")
+	if all := w.sees(regulator(), "DocumentReference", ""); all == "" || strings.Contains(all, " ") {
+		t.Errorf("certificates: %s", all)
 	}
 }

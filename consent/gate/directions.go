@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
@@ -16,6 +17,13 @@ import (
 // the manifest: it lists patients whom the organisation may read no more, and a
 // certificate is worth something when it was not copied from what it is held
 // against. The regulator may hand out what it thinks fit.
+
+const (
+	// certificateMost is how many bytes a certificate has, and certificatesMost how
+	// many are sent for one direction.
+	certificateMost  = 1 << 20
+	certificatesMost = 10
+)
 
 // Directed reports whether somebody of the kind may be given directions.
 func Directed(k consent.Kind) bool { return k == consent.Practitioner || k == consent.System }
@@ -117,11 +125,10 @@ func (g *Gate) Certify(ctx context.Context, req *Request, task string, c Content
 		case n.status == statusCancelled || n.business == manifestDone:
 			return Released{}, invalid(http.StatusConflict, fhir.CodeConflict, "the direction is not in force any more", "Task")
 		}
-		ref, err := w.putOwn(ctx, d.tape.Source(), "DocumentReference", "")
-		if err != nil {
+		if err := w.putCertificate(ctx, n, d.tape.Source()); err != nil {
 			return Released{}, err
 		}
-		n.status, n.certificate = statusCompleted, fhir.ParseReference(ref, "").Local()
+		n.status = statusCompleted
 		if _, err := w.keepDirection(ctx, n); err != nil {
 			return Released{}, err
 		}
@@ -131,9 +138,30 @@ func (g *Gate) Certify(ctx context.Context, req *Request, task string, c Content
 	})
 }
 
+// putCertificate stores a certificate in the place of the one before.
+func (w *writing) putCertificate(ctx context.Context, n *direction, text []byte) error {
+	if n.certificate == "" {
+		ref, err := w.putOwn(ctx, text, "DocumentReference", "")
+		n.certificate = fhir.ParseReference(ref, "").Local()
+		return err
+	}
+	prior, err := newest(ctx, w.reader, consent.Everything(), "DocumentReference", fhir.ParseReference(n.certificate, "").ID)
+	if err != nil {
+		return err
+	}
+	if sent, err := strconv.Atoi(prior.Version); err != nil || sent >= certificatesMost {
+		return invalid(http.StatusConflict, fhir.CodeTooCostly, "as many certificates were sent as may be: the regulator accepts the last, or lifts the direction", "Task")
+	}
+	_, err = w.rewrite(ctx, prior, text)
+	return err
+}
+
 // certificate is the draft of the DocumentReference that certifies. It is about no
 // patient, and has in itself all that there is to read.
 func (v *visit) certificate(ctx context.Context, c Content) (*draft, error) {
+	if len(c.Tape.Source()) > certificateMost {
+		return nil, invalid(http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "a certificate has 1 MiB at most, with the content in it", "DocumentReference")
+	}
 	d, err := v.draft(ctx, "DocumentReference", c)
 	if err != nil {
 		return nil, err

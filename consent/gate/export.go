@@ -1,10 +1,12 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"vitrine/consent"
@@ -97,6 +99,8 @@ const (
 	exportLife = 24 * time.Hour
 	// exportsKept is how many exports of one party are kept at once.
 	exportsKept = 32
+	// exportPatientsMost is how many patients one export names.
+	exportPatientsMost = 100
 	// exportWords bounds what the parameters of an export may have, in bytes.
 	exportWords = 8 << 10
 )
@@ -122,6 +126,7 @@ func (g *Gate) Export(ctx context.Context, req *Request, e ExportRequest) (Relea
 	if problem != nil {
 		return Released{}, problem
 	}
+	e.Types, e.Patients = distinct(e.Types), distinct(e.Patients)
 	if err := v.exportable(ctx, x, &e); err != nil {
 		return Released{}, err
 	}
@@ -135,8 +140,17 @@ func (g *Gate) Export(ctx context.Context, req *Request, e ExportRequest) (Relea
 	return out, err
 }
 
+// distinct is a list without what stands in it twice.
+func distinct[T cmp.Ordered](all []T) []T { return slices.Compact(slices.Sorted(slices.Values(all))) }
+
 // exportFault is what is wrong with a request in itself; nil for nothing.
 func (g *Gate) exportFault(e *ExportRequest) *Invalid {
+	switch {
+	case len(e.Types) > len(g.tools.Definitions.Resources()):
+		return invalid(http.StatusBadRequest, fhir.CodeTooLong, "_type: there are more types than R4 has", "")
+	case len(e.Patients) > exportPatientsMost:
+		return invalid(http.StatusBadRequest, fhir.CodeTooLong, "patient: there are more than "+strconv.Itoa(exportPatientsMost), "")
+	}
 	size := len(e.URL)
 	for _, words := range [][]string{e.Filters, e.Elements} {
 		for _, one := range words {
@@ -329,7 +343,7 @@ func (v *visit) export(ctx context.Context, id string) (x *export, reason string
 	switch {
 	case x == nil:
 		return nil, consent.ReasonAbsent, nil
-	case x.By.party() != asks.party():
+	case !x.By.began(&asks):
 		return nil, "export-of-another", nil
 	}
 	if void, err := v.revoked(ctx, x.By.TokenID, x.By.Grant); err != nil || void {

@@ -17,6 +17,7 @@ import (
 	"vitrine/consent/gate"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
+	"vitrine/fhir/smart"
 	"vitrine/store"
 )
 
@@ -416,4 +417,42 @@ func (u unrecording) Record(context.Context, ...[]byte) (store.Receipt, error) {
 
 func (u unrecording) Write(ctx context.Context, do func(store.Tx) error) error {
 	return errors.Join(u.Store.Write(ctx, func(tx store.Tx) error { return errors.Join(do(tx), errNoRecord) }), errNoRecord)
+}
+
+// However scopes are worded, a party has as many exports as it may, and each is open by
+// the scopes alone by which it was begun.
+func TestExportsAreCountedByParty(t *testing.T) {
+	x := newExports(t, nil, 1)
+	worded := func(n int) consent.Caller {
+		c := person("q")
+		c.Scopes = smart.ParseScopes(fmt.Sprintf("patient/*.rs patient/Observation.rs?category=c%d", n))
+		return c
+	}
+	own := gate.ExportRequest{Level: gate.ExportPatients}
+	id := x.begin(worded(0), own)
+	x.begin(worded(1), own)
+	if _, err := x.gate.Export(t.Context(), x.request(worded(2), "$export", ""), own); !errors.Is(err, gate.ErrExports) {
+		t.Errorf("the third under way: %v", err)
+	}
+	if _, err := x.status(worded(1), id); !errors.Is(err, gate.ErrNotFound) {
+		t.Errorf("by other scopes: %v", err)
+	}
+	if _, err := x.status(worded(0), id); err != nil {
+		t.Errorf("by its own: %v", err)
+	}
+}
+
+// What an export names is bounded before any of it is looked for.
+func TestExportsNameSoMany(t *testing.T) {
+	x := newExports(t, nil, 1)
+	for want, e := range map[string]gate.ExportRequest{
+		"_type":   {Level: gate.ExportPatients, Types: slices.Repeat([]fhir.ResourceType{"Observation"}, 200)},
+		"patient": {Level: gate.ExportPatients, Patients: slices.Repeat([]string{"Patient/q"}, 101)},
+		"":        {Level: gate.ExportPatients, Types: slices.Repeat([]fhir.ResourceType{"Observation"}, 100), Patients: slices.Repeat([]string{"Patient/q"}, 100)},
+	} {
+		_, err := x.gate.Export(t.Context(), x.request(person("q"), "$export", ""), e)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(explain(err), want+": there are more") {
+			t.Errorf("%q: %s", want, explain(err))
+		}
+	}
 }

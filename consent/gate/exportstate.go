@@ -79,18 +79,28 @@ func (e *exporter) caller() consent.Caller {
 	}
 }
 
-// party is what an export is bound to: the client, whom it acts for, and the parts of
-// types where scopes narrow them. A token is renewed, and its purpose is asked for
+// party is whose exports are counted together: the client, and whom it acts for. A
+// token is renewed, its scopes are worded in many ways, and its purpose is asked for
 // anew by every request.
 func (e *exporter) party() string {
 	h := sha256.New()
 	for _, part := range []string{e.Kind.String(), e.Issuer, e.Subject, e.Client, e.User, e.Organization, e.Patient} {
 		writePart(h, part)
 	}
-	if scopes := smart.ParseScopes(e.Scopes); scopes.Granular() {
-		writePart(h, e.Scopes)
-	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// began reports whether an export is of who asks: of the same party and, where scopes
+// narrow types to parts of them, by the same scopes.
+func (e *exporter) began(asks *exporter) bool {
+	return e.party() == asks.party() && e.narrowing() == asks.narrowing()
+}
+
+func (e *exporter) narrowing() string {
+	if scopes := smart.ParseScopes(e.Scopes); scopes.Granular() {
+		return e.Scopes
+	}
+	return ""
 }
 
 // exportedFile is where a file begins and ends. One of events, in the order of time,

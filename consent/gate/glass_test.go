@@ -251,3 +251,44 @@ func TestAccess(t *testing.T) {
 		w.want("unregistered, "+id, outcome(err), "not found")
 	}
 }
+
+// What the server keeps of a broken glass, the grant with its review and what the
+// patient was told, is changed and deleted by nobody.
+func TestTheCustodianChangesNoReview(t *testing.T) {
+	w := newClinics(t, nil)
+	if _, err := w.breakGlass(doctor("A"), "p", emergency()); err != nil {
+		t.Fatal(explain(err))
+	}
+	oversight := "_security=" + consent.SystemLabel + "|oversight"
+	for _, typ := range []fhir.ResourceType{"Task", "Communication"} {
+		id := w.sees(custodian(), typ, oversight)
+		before := w.stored(typ, id)
+		body := strings.TrimSuffix(strings.TrimPrefix(before, `{"resourceType":"`+string(typ)+`",`), "}")
+		const doc = `[{"op":"add","path":"/language","value":"en"}]`
+		for name, do := range map[string]func() error{
+			"PATCH":             func() error { _, err := w.patch(custodian(), typ, id, doc, ""); return err },
+			"conditional PATCH": func() error { _, err := w.patchWhere(custodian(), typ, oversight, doc); return err },
+			"PUT": func() error {
+				_, err := w.gate.Update(w.ctx(), w.request(custodian(), "update", typ), typ, id, w.content(`{"resourceType":"`+string(typ)+`",`+body+`}`), "")
+				return err
+			},
+			"DELETE": func() error {
+				_, err := w.gate.Delete(w.ctx(), w.request(custodian(), "delete", typ), typ, id, "")
+				return err
+			},
+			"conditional DELETE": func() error {
+				_, err := w.gate.DeleteWhere(w.ctx(), w.request(custodian(), "delete", typ), w.query(typ, oversight), "")
+				return err
+			},
+			"a transaction": func() error { _, err := w.transact(custodian(), w.entry("delete", typ, id, "", "")); return err },
+		} {
+			w.want(name+" of the "+string(typ), outcome(do()), "422")
+		}
+		for _, code := range []string{"$meta-add", "$meta-delete"} {
+			w.want(code+" of the "+string(typ), w.relabel(custodian(), typ, id, code, `{"security":[{"system":"`+consent.SystemLabel+`","code":"oversight"}],"tag":[{"system":"http://x.example","code":"x"}]}`), "422")
+		}
+		if after := w.stored(typ, id); after != before {
+			t.Errorf("the %s was %s and is %s", typ, before, after)
+		}
+	}
+}

@@ -33,6 +33,9 @@ const (
 	manifestPages    = 40
 	// partsOfMost is how many organisations one direction is for, with its parts.
 	partsOfMost = 1000
+	// manifestBegunMost is how many bytes a manifest has that is begun; the position
+	// and the counts come to these.
+	manifestBegunMost = store.MostStateValue - 8<<10
 )
 
 // manifest is how far one is.
@@ -46,7 +49,8 @@ type manifest struct {
 	// Person and Client narrow it.
 	Person string `json:"person,omitempty"`
 	Client string `json:"client,omitempty"`
-	// From is when the oldest record is of, if older ones were put away.
+	// From is when the oldest record is of, if older ones were put away by the time
+	// that all were looked through.
 	From        time.Time `json:"from"`
 	Parts       int       `json:"parts"`
 	Disclosures int       `json:"disclosures"`
@@ -67,7 +71,14 @@ func (w *writing) beginManifest(ctx context.Context, task, organization, within 
 			return err
 		}
 	}
+	if value, err := json.Marshal(&m); err != nil || len(value) > manifestBegunMost {
+		return errors.Join(err, tooManyParts())
+	}
 	return w.keepManifest(task, &m)
+}
+
+func tooManyParts() error {
+	return invalid(http.StatusUnprocessableEntity, fhir.CodeTooCostly, "the organisation has too many parts for one direction", "Basic.extension")
 }
 
 func (w *writing) keepManifest(task string, m *manifest) error {
@@ -92,7 +103,7 @@ func (v *view) partsOf(ctx context.Context, organization string) ([]string, erro
 			return nil, err
 		}
 		if len(all) > partsOfMost {
-			return nil, invalid(http.StatusUnprocessableEntity, fhir.CodeTooCostly, "the organisation has too many parts for one direction", "Basic.extension")
+			return nil, tooManyParts()
 		}
 	}
 	return all, nil
@@ -176,14 +187,14 @@ func (g *Gate) continueManifest(ctx context.Context, task string, now time.Time)
 	if err != nil {
 		return false, err
 	}
-	if m.Done == 0 && len(m.After) == 0 {
-		if m.From, err = g.oldestRecord(ctx, now); err != nil {
-			return false, err
-		}
-	}
 	var part []byte
 	if n != nil && n.status != statusCancelled {
 		if part, err = v.disclosures(ctx, &m, n); err != nil {
+			return false, err
+		}
+	}
+	if m.Done == len(m.Organizations) { // whatever was put away meanwhile may be missing
+		if m.From, err = g.oldestRecord(ctx, now); err != nil {
 			return false, err
 		}
 	}

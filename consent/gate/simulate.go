@@ -29,6 +29,9 @@ func (g *Gate) Simulate(ctx context.Context, req *Request, c Content) (Released,
 		return Released{}, err
 	}
 	defer v.close()
+	if !g.Transactions() { // it would be live until it is undone
+		return Released{}, ErrNoTransactions
+	}
 	d, err := v.acceptable(ctx, "Consent", c)
 	if err != nil {
 		return Released{}, err

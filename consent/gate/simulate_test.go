@@ -12,6 +12,7 @@ import (
 	"vitrine/consent/gate"
 	"vitrine/consent/plain"
 	"vitrine/fhir"
+	"vitrine/store"
 )
 
 // unnamed is a doctor of the organisation whom no Consent names.
@@ -184,5 +185,18 @@ func TestSimulationKeepsNothing(t *testing.T) {
 		if _, err := w.simulate(c, consentOf("p", "OPTOUT", `{"type":"deny"}`)); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("%s: %v", c.Kind, err)
 		}
+	}
+}
+
+// single is a store that keeps one resource at a time.
+type single struct{ store.Store }
+
+func (single) Transactions() bool { return false }
+
+// Where a trial would be live until it is undone, there is none.
+func TestNoSimulationWithoutTransactions(t *testing.T) {
+	w := newClinics(t, func(s store.Store) store.Store { return single{s} })
+	if _, err := w.simulate(person("p"), consentOf("p", optOut, closed)); !errors.Is(err, gate.ErrNoTransactions) {
+		t.Errorf("simulated: %v", explain(err))
 	}
 }

@@ -126,13 +126,13 @@ func interactions() []interaction {
 		{name: "history-system", method: http.MethodGet, pattern: "/_history", letter: 's', audit: "history-system", overseen: true, handle: (*Server).changes},
 
 		// The log of accesses as a whole.
-		{name: "$checkpoint", method: http.MethodGet, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).checkpoint},
-		{name: "$checkpoint", method: http.MethodPost, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", body: bodyResource, anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).cosign},
+		{name: "$checkpoint", method: http.MethodGet, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).checkpoint},
+		{name: "$checkpoint", method: http.MethodPost, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", body: bodyResource, anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).cosign},
 		{name: "$inclusion-proof", method: http.MethodGet, pattern: onInstance + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
 		{name: "$inclusion-proof", method: http.MethodGet, pattern: onType + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
 		{name: "$consistency-proof", method: http.MethodGet, pattern: onType + "/$consistency-proof", letter: 's', audit: "$consistency-proof", only: "AuditEvent", overseen: true, handle: (*Server).consistencyProof},
-		{name: "$log-records", method: http.MethodGet, pattern: onType + "/$log-records", letter: 's', audit: "$log-records", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).logRecords},
-		{name: "$log-tiles", method: http.MethodGet, pattern: onType + "/$log-tiles", letter: 's', audit: "$log-tiles", anyway: true, only: "AuditEvent", overseen: true, handle: (*Server).logTiles},
+		{name: "$log-records", method: http.MethodGet, pattern: onType + "/$log-records", letter: 's', audit: "$log-records", anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).logRecords},
+		{name: "$log-tiles", method: http.MethodGet, pattern: onType + "/$log-tiles", letter: 's', audit: "$log-tiles", anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).logTiles},
 		{name: "$access-history", method: http.MethodGet, pattern: onInstance + "/$access-history", letter: 's', audit: "$access-history", only: "Patient", whose: gate.Concerned, handle: (*Server).accessHistory},
 		{name: "$access-history", method: http.MethodPost, pattern: onInstance + "/$access-history", letter: 's', audit: "$access-history", body: bodyOptional, only: "Patient", whose: gate.Concerned, handle: (*Server).accessHistory},
 		{name: "$simulate", method: http.MethodPost, pattern: onType + "/$simulate", letter: 'r', audit: "$simulate", body: bodyResource, only: "Consent", whose: gate.ConcernedOrKeeping, handle: (*Server).simulate},

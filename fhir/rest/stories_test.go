@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -313,6 +314,17 @@ func TestBatchGoesOutInParts(t *testing.T) {
 		}
 		if whole := w.Header().Get("Content-Length") != ""; whole == parts || w.Header().Get("Cache-Control") == "" || w.Header().Get("Content-Type") == "" {
 			t.Errorf("%d entries: headers %v", n, w.Header())
+		}
+	}
+}
+
+// What answers in a form of its own is a request of its own.
+func TestTheLogIsNoEntryOfABatch(t *testing.T) {
+	h := build(t)
+	for _, ask := range []string{"$checkpoint", "$log-records?start=0&count=1", "$log-tiles?level=0&start=0"} {
+		w := h.want("regulator", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"AuditEvent/`+ask+`"}}]}`, 200)
+		if !json.Valid(w.Body.Bytes()) || !strings.Contains(w.Body.String(), "a request of its own") {
+			t.Errorf("%s: %q", ask, w.Body)
 		}
 	}
 }
