@@ -358,10 +358,13 @@ func TestManifestsSayWhatWasPutAway(t *testing.T) {
 	}
 }
 
+// archived is below, so that what a store has itself goes before.
+type archived struct{ store.Archive }
+
 // putsAway is a store that puts its record away after the next write, if it is to.
 type putsAway struct {
 	store.Store
-	store.Archive
+	archived
 	next bool
 }
 
@@ -383,7 +386,7 @@ func TestManifestsSayWhatWasPutAwayMeanwhile(t *testing.T) {
 	var between *putsAway
 	w := newClinics(t, func(s store.Store) store.Store {
 		archive, _ := s.(store.Archive)
-		between = &putsAway{Store: s, Archive: archive}
+		between = &putsAway{Store: s, archived: archived{archive}}
 		return between
 	})
 	w.accessed(1500)
