@@ -91,6 +91,9 @@ func (g *Gate) Review(ctx context.Context, req *Request, id string, r ReviewRequ
 	if v.caller.Kind != consent.Regulator {
 		return Released{}, v.refuse(ctx, consent.RefusedRole, "kind-not-reviewing")
 	}
+	if _, err := v.person(ctx); err != nil {
+		return Released{}, err
+	}
 	if issues := v.faultsOfReview(&r); len(issues) > 0 {
 		return Released{}, &Invalid{Status: statusBusiness, Issues: issues}
 	}
