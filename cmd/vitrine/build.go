@@ -149,6 +149,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Site:        h.cfg.Site,
 		Clusters:    h.cfg.clusters(),
 		Notifies:    h.cfg.NotifyURL != "",
+		Alone:       h.cfg.Store.embedded(),
 		Log:         h.log,
 		Ledger:      h.ledger(),
 

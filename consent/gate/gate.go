@@ -75,6 +75,9 @@ type Config struct {
 	// Notifies says that there is somewhere to send notices to patients to: only then
 	// do they wait for it.
 	Notifies bool
+	// Alone says that no other server shares the store: what one before this left
+	// under way is nobody's.
+	Alone bool
 	// Clusters are the ids of public clusters: patients are told of these where the
 	// organisation that looked is part of one.
 	Clusters []string

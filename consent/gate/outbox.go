@@ -83,7 +83,9 @@ func (n *Notice) key() string {
 
 const (
 	// noticeLease is how long one server sends before another may.
-	noticeLease = 2 * time.Minute
+	noticeLease = time.Minute
+	// noticeRenewed is when it is renewed: one that sends takes no longer.
+	noticeRenewed = 10 * time.Second
 	// noticesStep is how many notices are read at once, noticesSent to how many
 	// patients at the same time, and noticesStuck how many patients may wait for a
 	// notice that is not taken before the round ends.
@@ -135,6 +137,10 @@ type delivery struct {
 	clock func() time.Time
 	send  func(context.Context, Notice) error
 
+	// leased is when the lease was renewed last.
+	renewing sync.Mutex
+	leased   time.Time
+
 	mu    sync.Mutex
 	out   Delivery
 	stuck map[string]bool
@@ -144,19 +150,27 @@ type delivery struct {
 // lease keeps other servers from sending at the same time. One that has stopped in
 // between may still send what another sends: then both have the same id.
 func (r *delivery) lease(ctx context.Context) (mine bool, err error) {
+	r.renewing.Lock()
+	defer r.renewing.Unlock()
 	now := r.clock()
+	if !r.leased.IsZero() && now.Sub(r.leased) < noticeRenewed {
+		return true, nil
+	}
 	err = r.g.store.Write(ctx, func(tx store.Tx) error {
 		holder, until, err := tx.State(ctx, stateNoticeLease)
 		if err != nil {
 			return err
 		}
-		if mine = holder == nil || string(holder) == r.g.name || isOver(until, now); !mine {
+		if mine = holder == nil || string(holder) == r.g.name || isOver(until, now) || r.g.cfg.Alone; !mine {
 			return nil
 		}
 		return tx.SetState(stateNoticeLease, []byte(r.g.name), now.Add(noticeLease))
 	})
 	if err != nil {
 		return false, r.g.failed(ctx, err)
+	}
+	if mine {
+		r.leased = now
 	}
 	return mine, nil
 }
@@ -228,11 +242,11 @@ func (r *delivery) queue(ctx context.Context, queue []Notice) error {
 			r.left(queue[i:], false)
 			return nil
 		}
-		err := r.send(ctx, *n)
-		if ctx.Err() != nil {
-			return nil
+		if mine, err := r.lease(ctx); err != nil || !mine {
+			r.left(queue[i:], false)
+			return err
 		}
-		if err != nil {
+		if err := r.send(ctx, *n); err != nil {
 			r.refused(n.Patient, err)
 			r.left(queue[i:], true)
 			return nil
