@@ -44,6 +44,33 @@ func TestReadmeOnboarding(t *testing.T) {
 	}
 }
 
+// TestReadmeRecordOfAccess runs the hours of a patient, a regulator and a doubter, and
+// the export of a regulator's system, as they stand, after the connector's steps.
+func TestReadmeRecordOfAccess(t *testing.T) {
+	t.Parallel()
+	addr := freeAddr(t)
+	checker := filepath.Join(t.TempDir(), "auditcheck")
+	if out, err := exec.Command("go", "build", "-o", checker, "../cmd/auditcheck").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	script := readmeBlock(t, "quickstart") + readmeBlock(t, "connector") + readmeBlock(t, "patient") + readmeBlock(t, "regulator") + readmeBlock(t, "verify") + readmeBlock(t, "export") + "head -n 1 events-*.ndjson\n"
+	for _, r := range [][2]string{{"go build -o vitrine ./cmd/vitrine", ":"}, {"go build -o auditcheck ./cmd/auditcheck", "ln -s " + checker + " auditcheck"}, {"127.0.0.1:8080", addr}} {
+		script = strings.ReplaceAll(script, r[0], r[1])
+	}
+	out := runScript(t, script, "VITRINE_LISTEN="+addr)
+	for _, want := range []string{
+		"A doctor of Clinic A looked at ",
+		"Clinic A can see the basic set of your record, and nothing else.",
+		"the restriction in force leaves it the basic set",
+		`"code":"110127"`, "without-encounter", `"code":"accepted"`, "the doctor is kept out", `"birthDate":"1980-02-03"`,
+		"./log HOLDS: all ", `{"resourceType":"AuditEvent"`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("README's hours do not print %q:\n%s", want, out)
+		}
+	}
+}
+
 // TestReadmeOnMongoDB runs README's commands for MongoDB as they stand, on free
 // ports, against a genuine server.
 func TestReadmeOnMongoDB(t *testing.T) {

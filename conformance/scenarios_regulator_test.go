@@ -88,6 +88,8 @@ func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
 // and for everybody else there is no such operation.
 func TestScenario40TheReview(t *testing.T) {
 	c := newCast(t)
+	backEnd := c.auditor
+	c.auditor = c.token(t, "--kind", "regulator", "--user", "Practitioner/mei")
 	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
 	task := c.do(t, c.auditor, get("Task?patient=p&status=requested")).want(t, http.StatusOK).ids(t)[0]
 	step := func(body []byte) request { return send(http.MethodPost, task+"/$review", body) }
@@ -101,6 +103,7 @@ func TestScenario40TheReview(t *testing.T) {
 	if got := c.do(t, c.appP, get("Task?patient=p")).want(t, http.StatusOK).ids(t); len(got) != 0 {
 		t.Errorf("the patient sees the review: %v", got)
 	}
+	c.do(t, backEnd, step(reviewRequest("in-review"))).want(t, http.StatusForbidden)
 	c.do(t, c.auditor, step(reviewRequest("accepted"))).want(t, http.StatusUnprocessableEntity)
 	c.do(t, c.auditor, step([]byte(`{"resourceType":"Parameters","parameter":[{"name":"end","valueInstant":"2030-01-01T00:00:00Z"}]}`))).want(t, http.StatusBadRequest)
 	c.do(t, c.auditor, step(reviewRequest("in-review")).with("If-Match", `W/"7"`)).want(t, http.StatusPreconditionFailed)

@@ -74,7 +74,7 @@ func emptyOfEvents() map[string]string {
 	return map[string]string{
 		"_content": "it has no expression; words of an event are not indexed", "_text": "events have no narrative",
 		"_filter": "it has no expression", "_query": "it has no expression",
-		"_profile": nothing, "_security": nothing, "_source": nothing, "_tag": nothing, "agent-name": nothing, "entity-name": nothing,
+		"_security": nothing, "_source": nothing, "_tag": nothing, "agent-name": nothing, "entity-name": nothing,
 	}
 }
 

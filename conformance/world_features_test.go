@@ -253,7 +253,8 @@ func (g *worldMaker) ofPosture(as posture) worldPatient {
 	return worldPatient{}
 }
 
-// anyID is the id of something of the type, visible or hidden.
+// anyID is the id of something of the type, visible or hidden; none when there is
+// nothing.
 func (g *worldMaker) anyID(kind string) string {
 	if g.rand.IntN(2) == 0 && len(g.shown[kind]) > 0 {
 		return g.anyShown(kind)
@@ -263,6 +264,9 @@ func (g *worldMaker) anyID(kind string) string {
 		if k, id, _ := strings.Cut(id, "/"); k == kind {
 			ids = append(ids, id)
 		}
+	}
+	if len(ids) == 0 {
+		return "none"
 	}
 	return ids[g.rand.IntN(len(ids))]
 }
