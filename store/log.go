@@ -33,7 +33,7 @@ type Log interface {
 	Leaf(ctx context.Context, id [16]byte) (index int64, ok bool, err error)
 }
 
-// ErrPutAway: records of the log were put away, so that what is asked for cannot be
+// ErrPutAway says that records of the log were put away, so that what is asked for cannot be
 // made of this store alone.
 var ErrPutAway = errors.New("records of the log were put away")
 

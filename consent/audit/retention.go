@@ -72,7 +72,8 @@ var (
 // mostYears is more than anybody means.
 const mostYears = 200
 
-// ErrRetention: it is not said how long to keep records, or shorter than allowed.
+// ErrRetention says that it is not said how long to keep records, or shorter than
+// allowed.
 var ErrRetention = errors.New("retention")
 
 // DefaultRetention is what holds where nothing is said.

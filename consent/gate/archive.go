@@ -11,7 +11,7 @@ import (
 	"vitrine/store"
 )
 
-// ErrUnsigned: nothing of the log was signed yet.
+// ErrUnsigned says that nothing of the log was signed yet.
 var ErrUnsigned = errors.New("the log of accesses was not signed yet")
 
 // Signed is the checkpoint of a log in a store that was signed last.
