@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	_ "time/tzdata" // the image has no zones of its own
@@ -15,25 +14,16 @@ type oversight struct {
 	EncounterWithin   time.Duration `name:"encounter-within" help:"How long after an override the patient is expected to have been seen at the organisation." default:"72h"`
 	OverridesRepeated int           `name:"overrides-repeated" help:"Overrides by one person, or of one patient, in the period of a report beyond which they are repeated ones." default:"3"`
 	WorkingHours      string        `name:"working-hours" help:"When overrides are ordinary, from Monday to Friday." default:"08:00-20:00" placeholder:"HH:MM-HH:MM"`
-	TimeZone          string        `name:"time-zone" help:"Zone of the working hours and of the days that alerts count." default:"Asia/Singapore" placeholder:"ZONE"`
-	AlertPerson       int           `name:"alert-overrides-person" help:"Overrides by one person in a day from which the regulator is alerted." default:"5"`
-	AlertOrganization int           `name:"alert-overrides-organization" help:"The same, by one organisation." default:"25"`
-	AlertSweep        int           `name:"alert-sweep" help:"Patients who are not there, or not one's own, asked about in an hour by one user of one client, from which the regulator is alerted." default:"100"`
-	AlertClaims       int           `name:"alert-claims" help:"Requests in a day by one user of one client that claim an emergency without a grant, from which the regulator is alerted." default:"10"`
+	TimeZone          string        `name:"time-zone" help:"Zone of the working hours." default:"Asia/Singapore" placeholder:"ZONE"`
 }
-
-// alertMost bounds what is counted toward an alert.
-const alertMost = 5000
 
 // check finds what cannot work.
 func (o *oversight) check() error {
 	if o.EncounterWithin <= 0 {
 		return errors.New("--encounter-within must be positive")
 	}
-	for _, n := range []int{o.OverridesRepeated, o.AlertPerson, o.AlertOrganization, o.AlertSweep, o.AlertClaims} {
-		if n < 1 || n > alertMost {
-			return fmt.Errorf("--overrides-repeated and --alert-...: want 1 at least and %d at most", alertMost)
-		}
+	if o.OverridesRepeated < 1 {
+		return errors.New("--overrides-repeated must be at least 1")
 	}
 	_, err := o.hours()
 	return err
@@ -76,6 +66,5 @@ func (o *oversight) wishes() consent.Oversight {
 	}
 	return consent.Oversight{
 		EncounterWithin: o.EncounterWithin, Repeated: o.OverridesRepeated, Hours: h,
-		OverridesByPerson: o.AlertPerson, OverridesByOrganization: o.AlertOrganization, Sweep: o.AlertSweep, Claims: o.AlertClaims,
 	}
 }

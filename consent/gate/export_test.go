@@ -24,7 +24,6 @@ import (
 // exports is a world of small files with a thousand events in it.
 type exports struct {
 	*world
-	clock time.Time
 }
 
 func newExports(t testing.TB, wrap func(store.Store) store.Store, events int) *exports {
