@@ -5,7 +5,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/vitrine ./cmd/vitrine
-RUN env CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/auditcheck ./cmd/auditcheck
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/auditcheck ./cmd/auditcheck
 RUN mkdir -m 0700 /out/data
 
 FROM scratch

@@ -62,6 +62,15 @@ func TestExplain(t *testing.T) {
 		t.Errorf("who decided: %s", decided)
 	}
 
+	// An app that may not read Consents is told why, and not by which rule.
+	narrow := c.token(t, "--kind", "patient", "--patient", "Patient/p", "--scope", "patient/AuditEvent.rs")
+	c.do(t, narrow, get("Consent/consent-p")).want(t, http.StatusForbidden)
+	a, told := c.explained(t, narrow, "patient=p&agent=Organization/a")
+	a.hides(t, "consent-p", "Unless a rule says otherwise")
+	if said(told, "because") != "restricted" {
+		t.Errorf("to an app that reads no Consents: %v", told)
+	}
+
 	// What is on file today does not count: the same event, once the patient lifted it.
 	c.do(t, c.b1, get("Condition?patient=r")).want(t, http.StatusOK)
 	c.put(t, consent("r", "OPTIN", "permit"))

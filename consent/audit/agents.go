@@ -36,8 +36,8 @@ func (w *writer) user(e *Event) {
 		w.concepts(a.Roles)
 	}
 	w.whoNamed(a)
-	if a.Practitioner != "" && a.Practitioner != a.User && e.Kind != KindDecision {
-		w.text("altId", a.Practitioner) // the person, whatever the role
+	if id := a.altID(); id != "" && e.Kind != KindDecision {
+		w.text("altId", id)
 	}
 	if a.Name != "" {
 		w.text("name", a.Name)
@@ -46,6 +46,14 @@ func (w *writer) user(e *Event) {
 	w.policies(e.tokenPolicy())
 	w.purposeOfUse(a)
 	w.shut('}')
+}
+
+// altID is the person, whatever the role, where that is another id.
+func (a *Agent) altID() string {
+	if a.Practitioner == a.User {
+		return ""
+	}
+	return a.Practitioner
 }
 
 func (w *writer) organization(a *Agent) {

@@ -27,14 +27,17 @@ func (e *Event) profiles() []string {
 // ownProfile is the profile of what happened; empty for none.
 func (e *Event) ownProfile() string {
 	a := &e.Agent
-	if a.Client == "" || a.Address == "" || e.Site == "" || a.person() && !a.identified() {
+	switch {
+	case a.Client == "" || a.Address == "",
+		e.Site == "" && e.Kind != KindDecision,           // an authorizer has no network
+		a.person() && !a.known() && e.Kind != KindExport: // a disclosure may be to whoever it is
 		return ""
 	}
 	switch e.Kind {
 	case KindRest, KindAuditUse:
 		return e.interactionProfile()
 	case KindExport:
-		if e.Action == ActionRead && e.Patient != "" && (len(e.Entities) > 0 || e.Query != "" || e.RequestID != "") {
+		if e.Action == ActionRead && e.Patient != "" && len(e.Entities)+len(e.Consents)+len(e.Query)+len(e.RequestID) > 0 {
 			return profileDisclosure
 		}
 	case KindDecision:
@@ -42,7 +45,7 @@ func (e *Event) ownProfile() string {
 			return profileDecision
 		}
 	case KindAuthentication:
-		if e.issues() && e.Action == ActionExecute {
+		if e.issues() && e.Action == ActionExecute && a.altID() == "" {
 			return profileIssue
 		}
 	case KindBreakGlassStart, KindBreakGlassStop, KindConsentChange, KindDirective, KindRoleChange, KindOnboarding, KindReview, KindNotice:
@@ -97,5 +100,5 @@ func (e *Event) tokenProfiles() []string {
 	return claimed
 }
 
-// identified reports whether it is known who the person is.
-func (a *Agent) identified() bool { return a.User != "" || a.Subject != "" }
+// known reports whether something is known of who the person is.
+func (a *Agent) known() bool { return a.User != "" || a.Subject != "" || a.Name != "" }

@@ -110,14 +110,26 @@ func (s Set) some(c *consent.Caller, device string, now time.Time, asked func(*D
 // of none in particular, of any.
 func (d *Directive) blocks(c *consent.Caller, write bool, t fhir.ResourceType) bool {
 	of := len(d.Of) == 0 || t == "" || slices.Contains(d.Of, t)
-	return d.orders(func(e Effect) bool {
+	return d.stops(c, write, of, !slices.Contains(d.Types, t))
+}
+
+// shuts reports whether the directive leaves nothing to read, or to write.
+func (d *Directive) shuts(c *consent.Caller, write bool) bool {
+	return d.stops(c, write, len(d.Of) == 0, false)
+}
+
+// stops reports whether one of the effects stops the caller; none at all is
+// BlockAll. A block reaches what is asked about if it is of it, and a limit if it
+// leaves nothing of it.
+func (d *Directive) stops(c *consent.Caller, write, of, leavesNone bool) bool {
+	return len(d.Effects) == 0 || slices.ContainsFunc(d.Effects, func(e Effect) bool {
 		switch e {
 		case BlockRead:
 			return !write && of
 		case BlockWrite:
 			return write && of
 		case LimitTypes:
-			return !write && !slices.Contains(d.Types, t)
+			return !write && leavesNone
 		case LimitClasses:
 			return !write && !shares(c.RoleCodes, d.Classes)
 		case Destroy:
@@ -128,33 +140,6 @@ func (d *Directive) blocks(c *consent.Caller, write bool, t fhir.ResourceType) b
 			return true
 		}
 	})
-}
-
-// shuts reports whether the directive leaves nothing to read, or to write.
-func (d *Directive) shuts(c *consent.Caller, write bool) bool {
-	return d.orders(func(e Effect) bool {
-		switch e {
-		case BlockRead:
-			return !write && len(d.Of) == 0
-		case BlockWrite:
-			return write && len(d.Of) == 0
-		case LimitTypes:
-			return false
-		case LimitClasses:
-			return !write && !shares(c.RoleCodes, d.Classes)
-		case Destroy:
-			return !write
-		case BlockAll:
-			return true
-		default:
-			return true
-		}
-	})
-}
-
-// orders reports whether one of the effects is as asked; none at all is BlockAll.
-func (d *Directive) orders(asked func(Effect) bool) bool {
-	return len(d.Effects) == 0 || slices.ContainsFunc(d.Effects, asked)
 }
 
 func shares(have, list []fhir.Coding) bool {

@@ -25,7 +25,7 @@ type Signed struct {
 
 // LastSigned reads it, for whoever looks after a store and asks no gate.
 func LastSigned(ctx context.Context, r store.Reader) (Signed, error) {
-	s, err := (&Gate{}).kept(ctx, r)
+	s, err := (&LedgerConfig{}).signings(ctx, r)
 	if err != nil {
 		return Signed{}, err
 	}

@@ -177,9 +177,6 @@ func (w *writing) remove(ctx context.Context, t fhir.ResourceType, id, ifMatch s
 	if ifMatch != "" && prior.Version != ifMatch {
 		return Item{}, ErrPrecondition
 	}
-	if err := w.g.ownTask(prior, nil); err != nil {
-		return Item{}, err
-	}
 	if err := w.kept(prior, nil); err != nil {
 		return Item{}, err
 	}

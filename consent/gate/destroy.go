@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -231,17 +232,23 @@ func (w *writing) keepDirection(ctx context.Context, n *direction) (fhir.Resourc
 	return w.rewrite(ctx, &n.task, resource)
 }
 
-// kept refuses what would change or delete what the server keeps for the regulator:
-// directives, the Tasks of directions with their manifests and certificates, the
-// reviews of broken glasses, whose grants open records, and what patients were told.
-// The custodian is no more than others where the regulator's two must agree.
+// kept refuses what would change or delete what the server keeps: the Tasks of
+// registrations and, for the regulator, directives, the Tasks of directions with
+// their manifests and certificates, the reviews of broken glasses, whose grants open
+// records, and what patients were told. The custodian is no more than others where
+// the regulator's two must agree.
 func (w *writing) kept(prior *store.Found, d *draft) error {
-	if err := w.ordered(prior, d); err != nil || prior == nil || prior.Deleted || d != nil && d.byServer || !isOversight(*prior) {
+	if prior == nil || prior.Deleted || d != nil && d.byServer {
+		return nil
+	}
+	if err := cmp.Or(registered(prior), w.ordered(prior, d)); err != nil || !isOversight(*prior) {
 		return err
 	}
 	switch t := prior.Resource.Type; t {
-	case "Binary", "Communication", "DocumentReference", "Task":
+	case "Binary", "Communication", "DocumentReference":
 		return invalid(statusBusiness, fhir.CodeBusinessRule, "this is kept by the server alone, for the regulator", string(t))
+	case "Task":
+		return invalid(statusBusiness, fhir.CodeBusinessRule, "this Task is kept for the regulator, and changes by its operations alone, such as $review", string(t))
 	default:
 		return nil
 	}

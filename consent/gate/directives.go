@@ -98,7 +98,7 @@ func (v *visit) person(ctx context.Context) (directive.Person, error) {
 // ordered keeps directives as they were agreed to: the regulator changes proposals
 // alone, and nobody else any.
 func (w *writing) ordered(prior *store.Found, d *draft) error {
-	if prior == nil || prior.Deleted || prior.Resource.Type != "Basic" || !slices.Contains(prior.Labels, consent.LabelOversight) || d != nil && d.byServer {
+	if prior.Resource.Type != "Basic" || !slices.Contains(prior.Labels, consent.LabelOversight) {
 		return nil
 	}
 	if w.caller.Kind != consent.Regulator || d == nil {

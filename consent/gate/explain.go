@@ -252,6 +252,11 @@ func (x *explaining) consulted(ctx context.Context, ref string, c *consent.Calle
 		out.Gone = true
 		return out, r, nil
 	}
+	if open, err := x.verdict(ctx, Interaction{Code: "vread", Letter: 'r'}, "Consent"); err != nil {
+		return out, r, err
+	} else if !open.Admitted {
+		out.Reference = "" // an app that may not read Consents is told of none
+	}
 	if x.caller.Kind != consent.Custodian {
 		_, err := x.reader.Version(ctx, x.universe, "Consent", at.ID, at.Version)
 		switch {

@@ -39,7 +39,7 @@ func (g *Gate) ExportFile(ctx context.Context, req *Request, id, name string) (R
 	f := &File{g: g, req: *req, x: x, file: *file}
 	if x.Patient != "" { // what was deleted since is not in it
 		if err := f.Check(ctx); err != nil {
-			return Released{}, g.failed(ctx, err)
+			return Released{}, err
 		}
 	}
 	return v.record(ctx, Released{file: f}, []audit.Event{v.exported(x)})
@@ -64,7 +64,7 @@ func (f *File) Check(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return f.g.failed(ctx, err)
 	}
 	f.known, f.file.Size, f.file.Sum = true, size, hex.EncodeToString(sum.Sum(nil)[:16])
 	return nil

@@ -128,8 +128,8 @@ func (x *export) told(files []exportedFile) Export {
 	return out
 }
 
-// kept is one export among those of a party.
-type kept struct {
+// begun is one export among those of a party.
+type begun struct {
 	ID      string
 	Expires time.Time
 	Done    bool
@@ -190,11 +190,11 @@ func readExport(ctx context.Context, r reads, id string, now time.Time) (*export
 // beginExport keeps a new export, unless the party has as many as it may.
 func (w *writing) beginExport(ctx context.Context, x *export) error {
 	key := stateExportBy + x.By.party()
-	var all []kept
+	var all []begun
 	if _, err := stateOf(ctx, w.tx, key, w.now, &all); err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(k kept) bool { return isOver(k.Expires, w.now) })
+	all = slices.DeleteFunc(all, func(k begun) bool { return isOver(k.Expires, w.now) })
 	under := 0
 	for _, k := range all {
 		if !k.Done {
@@ -204,7 +204,7 @@ func (w *writing) beginExport(ctx context.Context, x *export) error {
 	if under >= w.g.cfg.Exports || len(all) >= exportsKept {
 		return ErrExports
 	}
-	all = append(all, kept{ID: x.ID, Expires: x.Expires})
+	all = append(all, begun{ID: x.ID, Expires: x.Expires})
 	return errors.Join(
 		setState(w.tx, key, all, x.Expires),
 		setState(w.tx, stateExport+x.ID, x, x.Expires),
@@ -223,17 +223,17 @@ func dropExport(ctx context.Context, tx store.Tx, x *export, now time.Time) erro
 			return err
 		}
 	}
-	return changeKept(ctx, tx, x, now, func(all []kept, i int) []kept { return slices.Delete(all, i, i+1) })
+	return changeBegun(ctx, tx, x, now, func(all []begun, i int) []begun { return slices.Delete(all, i, i+1) })
 }
 
-// changeKept changes what is said of an export among those of its party.
-func changeKept(ctx context.Context, tx store.Tx, x *export, now time.Time, change func(all []kept, i int) []kept) error {
+// changeBegun changes what is said of an export among those of its party.
+func changeBegun(ctx context.Context, tx store.Tx, x *export, now time.Time, change func(all []begun, i int) []begun) error {
 	key := stateExportBy + x.By.party()
-	var all []kept
+	var all []begun
 	if ok, err := stateOf(ctx, tx, key, now, &all); !ok || err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(k kept) bool { return k.ID == x.ID })
+	i := slices.IndexFunc(all, func(k begun) bool { return k.ID == x.ID })
 	if i < 0 {
 		return nil
 	}
@@ -241,7 +241,7 @@ func changeKept(ctx context.Context, tx store.Tx, x *export, now time.Time, chan
 	if len(all) == 0 {
 		return tx.SetState(key, nil, time.Time{})
 	}
-	last := slices.MaxFunc(all, func(a, b kept) int { return a.Expires.Compare(b.Expires) })
+	last := slices.MaxFunc(all, func(a, b begun) int { return a.Expires.Compare(b.Expires) })
 	return setState(tx, key, all, last.Expires)
 }
 

@@ -251,7 +251,7 @@ func (w *exportWork) keep(ctx context.Context, done bool, change func(*export)) 
 		if err := tx.SetState(stateExportDue+x.ID, nil, time.Time{}); err != nil {
 			return err
 		}
-		return changeKept(ctx, tx, x, now, func(all []kept, i int) []kept {
+		return changeBegun(ctx, tx, x, now, func(all []begun, i int) []begun {
 			all[i].Done = true
 			return all
 		})

@@ -74,9 +74,6 @@ func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*
 // lawful holds a write against what is on file: a Consent is the patient's own,
 // and there is one that is active.
 func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
-	if err := w.g.ownTask(prior, d); err != nil {
-		return err
-	}
 	if err := w.kept(prior, d); err != nil {
 		return err
 	}

@@ -213,8 +213,6 @@ const (
 	tilesMost = 256
 )
 
-var errRawEnough = errors.New("enough")
-
 // LogRecords answers AuditEvent/$log-records: some records from one on, as many
 // as there are, are asked for, and fit.
 func (g *Gate) LogRecords(ctx context.Context, req *Request, start, count int64) (Released, error) {
@@ -233,12 +231,12 @@ func (g *Gate) LogRecords(ctx context.Context, req *Request, start, count int64)
 	var raw []byte
 	err = log.Leaves(ctx, start, min(s.top.Size, start+min(count, ledger.ChunkSize)), func(index int64, record []byte) error {
 		if len(raw) > 0 && len(raw)+len(record) > rawMost {
-			return errRawEnough
+			return errEnough
 		}
 		raw = ledger.AppendPiece(raw, record)
 		return nil
 	})
-	if err != nil && !errors.Is(err, errRawEnough) {
+	if err != nil && !errors.Is(err, errEnough) {
 		return Released{}, g.failed(ctx, err)
 	}
 	return v.answerLog(ctx, LogAnswer{Raw: raw})

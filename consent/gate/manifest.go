@@ -296,7 +296,8 @@ func (w *writing) advance(ctx context.Context, task string, before, part []byte,
 	return false, w.tx.SetState(stateManifest+task, nil, time.Time{})
 }
 
-// putPart stores a part of a manifest, under the server's own label.
+// putPart stores a part of a manifest, under the server's own label. What somebody
+// put under its id stays as a former version.
 func (w *writing) putPart(ctx context.Context, id string, part []byte) error {
 	resource, err := json.Marshal(struct {
 		ResourceType string  `json:"resourceType"`
@@ -315,6 +316,10 @@ func (w *writing) putPart(ctx context.Context, id string, part []byte) error {
 		return err
 	}
 	d.byServer = true
-	_, err = w.put(ctx, d, nil)
+	prior, err := newest(ctx, w.reader, consent.Everything(), "Binary", id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	_, err = w.put(ctx, d, prior)
 	return err
 }

@@ -264,25 +264,12 @@ func (w *writing) keep(ctx context.Context, j *job) error {
 	return err
 }
 
-// ownTask refuses what would change or delete a Task of the server's own: that of a
-// registration, whose number would be given to another parameter, or a review, in
-// which there may be a grant. What goes with such a Task has its label too, and is
-// none.
-func (g *Gate) ownTask(prior *store.Found, d *draft) error {
-	if prior == nil || prior.Resource.Type != "Task" || prior.Deleted || d != nil && d.byServer {
+// registered refuses what would change or delete the Task of a registration, whose
+// number would be given to another parameter.
+func registered(prior *store.Found) error {
+	if prior.Resource.Type != "Task" || !slices.Contains(prior.Labels, consent.SystemLabel+"|"+labelIndex) {
 		return nil
 	}
-	if slices.Contains(prior.Labels, consent.SystemLabel+"|"+labelIndex) {
-		return invalid(statusBusiness, fhir.CodeBusinessRule,
-			"this Task is kept by the server alone: retire or delete its SearchParameter instead", "Task")
-	}
-	if !isOversight(*prior) {
-		return nil
-	}
-	return g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
-		if !isReviewed(t) {
-			return nil
-		}
-		return invalid(statusBusiness, fhir.CodeBusinessRule, "this Task changes by the regulator's $review alone", "Task")
-	})
+	return invalid(statusBusiness, fhir.CodeBusinessRule,
+		"this Task is kept by the server alone: retire or delete its SearchParameter instead", "Task")
 }

@@ -72,7 +72,7 @@ func (g *Gate) signed(ctx context.Context) (*signings, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.kept(ctx, snap)
+	s, err := g.cfg.Ledger.signings(ctx, snap)
 	err = errors.Join(err, snap.Close())
 	if err != nil || s.top != nil {
 		return s, err
@@ -80,9 +80,9 @@ func (g *Gate) signed(ctx context.Context) (*signings, error) {
 	return g.sign(ctx, g.store)
 }
 
-// kept reads what is kept. The latest must be signed with a key that signed before,
-// and be of this log.
-func (g *Gate) kept(ctx context.Context, r store.Reader) (*signings, error) {
+// signings reads what is kept. The latest must be signed with a key that signed
+// before, and be of this log.
+func (c *LedgerConfig) signings(ctx context.Context, r store.Reader) (*signings, error) {
 	s := &signings{}
 	var err error
 	if s.latest, _, err = r.State(ctx, stateLatest); err != nil || s.latest == nil {
@@ -112,9 +112,9 @@ func (g *Gate) kept(ctx context.Context, r store.Reader) (*signings, error) {
 	if s.cosigned, _, err = r.State(ctx, stateCosigned); err != nil || s.cosigned == nil {
 		return s, err
 	}
-	for _, w := range g.cfg.Ledger.Witnesses {
-		if by, err := ledger.Open(s.cosigned, append(verifiers, g.cfg.Ledger.Witnesses...)); err == nil && by.SignedBy(w) {
-			s.witnesses = append(s.witnesses, g.cfg.Ledger.keyOf(w))
+	for _, w := range c.Witnesses {
+		if by, err := ledger.Open(s.cosigned, append(verifiers, c.Witnesses...)); err == nil && by.SignedBy(w) {
+			s.witnesses = append(s.witnesses, c.keyOf(w))
 		}
 	}
 	if len(s.witnesses) == 0 { // those who signed it are configured no more
@@ -152,7 +152,7 @@ func (g *Gate) signOnce(ctx context.Context, log store.Log, size int64, with *Si
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.kept(ctx, snap)
+	s, err := g.cfg.Ledger.signings(ctx, snap)
 	if err = errors.Join(err, snap.Close()); err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (g *Gate) signOnce(ctx context.Context, log store.Log, size int64, with *Si
 	if err != nil {
 		return nil, err
 	}
-	s, err = g.kept(ctx, snap)
+	s, err = g.cfg.Ledger.signings(ctx, snap)
 	return s, errors.Join(err, snap.Close())
 }
 

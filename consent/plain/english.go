@@ -107,7 +107,7 @@ var english = map[string]string{
 	"because.unrelated":  "The organisation was not registered as caring for {you}, so nothing was shown.", "because.unauthorised": "The registry did not say that this person may act for {you}, so nothing was shown.",
 	"because.hidden": "What was asked for was not to be seen by whoever asked, so nothing was shown.", "because.caller": "Whoever asked may not do this, whoever it is about.", "because.unknown": "Why it was decided so is not on record in a form that can be told.",
 
-	"by.rule": "{consent}, {place}: {rule}", "by.base": "{consent}: {base}", "by.one": "A restriction in a linked record", "by.malformed": "{consent}: its meaning was in doubt.", "by.gone": "A restriction that is not on file any longer decided as well.", "by.other": "A restriction in a record that is linked to this one decided as well.",
+	"by.rule": "{consent}, {place}: {rule}", "by.base": "{consent}: {base}", "by.one": "A restriction that is not shown here", "by.malformed": "{consent}: its meaning was in doubt.", "by.gone": "A restriction that is not on file any longer decided as well.", "by.other": "A restriction that is not shown here decided as well.",
 	"unsaid.registration": "Which registration it was is not in the record of the access.", "unsaid.lineage": "What the organisation was part of then is taken from the directory, not from the record of the access.",
 	"unsaid.different": "Worked out anew from what is on record, the decision would not be the same: something that is not on record decided too.", "unsaid.consents": "Which restriction it was is not in the record of an access that was refused.", "unsaid.labels": "Rules about labels of single entries are not told one by one.",
 }

@@ -110,26 +110,17 @@ func (x *exchange) noteForm(all []search.Pair) {
 // exportPairs are the parameters of an export by POST: primitives, and references to
 // patients.
 func exportPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
-	if err := sameType(t, "Parameters"); err != nil {
-		return nil, err
-	}
-	list := t.Field(t.Root(), "parameter")
-	if list != fhir.None && t.Kind(list) != fhir.Array {
-		return nil, parameterError(t, list, "parameter must be a list.")
-	}
-	for p := t.First(list); p != fhir.None; p = t.Next(p) {
-		pair := search.Pair{Name: t.Text(t.Field(p, "name")), Value: t.Text(t.Field(t.Field(p, "valueReference"), "reference"))}
-		for _, kind := range [...]string{"valueString", "valueInstant", "valueDateTime", "valueCode", "valueUri"} {
-			if v := t.Field(p, kind); t.Kind(v) == fhir.String {
-				pair.Value = t.Text(v)
+	return pairsBy(dst, t, func(_, value fhir.Node) (string, error) {
+		switch string(t.Key(value)) {
+		case "valueReference":
+			return t.Text(t.Field(value, "reference")), nil
+		case "valueString", "valueInstant", "valueDateTime", "valueCode", "valueUri":
+			if t.Kind(value) == fhir.String {
+				return t.Text(value), nil
 			}
 		}
-		if pair.Name == "" || pair.Value == "" {
-			return nil, parameterError(t, p, "Every parameter must have a name and a value.")
-		}
-		dst = append(dst, pair)
-	}
-	return dst, nil
+		return "", nil
+	})
 }
 
 // exportParameter reads one parameter. One that is not supported is refused by name,

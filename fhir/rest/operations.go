@@ -88,6 +88,21 @@ func readParameters(t *fhir.Tape, yield func(name string, p fhir.Node) error) er
 // parameterPairs are the parameters of an operation that stands for a search, in
 // the form they have in a query (R4 operations.html#request).
 func parameterPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
+	return pairsBy(dst, t, func(p, value fhir.Node) (string, error) {
+		switch t.Kind(value) { //nolint:exhaustive // the others are no such value
+		case fhir.String:
+			return t.Text(value), nil
+		case fhir.Number:
+			return string(t.Raw(value)), nil
+		default:
+			return "", parameterError(t, p, "The value must be a primitive.")
+		}
+	})
+}
+
+// pairsBy are the parameters of a Parameters resource, each with what is read of
+// its value.
+func pairsBy(dst []search.Pair, t *fhir.Tape, read func(p, value fhir.Node) (string, error)) ([]search.Pair, error) {
 	if err := sameType(t, "Parameters"); err != nil {
 		return nil, err
 	}
@@ -101,14 +116,11 @@ func parameterPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
 			if !strings.HasPrefix(string(t.Key(member)), "value") {
 				continue
 			}
-			switch t.Kind(member) { //nolint:exhaustive // the others are no such value
-			case fhir.String:
-				pair.Value = t.Text(member)
-			case fhir.Number:
-				pair.Value = string(t.Raw(member))
-			default:
-				return nil, parameterError(t, p, "The value must be a primitive.")
+			value, err := read(p, member)
+			if err != nil {
+				return nil, err
 			}
+			pair.Value = value
 		}
 		if pair.Name == "" || pair.Value == "" {
 			return nil, parameterError(t, p, "Every parameter must have a name and a value.")

@@ -93,34 +93,18 @@ func (p *toldPage) read(s *Server, one search.Pair) (known bool, err error) {
 
 // toldPairs are the parameters of a body, as those of an address.
 func toldPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
-	if err := sameType(t, "Parameters"); err != nil {
-		return nil, err
-	}
-	list := t.Field(t.Root(), "parameter")
-	if list != fhir.None && t.Kind(list) != fhir.Array {
-		return nil, parameterError(t, list, "parameter must be a list.")
-	}
-	for p := t.First(list); p != fhir.None; p = t.Next(p) {
-		pair := search.Pair{Name: t.Text(t.Field(p, "name"))}
-		for member := t.First(p); member != fhir.None; member = t.Next(member) {
-			if !strings.HasPrefix(string(t.Key(member)), "value") {
-				continue
-			}
-			switch t.Kind(member) { //nolint:exhaustive // the others are no such value
-			case fhir.String:
-				pair.Value = t.Text(member)
-			case fhir.Object:
-				pair.Value = t.Text(t.Field(member, "reference"))
-			case fhir.Number, fhir.True, fhir.False:
-				pair.Value = string(t.Raw(member))
-			}
+	return pairsBy(dst, t, func(_, value fhir.Node) (string, error) {
+		switch t.Kind(value) { //nolint:exhaustive // the others are no such value
+		case fhir.String:
+			return t.Text(value), nil
+		case fhir.Object:
+			return t.Text(t.Field(value, "reference")), nil
+		case fhir.Number, fhir.True, fhir.False:
+			return string(t.Raw(value)), nil
+		default:
+			return "", nil
 		}
-		if pair.Name == "" || pair.Value == "" {
-			return nil, parameterError(t, p, "Every parameter must have a name and a value.")
-		}
-		dst = append(dst, pair)
-	}
-	return dst, nil
+	})
 }
 
 // simulate is Consent/$simulate: who could still see what if a Consent were on
