@@ -22,6 +22,7 @@ func (h *House) chores() []chore {
 		{"exports", func(ctx context.Context) { h.gate.KeepExporting(ctx, time.Now) }},
 		{"checkpoints of the record of access", h.keepSigned},
 		{"notices to patients", h.deliverNotices},
+		{"alerts", h.keepWatch},
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -14,7 +15,12 @@ type oversight struct {
 	EncounterWithin   time.Duration `name:"encounter-within" help:"How long after an override the patient is expected to have been seen at the organisation." default:"72h"`
 	OverridesRepeated int           `name:"overrides-repeated" help:"Overrides by one person, or of one patient, in the period of a report beyond which they are repeated ones." default:"3"`
 	WorkingHours      string        `name:"working-hours" help:"When overrides are ordinary, from Monday to Friday." default:"08:00-20:00" placeholder:"HH:MM-HH:MM"`
-	TimeZone          string        `name:"time-zone" help:"Zone of the working hours." default:"Asia/Singapore" placeholder:"ZONE"`
+	TimeZone          string        `name:"time-zone" help:"Zone of the working hours and of the days that alerts count." default:"Asia/Singapore" placeholder:"ZONE"`
+	AlertPerson       int           `name:"alert-overrides-person" help:"Overrides by one person in a day from which the regulator is alerted." default:"5"`
+	AlertOrganization int           `name:"alert-overrides-organization" help:"The same, by one organisation." default:"25"`
+	AlertSweep        int           `name:"alert-sweep" help:"Patients who are not there, or not one's own, asked about in an hour by one user of one client, from which the regulator is alerted." default:"100"`
+	AlertEvery        time.Duration `name:"alert-every" help:"How often what was counted is looked at for alerts." default:"30s"`
+	AlertClaims       int           `name:"alert-claims" help:"Requests in a day by one user of one client that claim an emergency without a grant, from which the regulator is alerted." default:"10"`
 }
 
 // check finds what cannot work.
@@ -25,8 +31,20 @@ func (o *oversight) check() error {
 	if o.OverridesRepeated < 1 {
 		return errors.New("--overrides-repeated must be at least 1")
 	}
+	if o.AlertEvery < 100*time.Millisecond {
+		return errors.New("--alert-every: want 100ms at least")
+	}
 	_, err := o.hours()
 	return err
+}
+
+// keepWatch alerts the regulator to what is out of the ordinary.
+func (h *House) keepWatch(ctx context.Context) {
+	each(ctx, max(h.cfg.AlertEvery, 100*time.Millisecond), func(now time.Time) {
+		if err := h.gate.Watch(ctx, now); err != nil && ctx.Err() == nil {
+			h.log.ErrorContext(ctx, "alerts were not looked for; it is tried again", "error", err)
+		}
+	})
 }
 
 // hours reads the working hours.

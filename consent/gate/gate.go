@@ -151,6 +151,7 @@ type Gate struct {
 	revocations atomic.Pointer[revocations]
 	profiles    keptProfiles
 	swept       sweeper
+	watch       watch
 	tapes       sync.Pool
 	buffers     sync.Pool
 

@@ -76,6 +76,7 @@ const phantom = "-"
 // absent records that there is no such resource for the caller, and why. What
 // is hidden and what is absent go the same way.
 func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, cause error) error {
+	v.vain(string(t) + "/" + id)
 	reason, whom, err := v.why(ctx, u, t, id)
 	if err != nil {
 		return v.g.failed(ctx, err)

@@ -197,6 +197,9 @@ func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Que
 	if err != nil {
 		return nil, err
 	}
+	if len(found) == 0 && (q.Type == "Patient" || len(patients) == 0 && reason != "") {
+		v.vain(q.Self)
+	}
 	events, err := v.concerning(ctx, u, patients)
 	if err == nil && len(patients) == 0 && reason != "" {
 		events[0].Outcome, events[0].Reason = audit.OutcomeMinor, reason

@@ -43,7 +43,7 @@ type meter struct {
 	took    prometheus.Observer
 }
 
-func newMeters(table []interaction, more []prometheus.Collector) *meters {
+func newMeters(table []interaction, more []prometheus.Collector, g *gate.Gate) *meters {
 	m := &meters{registry: prometheus.NewRegistry(), rows: make(map[string]*meter)}
 	requests := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "vitrine_requests_total", Help: "Requests answered, by interaction and class of HTTP status.",
@@ -55,6 +55,11 @@ func newMeters(table []interaction, more []prometheus.Collector) *meters {
 	m.registry.MustRegister(more...)
 	m.registry.MustRegister(requests, took, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, a := range gate.Alerts() {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "vitrine_alerts_total", Help: "Alerts raised for the regulator by this server.", ConstLabels: prometheus.Labels{"kind": a.String()},
+		}, func() float64 { return float64(g.Alerted(a)) }))
+	}
 	names := []string{"unmatched", "outside", "preflight"}
 	for i := range table {
 		names = append(names, table[i].name)

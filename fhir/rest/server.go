@@ -132,7 +132,7 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 	}
 	s.subsets = subset.New(tools.Definitions)
 	s.clients = newClients(cfg.InFlight, cfg.Rate, cfg.Burst)
-	s.meters = newMeters(s.table, cfg.Meters)
+	s.meters = newMeters(s.table, cfg.Meters, g)
 	s.base = append(bytes.TrimSuffix(fhir.AppendString(nil, cfg.BaseURL), []byte(`"`)), '/')
 	s.tapes.New = func() any { return new(fhir.Tape) }
 	s.buffers.New = func() any { return new([]byte) }
