@@ -3,12 +3,14 @@ package conformance
 import (
 	"bytes"
 	"encoding/csv"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What the regulator finds, reviews and is alerted to: scenarios 40, 43, 50 and 97.
@@ -201,6 +203,96 @@ func TestTheBreakGlassReport(t *testing.T) {
 	for _, name := range []string{"AuditEvent-break-glass-report", "Task-review"} {
 		if !strings.Contains(statement, "/OperationDefinition/"+name+`"`) {
 			t.Errorf("%s is not declared", name)
+		}
+	}
+}
+
+// nricNumber is the NRIC of a number, with its check letter.
+func nricNumber(n int) string {
+	digits, sum := fmt.Sprintf("%07d", n), 0
+	for i, weight := range []int{2, 7, 6, 5, 4, 3, 2} {
+		sum += weight * int(digits[i]-'0')
+	}
+	return "S" + digits + string("JZIHGFEDCBA"[sum%11])
+}
+
+// TestScenario97TheSweep: a doctor who is registered with nobody asks for a thousand
+// valid numbers. Whether there is such a patient changes no answer, the limit comes
+// after as many requests whoever they were about, and the regulator is told, once.
+func TestScenario97TheSweep(t *testing.T) {
+	const sweep = 1000
+	c := newCast(t, "--client-rate", "0.1", "--client-burst", fmt.Sprint(sweep), "--alert-every", "100ms")
+	c.numbers(t) // p, q and r are among the first
+	sweeper := c.doctor(t, "c1", "c", "--client", "sweeper")
+	ask := func(number string) answer {
+		t.Helper()
+		a := c.do(t, sweeper, get("Patient?identifier="+number))
+		a.body = bytes.ReplaceAll(a.body, []byte(number), []byte("S0000000J"))
+		return a
+	}
+	var first answer
+	for n := range sweep {
+		a := ask(nricNumber(n+1)).hides(t, secret)
+		if n == 0 {
+			first = a.want(t, http.StatusOK)
+			if found := first.ids(t); len(found) != 0 {
+				t.Fatalf("found %v", found)
+			}
+		}
+		if x, y := first.normal(), a.normal(); x != y {
+			t.Fatalf("the answers about %d and 1 differ\n%s\n%s", n+1, x, y)
+		}
+	}
+	limited := ask(nricNumber(sweep + 1))
+	for range 10 { // what came in meanwhile
+		if limited.status == http.StatusTooManyRequests {
+			break
+		}
+		limited = ask(nricNumber(sweep + 1))
+	}
+	limited.want(t, http.StatusTooManyRequests)
+	for _, number := range []string{nricNumber(1), nricNumber(2), nricNumber(sweep + 2)} {
+		same(t, "beyond the limit", limited, ask(number))
+	}
+	hours := map[string]int{}
+	for _, alert := range c.alerted(t) {
+		said := string(encode(t, alert))
+		if text(alert, "reasonCode", "coding", 0, "code") != "sweep" || !strings.Contains(said, `"sweeper"`) || strings.Contains(said, "S0000001I") || strings.Contains(said, "Patient/") {
+			t.Errorf("%s", said)
+		}
+		for _, in := range list(alert, "input") {
+			if text(in, "type", "coding", 0, "code") == "span" {
+				hours[text(in, "valueString")]++
+			}
+		}
+	}
+	for hour, n := range hours {
+		if n != 1 {
+			t.Errorf("%d alerts of the hour %s", n, hour)
+		}
+	}
+	if found := c.do(t, c.a1, get("Task?code=alert")).want(t, http.StatusOK).ids(t); len(found) != 0 {
+		t.Errorf("a doctor sees %v", found)
+	}
+	metrics := c.do(t, "", get(c.server.root+"/metrics")).want(t, http.StatusOK)
+	if !strings.Contains(string(metrics.body), fmt.Sprintf(`vitrine_alerts_total{kind="sweep"} %d`, len(hours))) || strings.Contains(string(metrics.body), "sweeper") {
+		t.Errorf("metrics:\n%s", metrics.body)
+	}
+}
+
+// alerted are the alerts that the regulator finds, once there are some.
+func (c *cast) alerted(t *testing.T) []object {
+	t.Helper()
+	tick, deadline := time.NewTicker(50*time.Millisecond), time.After(30*time.Second)
+	defer tick.Stop()
+	for {
+		if all := c.do(t, c.auditor, get("Task?code=alert")).want(t, http.StatusOK).matches(t); len(all) > 0 {
+			return all
+		}
+		select {
+		case <-deadline:
+			t.Fatal("nobody was alerted")
+		case <-tick.C:
 		}
 	}
 }

@@ -31,6 +31,8 @@ type visit struct {
 	bundle []Entry
 	// notes are what the events of the request have in common.
 	notes notes
+	// claims says that it was noticed that the request claims an emergency.
+	claims bool
 }
 
 // open takes the request's one snapshot, resolves the caller and turns away whose

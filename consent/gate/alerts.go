@@ -3,6 +3,10 @@ package gate
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"vitrine/consent"
@@ -29,13 +33,28 @@ type raising struct {
 
 const (
 	// alertKept is how long an alert is not raised again.
-	alertKept   = 400 * 24 * time.Hour
-	alertsRound = 1000 // how many are raised in one round
+	alertKept = 400 * 24 * time.Hour
+	// alertsMost is how many late reviews are looked at in one round, and alertsAtOnce
+	// how much one commit writes: others write between two.
+	alertsMost   = 1000
+	alertsAtOnce = 50
+	// lateAgain is how far behind the mark may be up to which reviews were found late.
+	lateAgain = time.Hour
 )
 
 // Watch looks once at what is out of the ordinary by now, and raises alerts: each
-// once, as a Task for the regulator, whichever server notices it.
+// once, as a Task for the regulator, whichever server notices it. That one cannot be
+// looked at keeps none of the others.
 func (g *Gate) Watch(ctx context.Context, now time.Time) error {
+	var errs []error
+	for _, look := range []func(*visit, context.Context) error{(*visit).watchCounts, (*visit).watchOverrides, (*visit).watchReviews} {
+		errs = append(errs, g.watching(ctx, now, look))
+	}
+	return errors.Join(errs...)
+}
+
+// watching is a look in a visit of the server itself.
+func (g *Gate) watching(ctx context.Context, now time.Time, look func(*visit, context.Context) error) error {
 	snap, err := g.store.Snapshot(ctx)
 	if err != nil {
 		return g.failed(ctx, err)
@@ -45,119 +64,215 @@ func (g *Gate) Watch(ctx context.Context, now time.Time) error {
 		req:  &Request{Now: now, Interaction: Interaction{Code: "create", Write: true}},
 	}
 	defer v.close()
-	due, err := v.remarkable(ctx)
-	if err != nil {
-		return g.failed(ctx, err)
-	}
-	counts := g.watch.taken()
-	if len(due) == 0 && len(counts) == 0 {
-		return nil
-	}
-	var raised []raising
-	_, err = v.commit(ctx, func(w *writing) (Released, error) {
-		w.onlyThem, raised = true, nil // nobody asked for it
-		return Released{}, w.raiseAll(ctx, due, counts, &raised)
-	})
-	if err != nil {
-		g.watch.restore(counts)
-		return err
-	}
-	for _, r := range raised {
-		g.watch.raised[r.alert].Add(1)
-		g.log.WarnContext(ctx, "the regulator is alerted", "alert", r.alert.String(), "client", r.client, "count", r.count)
+	return look(v, ctx)
+}
+
+// watchCounts writes down what was counted since the last round.
+func (v *visit) watchCounts(ctx context.Context) error {
+	counts := v.g.watch.taken()
+	for part := range slices.Chunk(slices.Collect(maps.Keys(counts)), alertsAtOnce) {
+		if err := v.alert(ctx, func(w *writing) ([]raising, error) { return w.countAll(ctx, part, counts) }); err != nil {
+			v.g.restore(counts)
+			return err
+		}
+		for _, key := range part {
+			delete(counts, key)
+		}
 	}
 	return nil
 }
 
-// remarkable are the alerts that the Tasks on file give reason for and that were not
-// raised yet.
-func (v *view) remarkable(ctx context.Context) (due []raising, err error) {
-	o := &v.g.cfg.Oversight
-	day := o.Hours.Day(v.now)
-	all, err := v.overrides(ctx, o.Hours.Midnight(v.now), v.now.Add(time.Millisecond))
-	if err != nil {
-		return nil, err
-	}
-	counts := map[string]int{}
-	for i := range all {
-		for who, most := range map[string]int{all[i].Practitioner: o.OverridesByPerson, all[i].Organization: o.OverridesByOrganization} {
-			if counts[who]++; counts[who] == most {
-				due = append(due, raising{alert: AlertOverrides, focus: who, count: most, span: day, key: keyOf("raised", AlertOverrides, day, who)})
-			}
+// countAll adds up what was counted. Of whom an alert was raised no more is counted.
+func (w *writing) countAll(ctx context.Context, keys []watched, counts map[watched]map[uint64]struct{}) (due []raising, err error) {
+	for _, key := range keys {
+		most, until := w.g.enough(key.alert), w.now.Add(2*time.Hour)
+		if key.alert == AlertClaims {
+			until = w.now.Add(48 * time.Hour)
 		}
-	}
-	late, err := v.late(ctx)
-	if err != nil {
-		return nil, err
-	}
-	fresh := due[:0]
-	for _, r := range append(due, late...) {
-		value, until, err := v.reader.State(ctx, r.key)
+		r := raising{
+			alert: key.alert, client: key.client, subject: key.subject, count: most, span: key.span,
+			key: keyOf("raised", key.alert, key.span, key.client, key.subject),
+		}
+		known, err := isRaised(ctx, w.tx, r.key, w.now)
 		if err != nil {
 			return nil, err
 		}
-		if value == nil || isOver(until, v.now) {
-			fresh = append(fresh, r)
+		if known {
+			continue
+		}
+		n, err := w.counted(ctx, key, counts[key], most, until)
+		if err != nil {
+			return nil, err
+		}
+		if n >= most {
+			due = append(due, r)
 		}
 	}
-	return fresh[:min(len(fresh), alertsRound)], nil
+	return due, nil
 }
 
-// late are the reviews that should be over.
-func (v *view) late(ctx context.Context) (late []raising, err error) {
-	q, refusal := v.g.tools.Parser.Parse("Task", []search.Pair{
+// watchOverrides looks at who broke the glass many times on one day: that of now and
+// the one before, whose last were perhaps not looked at.
+func (v *visit) watchOverrides(ctx context.Context) error {
+	o := &v.g.cfg.Oversight
+	all, err := v.overrides(ctx, o.Hours.Midnight(v.now.Add(-24*time.Hour)), v.now.Add(time.Millisecond))
+	if err != nil {
+		return v.g.failed(ctx, err)
+	}
+	type whose struct{ who, day string }
+	counts := map[whose]int{}
+	for i := range all {
+		day := o.Hours.Day(all[i].Start)
+		counts[whose{all[i].Practitioner, day}]++
+		counts[whose{all[i].Organization, day}]++
+	}
+	var due []raising
+	for one, n := range counts {
+		most := o.OverridesByPerson
+		if strings.HasPrefix(one.who, "Organization/") {
+			most = o.OverridesByOrganization
+		}
+		if n < most {
+			continue
+		}
+		r := raising{alert: AlertOverrides, focus: one.who, count: n, span: one.day, key: keyOf("raised", AlertOverrides, one.day, one.who)}
+		known, err := isRaised(ctx, v.reader, r.key, v.now)
+		if err != nil {
+			return v.g.failed(ctx, err)
+		}
+		if !known {
+			due = append(due, r)
+		}
+	}
+	return v.alertAll(ctx, due)
+}
+
+// lateMark is the key of the moment before which all reviews that began were looked
+// at when they were due.
+const lateMark = stateAlerts + "late"
+
+// errRoundFull ends a look at reviews; the rest is left to the next round.
+var errRoundFull = errors.New("enough for one round")
+
+// watchReviews looks at the reviews that should be over by now.
+func (v *visit) watchReviews(ctx context.Context) error {
+	until := v.now.Add(-reviewDue)
+	text, over, err := v.reader.State(ctx, lateMark)
+	if err != nil {
+		return v.g.failed(ctx, err)
+	}
+	from, err := fhir.ParseInstant(string(text))
+	if err != nil || isOver(over, v.now) {
+		from = time.Time{} // all of them
+	}
+	if !from.Before(until) {
+		return nil
+	}
+	late, err := v.late(ctx, from, until)
+	more := errors.Is(err, errRoundFull)
+	if err != nil && !more {
+		return v.g.failed(ctx, err)
+	}
+	if err := v.alertAll(ctx, late); err != nil || more || until.Sub(from) < lateAgain {
+		return err
+	}
+	return v.alert(ctx, func(w *writing) ([]raising, error) {
+		return nil, w.tx.SetState(lateMark, []byte(fhir.FormatInstant(until)), w.now.Add(alertKept))
+	})
+}
+
+// late are the reviews that began within the time and should be over, and of which
+// nothing was said yet.
+func (v *view) late(ctx context.Context, from, until time.Time) (late []raising, err error) {
+	pairs := []search.Pair{
 		{Name: "code", Value: systemTask + "|" + reviewTask},
 		{Name: "status", Value: "requested,in-progress"},
-		{Name: "authored-on", Value: "lt" + fhir.FormatInstant(v.now.Add(-reviewDue))},
-	}, false)
+		{Name: "authored-on", Value: "lt" + fhir.FormatInstant(until)},
+	}
+	if !from.IsZero() {
+		pairs = append(pairs, search.Pair{Name: "authored-on", Value: "ge" + fhir.FormatInstant(from)})
+	}
+	q, refusal := v.g.tools.Parser.Parse("Task", pairs, false)
 	if refusal != nil {
 		return nil, refusal
 	}
 	err = v.each(ctx, "Task", append(q.Clauses, v.g.oversight("Task")), func(f store.Found, t *fhir.Tape) error {
-		if _, ok := v.g.grantOf(t); ok && isOversight(f) && !reviewOf(t).over() {
-			late = append(late, raising{alert: AlertOverdue, focus: "Task/" + f.ID, count: 1, key: keyOf("raised", AlertOverdue, "", f.ID)})
+		if _, ok := v.g.grantOf(t); !ok || !isOversight(f) || reviewOf(t).over() {
+			return nil
 		}
+		r := raising{alert: AlertOverdue, focus: "Task/" + f.ID, count: 1, key: keyOf("raised", AlertOverdue, "", f.ID)}
+		known, err := isRaised(ctx, v.reader, r.key, v.now)
+		if err != nil || known {
+			return err
+		}
+		if len(late) == alertsMost {
+			return errRoundFull
+		}
+		late = append(late, r)
 		return nil
 	})
 	return late, err
 }
 
-// raiseAll writes down what was counted, and raises what is due and was not raised
-// by another server meanwhile.
-func (w *writing) raiseAll(ctx context.Context, due []raising, counts map[watched]map[uint64]struct{}, raised *[]raising) error {
-	for key, set := range counts {
-		most, until := w.g.cfg.Oversight.Sweep, w.now.Add(2*time.Hour)
-		if key.alert == AlertClaims {
-			most, until = w.g.cfg.Oversight.Claims, w.now.Add(48*time.Hour)
-		}
-		n, err := w.counted(ctx, key, set, until)
-		if err != nil {
+// isRaised reports whether an alert was raised.
+func isRaised(ctx context.Context, r store.Reader, key string, now time.Time) (bool, error) {
+	value, until, err := r.State(ctx, key)
+	return value != nil && !isOver(until, now), err
+}
+
+// alertAll raises alerts, some in each commit.
+func (v *visit) alertAll(ctx context.Context, due []raising) error {
+	for part := range slices.Chunk(due, alertsAtOnce) {
+		if err := v.alert(ctx, func(*writing) ([]raising, error) { return part, nil }); err != nil {
 			return err
-		}
-		if n >= most {
-			due = append(due, raising{
-				alert: key.alert, client: key.client, subject: key.subject, count: n, span: key.span,
-				key: keyOf("raised", key.alert, key.span, key.client, key.subject),
-			})
 		}
 	}
-	for _, r := range due {
-		value, until, err := w.tx.State(ctx, r.key)
+	return nil
+}
+
+// alert raises in one commit what find says is due, and another server has not
+// raised meanwhile.
+func (v *visit) alert(ctx context.Context, find func(*writing) ([]raising, error)) error {
+	var raised []raising
+	_, err := v.commit(ctx, func(w *writing) (Released, error) {
+		w.onlyThem, raised = true, nil // nobody asked for it
+		due, err := find(w)
 		if err != nil {
-			return err
+			return Released{}, err
 		}
-		if value != nil && !isOver(until, w.now) {
+		raised, err = w.raiseAll(ctx, due)
+		return Released{}, err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range raised {
+		r := &raised[i]
+		v.g.watch.raised[r.alert].Add(1)
+		v.g.log.WarnContext(ctx, "the regulator is alerted", "alert", r.alert.String(), "client", r.client, "count", r.count)
+	}
+	return nil
+}
+
+func (w *writing) raiseAll(ctx context.Context, due []raising) (raised []raising, err error) {
+	for i := range due {
+		r := &due[i]
+		known, err := isRaised(ctx, w.tx, r.key, w.now)
+		if err != nil {
+			return nil, err
+		}
+		if known {
 			continue
 		}
 		if err := w.tx.SetState(r.key, []byte{1}, w.now.Add(alertKept)); err != nil {
-			return err
+			return nil, err
 		}
-		if err := w.raise(ctx, &r); err != nil {
-			return err
+		if err := w.raise(ctx, r); err != nil {
+			return nil, err
 		}
-		*raised = append(*raised, r)
+		raised = append(raised, *r)
 	}
-	return nil
+	return raised, nil
 }
 
 // raise makes the Task, and the record of it. Neither names a patient.

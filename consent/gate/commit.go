@@ -114,6 +114,7 @@ func (v *visit) undone(ctx context.Context, err error) error {
 	}
 	var known *absence
 	if errors.As(err, &known) {
+		v.vain(v.req.Target)
 		return v.denied(ctx, v.g.failed(ctx, err), known.reason, known.whom)
 	}
 	err = v.g.failed(ctx, err)

@@ -197,9 +197,7 @@ func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Que
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 && (q.Type == "Patient" || len(patients) == 0 && reason != "") {
-		v.vain(q.Self)
-	}
+	v.unfound(q, found, patients)
 	events, err := v.concerning(ctx, u, patients)
 	if err == nil && len(patients) == 0 && reason != "" {
 		events[0].Outcome, events[0].Reason = audit.OutcomeMinor, reason
@@ -243,6 +241,7 @@ func (v *visit) named(ctx context.Context, u *consent.Universe, pinned []string)
 				patients = append(patients, p)
 			} else {
 				reason = d.Reason
+				v.vain("Patient/" + p)
 			}
 		case consent.Nobody, consent.System:
 		default:

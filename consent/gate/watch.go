@@ -6,11 +6,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"vitrine/consent"
+	"vitrine/fhir/search"
+	"vitrine/store"
 )
 
 // What is out of the ordinary is noticed where it is answered and told to nobody
@@ -64,8 +67,10 @@ func (g *Gate) Alerted(a Alert) uint64 {
 
 // watch is what was noticed and not yet written down.
 type watch struct {
-	mu     sync.Mutex
-	seen   map[watched]map[uint64]struct{}
+	mu   sync.Mutex
+	seen map[watched]map[uint64]struct{}
+	// held is how much that is altogether.
+	held   int
 	raised [alertCount]atomic.Uint64
 }
 
@@ -76,15 +81,35 @@ type watched struct {
 	span            string
 }
 
-// watchedMost bounds of how many something is noticed between two rounds, and
-// noticedMost how much of one.
+// watchedMost bounds of how many something is noticed between two rounds, noticedMost
+// how much altogether; tallyMost is how much of one is counted, and fits a state.
+// Beyond these nothing more is noticed until the next round: nobody's answer waits.
 const (
 	watchedMost = 4096
-	noticedMost = 5000
+	noticedMost = 1 << 19
+	tallyMost   = 5000
 )
 
+// enough is from how much an alert is raised. More is not counted.
+func (g *Gate) enough(a Alert) int {
+	o := &g.cfg.Oversight
+	switch a {
+	case AlertOverrides:
+		return o.OverridesByPerson
+	case AlertOverdue:
+		return 1
+	case AlertSweep:
+		return min(o.Sweep, tallyMost)
+	case AlertClaims:
+		return min(o.Claims, tallyMost)
+	default:
+		return tallyMost
+	}
+}
+
 // vain notices that the caller was told that there is no such patient, or nothing of
-// one. What is asked for twice counts once, and is kept as no more than a keyed hash.
+// one, be it hidden or absent. What is asked for twice counts once, and is kept as no
+// more than a keyed hash.
 func (v *visit) vain(target string) {
 	switch v.caller.Kind {
 	case consent.Practitioner, consent.Patient, consent.Representative:
@@ -94,26 +119,100 @@ func (v *visit) vain(target string) {
 	}
 }
 
+// unfound notices of a search whom it asked for and did not find: of the identifiers
+// in it as many as found nobody, however many of them one request has.
+func (v *visit) unfound(q *search.Query, found []store.Found, patients []string) {
+	if limit := v.g.limit(q); limit > 0 && len(found) >= limit {
+		return // there may be more
+	}
+	asked := v.identifiersIn(q)
+	for _, key := range asked[min(len(patients), len(asked)):] {
+		v.vain("identifier " + key)
+	}
+	if len(asked) == 0 && len(found) == 0 && len(patients) == 0 && (q.Type == "Patient" || slices.Contains(q.Types, "Patient")) {
+		v.vain("search " + timeless(q.Self))
+	}
+}
+
+// identifiersIn are the identifiers of people that a search asks for, of the Patient
+// itself or of whom something is about.
+func (v *visit) identifiersIn(q *search.Query) (keys []string) {
+	p := v.g.tools.Definitions.Resource("Patient").Param("identifier")
+	add := func(c *search.Clause) {
+		for _, m := range c.Any {
+			if p != nil && !c.Not && m.Param == search.Param(p.Number) {
+				keys = append(keys, valueOf(m))
+			}
+		}
+	}
+	for i := range q.Clauses {
+		c := &q.Clauses[i]
+		if q.Type == "Patient" || slices.Contains(q.Types, "Patient") {
+			add(c)
+		}
+		for _, m := range c.Any {
+			if token, ok := m.Stated(); ok && !c.Not {
+				keys = append(keys, valueOf(token))
+			}
+		}
+		for j := range c.Via {
+			if c.Via[j].Reverse || c.Via[j].Type != "Patient" {
+				continue
+			}
+			for k := range c.Via[j].Clauses {
+				add(&c.Via[j].Clauses[k])
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// valueOf is what a match of a token asks for: a value that is given without a system
+// is asked for in two ways.
+func valueOf(m search.Match) string { return string(m.Key[min(1, len(m.Key)):]) }
+
+// timeless is a query without when things changed: an app that asks for news again
+// and again asks for the same.
+func timeless(query string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
+		return strings.HasPrefix(pair, "_lastUpdated=")
+	}), "&")
+}
+
+// claimed notices a request that says there is an emergency, once. A client may give
+// two requests the same id; they are two.
+func (v *visit) claimed() {
+	if v.claims {
+		return
+	}
+	v.claims = true
+	v.noticed(AlertClaims, v.g.cfg.Oversight.Hours.Day(v.now), newID())
+}
+
 func (v *visit) noticed(a Alert, span, target string) {
-	key := watched{a, v.caller.Client, v.caller.Subject, span}
 	sum := sha256.Sum256(append(v.g.cfg.CursorKey[:len(v.g.cfg.CursorKey):len(v.g.cfg.CursorKey)], target...))
 	w := &v.g.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.add(watched{a, v.caller.Client, v.caller.Subject, span}, binary.BigEndian.Uint64(sum[:]), v.g.enough(a))
+}
+
+// add adds one to what was noticed of one, within the bounds. mu is held.
+func (w *watch) add(key watched, n uint64, most int) {
 	set := w.seen[key]
+	if _, known := set[n]; known || len(set) >= most || w.held >= noticedMost || set == nil && len(w.seen) >= watchedMost {
+		return
+	}
+	if w.seen == nil {
+		w.seen = map[watched]map[uint64]struct{}{}
+	}
 	if set == nil {
-		if len(w.seen) >= watchedMost {
-			return
-		}
-		if w.seen == nil {
-			w.seen = map[watched]map[uint64]struct{}{}
-		}
 		set = map[uint64]struct{}{}
 		w.seen[key] = set
 	}
-	if len(set) < noticedMost {
-		set[binary.BigEndian.Uint64(sum[:])] = struct{}{}
-	}
+	set[n] = struct{}{}
+	w.held++
 }
 
 // taken are the counts since the last round.
@@ -121,25 +220,18 @@ func (w *watch) taken() map[watched]map[uint64]struct{} {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := w.seen
-	w.seen = nil
+	w.seen, w.held = nil, 0
 	return out
 }
 
-// restore puts counts back that could not be written down.
-func (w *watch) restore(counts map[watched]map[uint64]struct{}) {
+// restore puts counts back that could not be written down, within the same bounds.
+func (g *Gate) restore(counts map[watched]map[uint64]struct{}) {
+	w := &g.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.seen == nil {
-		w.seen = counts
-		return
-	}
 	for key, set := range counts {
-		if w.seen[key] == nil {
-			w.seen[key] = set
-			continue
-		}
 		for n := range set {
-			w.seen[key][n] = struct{}{}
+			w.add(key, n, g.enough(key.alert))
 		}
 	}
 }
@@ -157,23 +249,25 @@ func keyOf(kind string, a Alert, span string, who ...string) string {
 }
 
 // counted adds what was noticed to what all servers did, and returns how much there
-// is of it.
-func (w *writing) counted(ctx context.Context, key watched, set map[uint64]struct{}, until time.Time) (int, error) {
+// is of it, up to most.
+func (w *writing) counted(ctx context.Context, key watched, set map[uint64]struct{}, most int, until time.Time) (int, error) {
 	at := keyOf("seen", key.alert, key.span, key.client, key.subject)
-	kept, _, err := w.tx.State(ctx, at)
+	kept, over, err := w.tx.State(ctx, at)
 	if err != nil {
 		return 0, err
 	}
 	var all []uint64
-	for ; len(kept) >= 8; kept = kept[8:] {
-		all = append(all, binary.BigEndian.Uint64(kept))
+	if !isOver(over, w.now) {
+		for ; len(kept) >= 8; kept = kept[8:] {
+			all = append(all, binary.BigEndian.Uint64(kept))
+		}
 	}
 	for n := range set {
 		all = append(all, n)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)
-	all = all[:min(len(all), noticedMost)]
+	all = all[:min(len(all), most)]
 	value := make([]byte, 0, 8*len(all))
 	for _, n := range all {
 		value = binary.BigEndian.AppendUint64(value, n)
