@@ -3,7 +3,8 @@ package consent
 import "time"
 
 // Oversight is what the regulator wants to look at: where breaking the glass is out
-// of the ordinary. Fill puts the defaults where nothing was chosen.
+// of the ordinary, and from how much of anything an alert is raised. Fill puts the
+// defaults where nothing was chosen.
 type Oversight struct {
 	// EncounterWithin is how long after an override begins the patient is expected to
 	// have been seen at the organisation.
@@ -13,14 +14,30 @@ type Oversight struct {
 	Repeated int
 	// Hours are when overrides are ordinary.
 	Hours Hours
+	// OverridesByPerson and OverridesByOrganization are from how many overrides in a
+	// day an alert is raised.
+	OverridesByPerson, OverridesByOrganization int
+	// Sweep is from how many patients who are not there, or not one's own, asked about
+	// in an hour by one user of one client.
+	Sweep int
+	// Claims is from how many requests in a day that say there is an emergency and
+	// have no grant, by one user of one client.
+	Claims int
 }
+
+// AlertMost bounds from how much an alert can be raised: no more is counted.
+const AlertMost = 5000
 
 // Defaults of Oversight.
 const (
-	defaultEncounterWithin = 72 * time.Hour
-	defaultRepeated        = 3
-	defaultHoursFrom       = 8 * time.Hour
-	defaultHoursUntil      = 20 * time.Hour
+	defaultEncounterWithin         = 72 * time.Hour
+	defaultRepeated                = 3
+	defaultHoursFrom               = 8 * time.Hour
+	defaultHoursUntil              = 20 * time.Hour
+	defaultOverridesByPerson       = 5
+	defaultOverridesByOrganization = 25
+	defaultSweep                   = 100
+	defaultClaims                  = 10
 )
 
 // Fill puts the defaults where nothing was chosen.
@@ -31,8 +48,19 @@ func (o *Oversight) Fill() {
 	if o.Hours.Zone == nil {
 		o.Hours = Hours{defaultHoursFrom, defaultHoursUntil, singapore()}
 	}
-	if o.Repeated <= 0 {
-		o.Repeated = defaultRepeated
+	for _, one := range []struct {
+		at    *int
+		usual int
+	}{
+		{&o.Repeated, defaultRepeated},
+		{&o.OverridesByPerson, defaultOverridesByPerson},
+		{&o.OverridesByOrganization, defaultOverridesByOrganization},
+		{&o.Sweep, defaultSweep},
+		{&o.Claims, defaultClaims},
+	} {
+		if *one.at <= 0 {
+			*one.at = one.usual
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 	_ "time/tzdata" // the image has no zones of its own
@@ -28,8 +29,10 @@ func (o *oversight) check() error {
 	if o.EncounterWithin <= 0 {
 		return errors.New("--encounter-within must be positive")
 	}
-	if o.OverridesRepeated < 1 {
-		return errors.New("--overrides-repeated must be at least 1")
+	for _, n := range []int{o.OverridesRepeated, o.AlertPerson, o.AlertOrganization, o.AlertSweep, o.AlertClaims} {
+		if n < 1 || n > consent.AlertMost {
+			return fmt.Errorf("--overrides-repeated and --alert-...: want 1 at least and %d at most", consent.AlertMost)
+		}
 	}
 	if o.AlertEvery < 100*time.Millisecond {
 		return errors.New("--alert-every: want 100ms at least")
@@ -40,7 +43,7 @@ func (o *oversight) check() error {
 
 // keepWatch alerts the regulator to what is out of the ordinary.
 func (h *House) keepWatch(ctx context.Context) {
-	each(ctx, max(h.cfg.AlertEvery, 100*time.Millisecond), func(now time.Time) {
+	each(ctx, h.cfg.AlertEvery, func(now time.Time) {
 		if err := h.gate.Watch(ctx, now); err != nil && ctx.Err() == nil {
 			h.log.ErrorContext(ctx, "alerts were not looked for; it is tried again", "error", err)
 		}
@@ -84,5 +87,6 @@ func (o *oversight) wishes() consent.Oversight {
 	}
 	return consent.Oversight{
 		EncounterWithin: o.EncounterWithin, Repeated: o.OverridesRepeated, Hours: h,
+		OverridesByPerson: o.AlertPerson, OverridesByOrganization: o.AlertOrganization, Sweep: o.AlertSweep, Claims: o.AlertClaims,
 	}
 }

@@ -29,6 +29,7 @@ const (
 	grantEncounter         = "encounter"
 
 	reviewTask = "break-glass-review"
+	alertTask  = "alert"
 	// reviewDue is when the review of a grant is due (DOSSIER §7.7).
 	reviewDue = 7 * 24 * time.Hour
 )

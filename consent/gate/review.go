@@ -14,9 +14,9 @@ import (
 	"vitrine/store"
 )
 
-// The review of a broken glass is the regulator's. It stands in a Task of the
-// server's own, which nobody writes to but by Task/$review: the grant in it is what
-// opens a record.
+// The review of a broken glass is the regulator's, and so is that of an alert. It
+// stands in a Task of the server's own, which nobody writes to but by Task/$review:
+// the grant in it is what opens a record.
 
 // systemReview holds the states of a review, in Task.businessStatus beside the
 // state of the grant.
@@ -188,7 +188,7 @@ func (w *writing) review(ctx context.Context, id string, r *ReviewRequest, ifMat
 // isReviewed reports whether a Task of the server's own asks for a review.
 func isReviewed(t *fhir.Tape) bool {
 	return slices.ContainsFunc(codings(nil, t, t.Field(t.Root(), "code")), func(c fhir.Coding) bool {
-		return c.System == systemTask && c.Code == reviewTask
+		return c.System == systemTask && (c.Code == reviewTask || c.Code == alertTask)
 	})
 }
 

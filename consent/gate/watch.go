@@ -82,12 +82,11 @@ type watched struct {
 }
 
 // watchedMost bounds of how many something is noticed between two rounds, noticedMost
-// how much altogether; tallyMost is how much of one is counted, and fits a state.
+// how much altogether; consent.AlertMost of one are counted, which fit a state.
 // Beyond these nothing more is noticed until the next round: nobody's answer waits.
 const (
 	watchedMost = 4096
 	noticedMost = 1 << 19
-	tallyMost   = 5000
 )
 
 // enough is from how much an alert is raised. More is not counted.
@@ -99,11 +98,11 @@ func (g *Gate) enough(a Alert) int {
 	case AlertOverdue:
 		return 1
 	case AlertSweep:
-		return min(o.Sweep, tallyMost)
+		return min(o.Sweep, consent.AlertMost)
 	case AlertClaims:
-		return min(o.Claims, tallyMost)
+		return min(o.Claims, consent.AlertMost)
 	default:
-		return tallyMost
+		return consent.AlertMost
 	}
 }
 
