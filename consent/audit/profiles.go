@@ -45,7 +45,7 @@ func (e *Event) ownProfile() string {
 			return profileDecision
 		}
 	case KindAuthentication:
-		if e.issues() && e.Action == ActionExecute && a.altID() == "" {
+		if e.issues() && e.Action == ActionExecute && (!a.person() || a.altID() == "") {
 			return profileIssue
 		}
 	case KindBreakGlassStart, KindBreakGlassStop, KindConsentChange, KindDirective, KindRoleChange, KindOnboarding, KindReview, KindNotice:

@@ -115,16 +115,16 @@ func (w *writing) countAll(ctx context.Context, keys []watched, counts map[watch
 // the one before, whose last were perhaps not looked at.
 func (v *visit) watchOverrides(ctx context.Context) error {
 	o := &v.g.cfg.Oversight
-	all, err := v.overrides(ctx, o.Hours.Midnight(v.now.Add(-24*time.Hour)), v.now.Add(time.Millisecond))
-	if err != nil {
-		return v.g.failed(ctx, err)
-	}
 	type whose struct{ who, day string }
 	counts := map[whose]int{}
-	for i := range all {
-		day := o.Hours.Day(all[i].Start)
-		counts[whose{all[i].Practitioner, day}]++
-		counts[whose{all[i].Organization, day}]++
+	err := v.eachOverride(ctx, o.Hours.Midnight(v.now.Add(-24*time.Hour)), v.now.Add(time.Millisecond), func(one *Override) error {
+		day := o.Hours.Day(one.Start)
+		counts[whose{one.Practitioner, day}]++
+		counts[whose{one.Organization, day}]++
+		return nil
+	})
+	if err != nil {
+		return v.g.failed(ctx, err)
 	}
 	var due []raising
 	for one, n := range counts {

@@ -123,23 +123,11 @@ func (v *visit) report(ctx context.Context, r *ReportRequest) (Report, error) {
 // overrides are those that began from one moment on and before another, as their
 // Tasks have them.
 func (v *view) overrides(ctx context.Context, from, until time.Time) (all []Override, err error) {
-	q, refusal := v.g.tools.Parser.Parse("Task", []search.Pair{
-		{Name: "code", Value: systemTask + "|" + reviewTask},
-		{Name: "authored-on", Value: "ge" + fhir.FormatInstant(from)},
-		{Name: "authored-on", Value: "lt" + fhir.FormatInstant(until)},
-	}, false)
-	if refusal != nil {
-		return nil, refusal
-	}
-	err = v.each(ctx, "Task", append(q.Clauses, v.g.oversight("Task")), func(f store.Found, t *fhir.Tape) error {
-		k, ok := v.g.grantOf(t)
-		if !ok || !isOversight(f) {
-			return nil
-		}
+	err = v.eachOverride(ctx, from, until, func(o *Override) error {
 		if len(all) == reportSeen {
 			return ErrTooCostly
 		}
-		all = append(all, v.overrideOf(f, t, k))
+		all = append(all, *o)
 		return nil
 	})
 	slices.SortFunc(all, func(a, b Override) int {
@@ -149,6 +137,26 @@ func (v *view) overrides(ctx context.Context, from, until time.Time) (all []Over
 		return strings.Compare(a.Task, b.Task)
 	})
 	return all, err
+}
+
+// eachOverride calls with for every override that began within a time, in no order.
+func (v *view) eachOverride(ctx context.Context, from, until time.Time, with func(*Override) error) error {
+	q, refusal := v.g.tools.Parser.Parse("Task", []search.Pair{
+		{Name: "code", Value: systemTask + "|" + reviewTask},
+		{Name: "authored-on", Value: "ge" + fhir.FormatInstant(from)},
+		{Name: "authored-on", Value: "lt" + fhir.FormatInstant(until)},
+	}, false)
+	if refusal != nil {
+		return refusal
+	}
+	return v.each(ctx, "Task", append(q.Clauses, v.g.oversight("Task")), func(f store.Found, t *fhir.Tape) error {
+		k, ok := v.g.grantOf(t)
+		if !ok || !isOversight(f) {
+			return nil
+		}
+		o := v.overrideOf(f, t, k)
+		return with(&o)
+	})
 }
 
 func (v *view) overrideOf(f store.Found, t *fhir.Tape, k consent.Grant) Override {

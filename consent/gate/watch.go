@@ -34,9 +34,10 @@ const (
 	AlertSweep
 	// AlertClaims: somebody often says that there is an emergency, and breaks no glass.
 	AlertClaims
-
-	alertCount
 )
+
+// alertCount is how many kinds there are, none included.
+const alertCount = int(AlertClaims) + 1
 
 // Alerts are all of them.
 func Alerts() []Alert { return []Alert{AlertOverrides, AlertOverdue, AlertSweep, AlertClaims} }
@@ -59,7 +60,7 @@ func (a Alert) String() string {
 
 // Alerted is how many alerts of a kind this server has raised since it started.
 func (g *Gate) Alerted(a Alert) uint64 {
-	if a >= alertCount {
+	if int(a) >= alertCount {
 		return 0
 	}
 	return g.watch.raised[a].Load()
