@@ -152,6 +152,7 @@ type Gate struct {
 	profiles    keptProfiles
 	swept       sweeper
 	watch       watch
+	noticesLeft atomic.Pointer[string] // where the next round of notices begins
 	tapes       sync.Pool
 	buffers     sync.Pool
 

@@ -110,11 +110,16 @@ type Delivery struct {
 }
 
 // DeliverNotices sends what waits, each patient's in order, and forgets what was
-// taken. What is not taken is sent again by a later round, under the same id. send
-// may be called for several patients at once.
+// taken. What is not taken is sent again by a later round, under the same id. A round
+// that ends for what is stuck is gone on with by the next, so that nobody waits for
+// ever behind others. send may be called for several patients at once.
 func (g *Gate) DeliverNotices(ctx context.Context, clock func() time.Time, send func(context.Context, Notice) error) (Delivery, error) {
 	r := &delivery{g: g, clock: clock, send: send, stuck: map[string]bool{}}
-	for beyond := ""; ; {
+	beyond := ""
+	if at := g.noticesLeft.Swap(nil); at != nil {
+		beyond = *at
+	}
+	for {
 		mine, err := r.lease(ctx)
 		if err != nil || !mine {
 			r.out.Held = err == nil
@@ -124,12 +129,23 @@ func (g *Gate) DeliverNotices(ctx context.Context, clock func() time.Time, send 
 		if err != nil || len(some) == 0 {
 			return r.out, err
 		}
-		if err := r.round(ctx, some); err != nil || r.ended() || len(some) < noticesStep {
+		if err := r.round(ctx, some); err != nil || len(some) < noticesStep {
 			return r.out, err
+		}
+		if r.ended() {
+			if !r.out.Down {
+				at := past(last)
+				g.noticesLeft.Store(&at)
+			}
+			return r.out, nil
 		}
 		beyond = last
 	}
 }
+
+// past is behind all notices to the patient of one: a round that begins in the midst
+// of them would send what comes after one that is stuck.
+func past(key string) string { return key[:strings.LastIndexByte(key, '/')] + "0" }
 
 // delivery is one round.
 type delivery struct {

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
+	"vitrine/store"
 )
 
 // notifying is the clinics' world with somewhere to send notices to.
@@ -126,6 +128,49 @@ func TestNoticesOfTwoServers(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	if out := w.deliver(other, second); out.Delivered != 1 || second.got[0].Sequence != 2 {
 		t.Errorf("the second, later: %+v", out)
+	}
+}
+
+// TestNobodyWaitsBehindOthers: however many notices are not taken, the rest are sent,
+// and those of one patient in their order.
+func TestNobodyWaitsBehindOthers(t *testing.T) {
+	w := notifying(t)
+	const stuck = 2500
+	if err := w.store.Write(w.ctx(), func(tx store.Tx) error {
+		for i := range stuck + 1 {
+			for sequence := range 2 {
+				n := gate.Notice{ID: fmt.Sprint(i, sequence), Sequence: uint64(sequence + 1), Patient: fmt.Sprintf("Patient/x%05d", i), At: w.now}
+				value, err := json.Marshal(n)
+				if err != nil {
+					return err
+				}
+				if err := tx.SetState(fmt.Sprintf("notice/due/x%05d/%016x", i, n.Sequence), value, time.Time{}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	last := fmt.Sprintf("Patient/x%05d", stuck)
+	r := &receiver{does: func(n gate.Notice) error {
+		if n.Patient != last {
+			return errors.New("not this one")
+		}
+		return nil
+	}}
+	delivered := 0
+	for range 4 {
+		delivered += w.deliver(w.gate, r).Delivered
+	}
+	if delivered != 2 {
+		t.Errorf("%d of 2 notices were taken", delivered)
+	}
+	for _, n := range r.got {
+		if n.Patient != last && n.Sequence != 1 {
+			t.Fatalf("%s was sent the second of its notices, and the first is not taken", n.Patient)
+		}
 	}
 }
 
