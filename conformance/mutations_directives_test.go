@@ -16,7 +16,7 @@ func directiveMutations() []mutation {
 		in("consent/gate/admission.go", "a proposal is in force", two, "if d.Record.State == directive.Active { // the others", "if d.Record.State = directive.Active; true { // the others"),
 		in("consent/directive/directive.go", "others of the organisation go on", clinic, "return c.PartOf(r.ID)", "return c.Organization == \"\""),
 		in("consent/directive/directive.go", "types are not told apart", stricter, "return !write && of\n", "return !write && len(d.Of) == 0\n"),
-		in("consent/directive/directive.go", "a direction holds nothing back", destroy, "case Destroy:\n\t\t\treturn !write\n\t\tcase BlockAll:\n\t\t\treturn true\n\t\tdefault:\n\t\t\treturn true\n\t\t}\n\t})\n}\n\n// shuts", "case Destroy:\n\t\t\treturn false\n\t\tcase BlockAll:\n\t\t\treturn true\n\t\tdefault:\n\t\t\treturn true\n\t\t}\n\t})\n}\n\n// shuts"),
+		in("consent/directive/directive.go", "a direction holds nothing back", destroy, "case Destroy:\n\t\t\treturn !write\n", "case Destroy:\n\t\t\treturn false\n"),
 		in(task, "no certificate is needed", destroy, "case n.status != statusCompleted || n.certificate == \"\":", "case n.status == \"\":"),
 		in("consent/audit/disclosure.go", "questions are no disclosures", destroy, "return e.appendDisclosure(dst, id, \"query\", line), 1", "return dst, len(line) * 0"),
 		in("consent/gate/directions.go", "directions of others are certified", destroy, "case n == nil || n.organization != w.caller.Organization:", "case n == nil:"),
