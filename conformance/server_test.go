@@ -57,6 +57,8 @@ type server struct {
 
 	mu     sync.Mutex
 	tokens map[string]string
+	// definitions are the OperationDefinitions that were asked for.
+	definitions map[string]object
 }
 
 // start runs `vitrine serve` on a free port over the data directory.
@@ -246,6 +248,7 @@ func (s *server) do(t *testing.T, token string, r request) answer {
 	if err != nil {
 		t.Fatalf("%s %s: %v", r.method, r.path, err)
 	}
+	s.asDefined(t, r, a)
 	return a
 }
 

@@ -176,7 +176,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if row == nil {
 		return answer{}, s.unmatchedError(x)
 	}
-	if row.body == bodyBundle || row.alone || formless(row, e) || row.open && row.name != "capabilities" {
+	if row.body == bodyBundle || row.alone || formless(row, e) || row.open && row.name != "capabilities" && row.name != "definition" {
 		return answer{}, misfit(row, "An entry of a batch")
 	}
 	x.row, x.target = row, t

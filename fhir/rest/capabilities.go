@@ -3,9 +3,9 @@ package rest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
-	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -42,7 +42,7 @@ func (s *Server) statement(p *search.Parser) []byte {
 		w = w.raw(`{"code":"transaction"},`)
 	}
 	w = w.raw(`{"code":"batch"},{"code":"search-system"},{"code":"history-system"` + overseers + `}]`)
-	w = s.searchAll(w, p).raw(`,"operation":[{"name":"meta","definition":`).quote(definition("$meta")).raw(overseers + `},{"name":"export","definition":`).quote(definitionsOfBulkData + "export").raw(`,"documentation":"Of AuditEvent, for the regulator."}],"compartment":[`)
+	w = s.searchAll(w, p).raw(`,"operation":[{"name":"meta","definition":`).quote(standard("$meta")).raw(overseers + `},{"name":"export","definition":`).quote(definitionsOfBulkData + "export").raw(`,"documentation":"Of AuditEvent, for the regulator."}],"compartment":[`)
 	for i, code := range [...]string{"device", "encounter", "patient", "practitioner", "relatedPerson"} {
 		w = w.comma(i).quote("http://hl7.org/fhir/CompartmentDefinition/" + code)
 	}
@@ -52,7 +52,8 @@ func (s *Server) statement(p *search.Parser) []byte {
 
 // describe appends rest.resource of one type.
 func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
-	var interactions, operations []string
+	var interactions []string
+	var operations []*interaction
 	for i := range s.table {
 		row := &s.table[i]
 		if row.method == "" || row.method == http.MethodHead || row.beside || !strings.HasPrefix(row.pattern, onType) || !row.serves(t.Resource()) {
@@ -61,7 +62,9 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 		switch {
 		case row.closed == t.Resource():
 		case strings.HasPrefix(row.name, "$"):
-			operations = appendOnce(operations, row.name)
+			if !slices.ContainsFunc(operations, func(o *interaction) bool { return o.name == row.name }) {
+				operations = append(operations, row)
+			}
 		case row.name != "search-compartment":
 			interactions = appendOnce(interactions, row.name)
 		}
@@ -88,12 +91,12 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 	}
 	w = s.includes(w, t, p)
 	w = searchParams(w, t, p)
-	for i, name := range operations {
+	for i, row := range operations {
 		if i == 0 {
 			w = w.raw(`,"operation":[`)
 		}
-		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(name, "$")).raw(`,"definition":`).quote(definition(name))
-		if t.Name == "AuditEvent" && strings.Contains(definition(name), "/AuditEvent-") {
+		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(row.name, "$")).raw(`,"definition":`).quote(row.canonical())
+		if row.overseen && row.only == "AuditEvent" {
 			w = w.raw(overseers)
 		}
 		w = w.raw("}")
@@ -106,38 +109,6 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 
 // overseers says for whom an interaction is there.
 const overseers = `,"documentation":"For the repository's custodian; of AuditEvent, for the regulator too."`
-
-// definitionsOfBulkData is where the operations of Bulk Data Access are defined.
-const definitionsOfBulkData = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
-
-// definition is the canonical URL of an operation.
-func definition(name string) string {
-	switch name {
-	case "$everything":
-		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
-	case "$meta", "$meta-add", "$meta-delete":
-		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
-	case "$export":
-		return definitionsOfBulkData + "patient-export"
-	case "$validate":
-		return "http://hl7.org/fhir/OperationDefinition/Resource-validate"
-	case "$agree", "$lift", "$withdraw":
-		return consent.Canon + "/OperationDefinition/Basic-" + strings.TrimPrefix(name, "$")
-	case "$accept", "$certify", "$directions":
-		return consent.Canon + "/OperationDefinition/Task-" + strings.TrimPrefix(name, "$")
-	case "$checkpoint", "$inclusion-proof", "$consistency-proof", "$log-records", "$log-tiles":
-		return consent.Canon + "/OperationDefinition/AuditEvent-" + strings.TrimPrefix(name, "$")
-	case "$simulate":
-		return consent.Canon + "/OperationDefinition/Consent-simulate"
-	case "$explain":
-		return consent.Canon + "/OperationDefinition/AuditEvent-explain"
-	case "$review":
-		return consent.Canon + "/OperationDefinition/Task-review"
-	case "$break-glass-report":
-		return consent.Canon + "/OperationDefinition/AuditEvent-break-glass-report"
-	}
-	return consent.Canon + "/OperationDefinition/Patient-" + strings.TrimPrefix(name, "$")
-}
 
 // text is JSON under construction.
 type text []byte

@@ -146,6 +146,7 @@ func interactions() []interaction {
 	rows = append(rows, directing()...)
 	rows = append(rows, exports()...)
 	rows = append(rows, overseeing()...)
+	rows = append(rows, defined(rows)...)
 	for _, row := range rows {
 		if row.method == http.MethodGet && !row.begins {
 			row.method = http.MethodHead

@@ -136,6 +136,11 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 		"POST /fhir/:type/$simulate", "GET /fhir/:type/:id/$explain", "HEAD /fhir/:type/:id/$explain",
 		"POST /fhir/:type/:id/$review", "GET /fhir/:type/$break-glass-report", "HEAD /fhir/:type/$break-glass-report", "POST /fhir/:type/$break-glass-report",
 	}
+	for _, id := range strings.Fields(`AuditEvent-break-glass-report AuditEvent-checkpoint AuditEvent-consistency-proof AuditEvent-explain AuditEvent-inclusion-proof
+		AuditEvent-log-records AuditEvent-log-tiles Basic-agree Basic-lift Basic-withdraw Consent-simulate Patient-access Patient-access-history Patient-break-glass
+		Patient-break-glass-stop Task-accept Task-certify Task-directions Task-review`) {
+		want = append(want, "GET /fhir/OperationDefinition/"+id, "HEAD /fhir/OperationDefinition/"+id)
+	}
 	slices.Sort(want)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("routes (-want +got):\n%s", d)
@@ -147,7 +152,7 @@ func TestTheSameRouteNeedsATokenOnEveryMethod(t *testing.T) {
 	for _, route := range s.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		w := call(s.Handler(), method, strings.NewReplacer(":type", "Patient", ":id", "p", ":vid", "1", ":of", "Observation").Replace(path), "")
-		open := strings.HasSuffix(path, "/metadata") || strings.Contains(path, "/.well-known/") || !strings.HasPrefix(path, "/fhir") && !strings.HasPrefix(path, "/admin/")
+		open := strings.HasSuffix(path, "/metadata") || strings.HasPrefix(path, "/fhir/OperationDefinition/") || strings.Contains(path, "/.well-known/") || !strings.HasPrefix(path, "/fhir") && !strings.HasPrefix(path, "/admin/")
 		switch {
 		case open && w.Code == http.StatusUnauthorized:
 			t.Errorf("%s: 401, and should be open", route)

@@ -1,0 +1,175 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"vitrine/consent"
+	"vitrine/fhir"
+)
+
+// The operations of our own are defined here: what the CapabilityStatement names by
+// its canonical URL is answered at the last part of that URL below the base, to
+// everybody, as the CapabilityStatement is. They are the program's, not the record's:
+// no store has them, and no search finds them.
+
+// definitionType is the type of what they are.
+const definitionType = "OperationDefinition"
+
+// definitionVersion is the business version of all of them.
+const definitionVersion = "1.0.0"
+
+// operation is what is told of an operation beside what its rows say.
+type operation struct {
+	title, text string
+	takes       []argument
+	gives       []argument
+}
+
+// argument is a parameter of an operation, or a part of one.
+type argument struct {
+	name string
+	// kind is its type; empty for what has parts.
+	kind string
+	// least is how often it stands there at least; most is once, unless many.
+	least int
+	many  bool
+	text  string
+	// to is the type that a reference leads to, and codes the value set of a code,
+	// which may be extended; empty for none.
+	to, codes string
+	parts     []argument
+}
+
+// defined are the rows that answer the definitions of the operations among the rows.
+func defined(rows []interaction) (out []interaction) {
+	told := operations()
+	seen := map[string]bool{}
+	for i := range rows {
+		id := rows[i].defines()
+		if id == "" || seen[id] {
+			continue
+		}
+		seen[id] = true
+		o, ok := told[id]
+		if !ok {
+			continue // a test holds the rows against the table
+		}
+		body := o.resource(id, rows)
+		out = append(out, interaction{
+			name: "definition", method: http.MethodGet, pattern: "/" + definitionType + "/" + id, open: true,
+			handle: func(*Server, context.Context, *exchange) (answer, error) {
+				return answer{form: formStatic, status: http.StatusOK, text: body}, nil
+			},
+		})
+	}
+	return out
+}
+
+// defines is the id of the definition of the row's operation; empty where it is no
+// operation, or one that somebody else defines.
+func (i *interaction) defines() string {
+	if !strings.HasPrefix(i.name, "$") || !strings.HasSuffix(i.pattern, "/"+i.name) || standard(i.name) != "" {
+		return ""
+	}
+	if i.only == "" {
+		return strings.TrimPrefix(i.name, "$")
+	}
+	return string(i.only) + "-" + strings.TrimPrefix(i.name, "$")
+}
+
+// canonical is the URL of the definition of the row's operation.
+func (i *interaction) canonical() string {
+	if url := standard(i.name); url != "" {
+		return url
+	}
+	return consent.Canon + "/" + definitionType + "/" + i.defines()
+}
+
+// definitionsOfBulkData is where the operations of Bulk Data Access are defined.
+const definitionsOfBulkData = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
+
+// standard is the canonical URL of an operation of R4 or of Bulk Data Access; empty
+// for one of our own.
+func standard(name string) string {
+	switch name {
+	case "$everything":
+		return "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+	case "$meta", "$meta-add", "$meta-delete", "$validate":
+		return "http://hl7.org/fhir/OperationDefinition/Resource-" + strings.TrimPrefix(name, "$")
+	case "$export":
+		return definitionsOfBulkData + "patient-export"
+	default:
+		return ""
+	}
+}
+
+// resource is the definition of the operation of the id (R4 operationdefinition.html).
+func (o *operation) resource(id string, rows []interaction) []byte {
+	var name string
+	var only fhir.ResourceType
+	var writes, onSystem, ofType, ofInstance bool
+	for i := range rows {
+		row := &rows[i]
+		if row.defines() != id {
+			continue
+		}
+		name, only, writes = strings.TrimPrefix(row.name, "$"), row.only, writes || row.write
+		ofInstance = ofInstance || strings.HasPrefix(row.pattern, onInstance)
+		ofType = ofType || strings.HasPrefix(row.pattern, onType) && !strings.HasPrefix(row.pattern, onInstance)
+		onSystem = onSystem || !strings.HasPrefix(row.pattern, onType)
+	}
+	w := text(`{"resourceType":"` + definitionType + `","id":`).quote(id).raw(`,"url":`).quote(consent.Canon + "/" + definitionType + "/" + id)
+	w = w.raw(`,"version":"` + definitionVersion + `","name":`).quote(camel(id)).raw(`,"title":`).quote(o.title)
+	w = w.raw(`,"status":"active","kind":"operation","publisher":"Vitrine","description":`).quote(o.text)
+	w = w.raw(`,"affectsState":` + strconv.FormatBool(writes) + `,"code":`).quote(name)
+	if only != "" {
+		w = w.raw(`,"resource":[`).quote(string(only)).raw("]")
+	}
+	w = w.raw(`,"system":` + strconv.FormatBool(onSystem) + `,"type":` + strconv.FormatBool(ofType) + `,"instance":` + strconv.FormatBool(ofInstance))
+	if len(o.takes)+len(o.gives) > 0 {
+		w = w.raw(`,"parameter":[`).arguments("in", o.takes)
+		if len(o.takes) > 0 && len(o.gives) > 0 {
+			w = w.raw(",")
+		}
+		w = w.arguments("out", o.gives).raw("]")
+	}
+	return w.raw("}")
+}
+
+// camel is an id as the name that a program would give it.
+func camel(id string) string {
+	var out strings.Builder
+	for word := range strings.SplitSeq(id, "-") {
+		out.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return out.String()
+}
+
+// arguments appends parameters, without the list around them.
+func (w text) arguments(use string, all []argument) text {
+	for i := range all {
+		a := &all[i]
+		most := "1"
+		if a.many {
+			most = "*"
+		}
+		w = w.comma(i).raw(`{"name":`).quote(a.name).raw(`,"use":"` + use + `","min":` + strconv.Itoa(a.least) + `,"max":"` + most + `","documentation":`).quote(a.text)
+		if a.kind != "" {
+			w = w.raw(`,"type":`).quote(a.kind)
+		}
+		if a.to != "" {
+			w = w.raw(`,"targetProfile":[`).quote("http://hl7.org/fhir/StructureDefinition/" + a.to).raw("]")
+		}
+		if a.codes != "" {
+			w = w.raw(`,"binding":{"strength":"extensible","valueSet":`).quote(a.codes).raw("}")
+		}
+		if len(a.parts) > 0 {
+			w = w.raw(`,"part":[`).arguments(use, a.parts).raw("]")
+		}
+		w = w.raw("}")
+	}
+	return w
+}
