@@ -12,7 +12,9 @@ import (
 	"vitrine/consent/audit/ledger"
 )
 
-// retention is the flag that says how long records are kept.
+// retention is the setting that says how long records are kept. A server is told it as
+// well, though it deletes nothing: who runs one learns from it at once what its
+// settings come to, and "vitrine audit expire" with the same file goes by the same.
 type retention struct {
 	AuditRetention string `name:"audit-retention" help:"For how many years records of access are kept, by class: access, security, rights, break-glass. None can be below 6, 2, 7 and 7." default:"access=7,security=7,rights=21,break-glass=21" placeholder:"CLASS=YEARS,..."`
 }
@@ -25,6 +27,15 @@ func (r *retention) years() (audit.Retention, error) {
 	return years, nil
 }
 
+// said is the setting in full, those of its classes that were not named too.
+func (r *retention) said() string {
+	years, err := r.years()
+	if err != nil {
+		return r.AuditRetention
+	}
+	return years.String()
+}
+
 // auditExpireCommand deletes from segments what need not be kept any longer.
 type auditExpireCommand struct {
 	retention
@@ -33,13 +44,16 @@ type auditExpireCommand struct {
 
 // Help says what is left.
 func (auditExpireCommand) Help() string {
-	return `Deletes from segments the records whose time is over; nothing is ever deleted from a store, from which records are moved first.
+	return `Deletes from segments the records whose time is over; nothing is ever deleted from a store, from which records are moved first,
+and no server deletes by itself.
+How long that is, is a setting of the server: give the same --config, or VITRINE_AUDIT_RETENTION, to both.
 Classes: break-glass (overrides, their reviews, and every access under one), rights (Consents, directives, roles, onboarding), security
 (signing in, tokens, use of the record, exports, notices), access (all else). What cannot be read is kept.
 
 A segment is checked before and after. The hashes stay: nothing can be put in the place of what is gone, and auditcheck says where that
 is (--may-be-gone). There is no way back, and copies of the segment are not touched.
 
+  vitrine audit expire --config /etc/vitrine.yaml /archive/2019
   vitrine audit expire --audit-retention access=7,break-glass=21 /archive/2019`
 }
 

@@ -88,6 +88,7 @@ type settings struct {
 
 	CheckpointEvery time.Duration `name:"checkpoint-every" help:"How often the record of access is signed when it has grown; 0 for only when somebody asks." default:"1m"`
 	WitnessKeys     []string      `name:"witness-key" sep:"none" help:"Verifier key of a witness that may cosign checkpoints of the record of access. May be repeated." placeholder:"KEY"`
+	retention
 	oversight
 
 	LogLevel  slog.Level `name:"log-level" help:"Least level logged: debug, info, warn, error." default:"info"`
@@ -134,6 +135,9 @@ func (c *settings) check() error {
 		return err
 	}
 	if err := c.oversight.check(); err != nil {
+		return err
+	}
+	if _, err := c.years(); err != nil {
 		return err
 	}
 	if !c.Authorization && (c.LoginIssuer != "" || c.LocalAccounts == "on") {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/smart/token"
 )
@@ -99,6 +101,32 @@ func TestUnknownKeysAreRefused(t *testing.T) {
 	}
 	if _, err := command(t, "serve", "--config", "/nowhere.yaml"); err == nil {
 		t.Error("a file that is not there was taken")
+	}
+}
+
+// TestRetentionIsOneSetting: a server and the verb that deletes take it from the same
+// file, print it in full, and refuse fewer years than may be.
+func TestRetentionIsOneSetting(t *testing.T) {
+	file := writeFile(t, "v.yaml", "audit-retention: access=8,break-glass=30\n")
+	c, err := command(t, "serve", "--config", file)
+	if err != nil || c.Serve.check() != nil {
+		t.Fatal(err, c.Serve.check())
+	}
+	e, err := command(t, "audit", "expire", "--config", file, t.TempDir())
+	if err != nil || e.Audit.Expire.said() != c.Serve.said() {
+		t.Errorf("%v: %s to expire, %s to the server", err, e.Audit.Expire.said(), c.Serve.said())
+	}
+	const want = "audit-retention: break-glass=30,rights=21,security=7,access=8\n"
+	if text, err := printed(t, "config", "--config", file); err != nil || !strings.Contains(text, want) {
+		t.Errorf("%v; %q is not in\n%s", err, want, text)
+	}
+	for _, few := range []string{"access=5", "security=1", "rights=6", "break-glass=6", "access=0", "reads=9", "access"} {
+		file := writeFile(t, "v.yaml", "audit-retention: "+few+"\n")
+		for _, args := range [][]string{{"serve", "--data", t.TempDir()}, {"config"}, {"audit", "expire", t.TempDir()}} {
+			if _, err := printed(t, append(args, "--config", file)...); !errors.Is(err, audit.ErrRetention) {
+				t.Errorf("%s %s: %v", args[0], few, err)
+			}
+		}
 	}
 }
 

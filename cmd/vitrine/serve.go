@@ -76,7 +76,7 @@ func openWith(ctx context.Context, cfg settings, ln net.Listener, log *slog.Logg
 	if err := h.data.remember(base); err != nil {
 		return nil, closing(ln, closing(h, err))
 	}
-	log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "base", base+fhirPath, "version", version)
+	log.InfoContext(ctx, "serving", "listen", ln.Addr().String(), "base", base+fhirPath, "version", version, "audit-retention", cfg.said())
 	return h, nil
 }
 

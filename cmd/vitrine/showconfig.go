@@ -34,6 +34,7 @@ func (c *configCommand) Run(ctx *kong.Context, s streams) error {
 		c.BaseURL = base
 	}
 	c.CacheSize = c.blockCache()
+	c.AuditRetention = c.said()
 	var items yaml.MapSlice
 	for _, flag := range ctx.Selected().Flags {
 		if flag.Name == "help" {
