@@ -12,6 +12,7 @@ import (
 // A restriction holds from its commit, also when it names somebody else who is
 // not known, so that it has no home.
 func TestAttackRestrictionWithoutAHome(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.full(t, c.a1, "q")
 	c.put(t, with(optOut("q"), "performer", []any{ref("https://elsewhere.example/fhir/Patient/9")}))
@@ -22,6 +23,7 @@ func TestAttackRestrictionWithoutAHome(t *testing.T) {
 
 // A Consent may say whose it is in every form a Reference has.
 func TestAttackConsentNamesItsPatientOtherwise(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	const known = "S9876543C"
 	c.put(t, with(person("q"), "identifier", nricOf(known)))
@@ -53,6 +55,7 @@ func TestAttackConsentNamesItsPatientOtherwise(t *testing.T) {
 // What a rule hides of one type or label must not come out through a resource
 // that holds or accompanies it.
 func TestAttackWhatAccompaniesTheHidden(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	label := object{"security": []any{object{"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "PSY"}}}
 	c.put(t, object{
@@ -99,6 +102,7 @@ func TestAttackWhatAccompaniesTheHidden(t *testing.T) {
 
 // A Consent that does not say whose it is would restrict nothing.
 func TestAttackConsentOfNobody(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	o := with(without(without(optOut("q"), "id"), "patient"), "performer", []any{ref("Patient/q")})
 	if a := c.post(t, c.appQ, o); a.status == http.StatusCreated {
@@ -128,6 +132,7 @@ func forgedGrant() object {
 
 // A restriction holds from its commit, whatever is read at the same time.
 func TestAttackReadingWhileItIsRestricted(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for round := range 5 {
 		c.full(t, c.a1, "q")
@@ -168,6 +173,7 @@ func TestAttackReadingWhileItIsRestricted(t *testing.T) {
 // A grant is for one patient, person, organisation and client; it lifts nothing
 // but the restriction, and nobody but the server makes one.
 func TestAttackMoreThanAGrant(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, role("a2", "dr-a", "a", "nurse"))
 	c.put(t, role("a3", "dr-c", "a", "doctor"))
@@ -211,6 +217,7 @@ func TestAttackMoreThanAGrant(t *testing.T) {
 
 // What goes with a document goes where the document goes.
 func TestAttackCompanionsOfWhatMoved(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	letter := object{"resourceType": "DocumentReference", "status": "current", "subject": ref("Patient/q"), "content": []any{object{"attachment": object{"title": "x"}}}}
 	document := instance(c, c.post(t, c.systemB, letter).want(t, http.StatusCreated))
@@ -250,6 +257,7 @@ func TestAttackCompanionsOfWhatMoved(t *testing.T) {
 // Whom a patient shuts out is shut out, in whatever form he is named, or the
 // Consent is refused.
 func TestAttackNamingActorsOtherwise(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	clinic := func(id string) []object {
 		return []object{
@@ -291,6 +299,7 @@ func TestAttackNamingActorsOtherwise(t *testing.T) {
 
 // What is about two patients needs both, however the other is written down.
 func TestAttackSecondPatientInOtherWords(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, about := range []string{
 		"Patient/m", "Patient/m/_history/1", c.base + "/Patient/m", c.base + "/Patient/m/", c.base + "//Patient/m", c.base + "/Patient/m?x=y",
@@ -313,6 +322,7 @@ func TestAttackSecondPatientInOtherWords(t *testing.T) {
 // Whoever may not register in an emergency learns nothing by asking for it, and
 // whoever may registers for his own organisation alone.
 func TestAttackEmergencyOfOnesOwnMaking(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	ask := func(token, patient string) answer {
 		return c.do(t, token, send(http.MethodPost, "Patient/"+patient+"/$break-glass", encode(t, object{"resourceType": "Parameters", "parameter": []any{

@@ -24,6 +24,7 @@ func definition(name, typ, kind, path string, asks object) object {
 // that others' writes fail, or tell that it did. They bind the clinic alone; the
 // custodian's bind everybody, as long as they are there.
 func TestAttackDefinitionsForOthers(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	systemC := c.system(t, "c")
 	profile := definition("p", "Condition", "resource", "Condition.abatement[x]", object{"min": 1})

@@ -11,6 +11,7 @@ import (
 
 // A compartment that never holds the type is no failure of the server.
 func TestAttackCompartmentThatNeverHolds(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, path := range []string{"Patient/q/Organization", "Patient/p/Binary", "Encounter/none/Consent"} {
 		a := c.do(t, c.a1, get(path))
@@ -23,6 +24,7 @@ func TestAttackCompartmentThatNeverHolds(t *testing.T) {
 
 // A patient asks the record of access what its plain form leaves out.
 func TestAttackProbingOnesOwnRecordOfAccess(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("Condition?patient=q&code=74400008").with("X-Request-Id", "probe-me")).want(t, http.StatusOK)
 	all := c.do(t, c.appQ, get("AuditEvent?patient=q&_count=1000")).want(t, http.StatusOK).hides(t, "Practitioner", "jti", "74400008", "probe-me", "Condition")
@@ -50,6 +52,7 @@ func TestAttackProbingOnesOwnRecordOfAccess(t *testing.T) {
 // HEAD, conditional reads and a wrong method say of the hidden what they say of
 // the absent.
 func TestAttackAskingSideways(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, method := range []string{http.MethodHead, http.MethodPatch, http.MethodPost, http.MethodOptions, http.MethodTrace} {
 		for _, kind := range []string{"Observation/o-p", "Consent/consent-p"} {
@@ -65,6 +68,7 @@ func TestAttackAskingSideways(t *testing.T) {
 
 // Each entry of a Bundle is a request of its own.
 func TestAttackEntriesPassEveryGate(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	entry := func(method, url string, resource any) object {
 		e := object{"request": object{"method": method, "url": url}}
@@ -119,6 +123,7 @@ func TestAttackEntriesPassEveryGate(t *testing.T) {
 // much a stranger as before: also when the visit was another patient's, or when
 // the patient becomes known later.
 func TestAttackRegisteringByHand(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	own, id := c.contributed(t, without(episode("b", "a"), "id"))
 	c.put(t, without(person("q"), "generalPractitioner"))
@@ -144,6 +149,7 @@ func TestAttackRegisteringByHand(t *testing.T) {
 // What the clinic's system once vouched for does not let a practitioner reopen
 // it, take an employer's flag off it, or claim to be the general practitioner.
 func TestAttackReopeningAVisit(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, without(person("q"), "generalPractitioner"))
 	c.put(t, with(episode("q", "a"), "status", "finished"))
@@ -178,6 +184,7 @@ func (c *cast) contributed(t *testing.T, o object) (at, id string) {
 
 // Whoever probes by transactions is on record like who probes by reads.
 func TestAttackProbingByTransactions(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	body := func(url string) []byte {
 		return encode(t, object{"resourceType": "Bundle", "type": "transaction", "entry": []any{object{"request": object{"method": "GET", "url": url}}}})
@@ -196,6 +203,7 @@ func TestAttackProbingByTransactions(t *testing.T) {
 
 // Hostile bodies, addresses and headers are refused, and never by a failure.
 func TestAttackHostileInput(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	deep := strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000)
 	bodies := []string{
@@ -227,6 +235,7 @@ func TestAttackHostileInput(t *testing.T) {
 
 // Lists of people say who is on them; to subscribe is to read what is to come.
 func TestAttackListsAndSubscriptions(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, object{"resourceType": "Group", "id": "cohort", "type": "person", "actual": true, "member": []any{object{"entity": ref("Patient/q")}}})
 	c.put(t, object{"resourceType": "List", "id": "both", "status": "current", "mode": "working", "entry": []any{object{"item": ref("Patient/q")}, object{"item": ref("Patient/p")}}})
@@ -250,6 +259,7 @@ func TestAttackListsAndSubscriptions(t *testing.T) {
 
 // The full form of an event is the auditor's, under whatever address.
 func TestAttackFullFormOfAnEvent(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("Condition?patient=q&code=74400008")).want(t, http.StatusOK)
 	ids := c.do(t, c.appQ, get("AuditEvent?patient=q&subtype=search-type")).want(t, http.StatusOK).ids(t)
@@ -274,6 +284,7 @@ func TestAttackFullFormOfAnEvent(t *testing.T) {
 // The record lies in files that are their owner's alone, however the directory
 // around them was made.
 func TestAttackReadingTheFiles(t *testing.T) {
+	t.Parallel()
 	if onMongoDB() {
 		t.Skip("the files are the embedded store's")
 	}
@@ -307,6 +318,7 @@ func TestAttackReadingTheFiles(t *testing.T) {
 
 // A token that a client puts where it does not belong is not kept.
 func TestAttackTokensInTheRecord(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	lenient := get("Condition?patient=q&access_token="+c.a1+"&code=x").with("Prefer", "handling=lenient").with("X-Request-Id", "token-in-the-line")
 	c.do(t, c.a1, lenient).want(t, http.StatusOK).hides(t, c.a1)

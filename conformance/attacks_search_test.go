@@ -12,6 +12,7 @@ import (
 // is not on the next ones, which are of the view that was then; what changed is
 // as it is now.
 func TestAttackWhatChangedBetweenPages(t *testing.T) {
+	t.Parallel()
 	for _, query := range []string{"Observation?patient=q&_sort=_id&_count=2", "Observation?code=29463-7&_sort=_id&_count=2", "Observation?patient:Patient.gender=female&_sort=_id&_count=2"} {
 		c := newCast(t)
 		ids := []string{"a1", "a2", "a3", "a4", "a5", "a6"}
@@ -49,6 +50,7 @@ func TestAttackWhatChangedBetweenPages(t *testing.T) {
 // Who looked is the auditor's to know: a patient learns it by no detour, and the
 // auditor learns nothing of the record by one.
 func TestAttackDetoursToTheRecordOfAccess(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("Condition?patient=q&code=74400008").with("X-Request-Id", "probe-me")).want(t, http.StatusOK)
 	c.do(t, c.a1, get("Condition/c-q")).want(t, http.StatusOK)
@@ -106,6 +108,7 @@ func TestAttackDetoursToTheRecordOfAccess(t *testing.T) {
 // A system contributes; it searches by no form, and learns nothing by the
 // condition of a write that leads elsewhere.
 func TestAttackSystemsSearchByNoForm(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, query := range []string{"Observation?patient.name=Lowe", "?_type=Observation", "?_id=o-q", "Patient?_has:Observation:patient:code=29463-7", "Organization?_id=a&_revinclude=*", "Patient/q/Observation"} {
 		if a := c.do(t, c.systemA, get(query)).hides(t, secret); a.status != http.StatusForbidden {

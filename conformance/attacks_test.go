@@ -18,6 +18,7 @@ const unknownNRIC = "T1234567J"
 // An organisation says in which role it employs the doctor whom patients name as
 // their own; their records must not open to it.
 func TestAttackClaimingSomebodysDoctor(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, with(person("g"), "generalPractitioner", []any{ref("Practitioner/dr-a")}))
 	c.put(t, condition("g", "c-g"))
@@ -33,6 +34,7 @@ func TestAttackClaimingSomebodysDoctor(t *testing.T) {
 
 // An organisation makes doctors of its staff.
 func TestAttackPromotingOnesStaff(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, object{"resourceType": "Practitioner", "id": "desk", "active": true})
 	c.put(t, role("desk-a", "desk", "a", "receptionist"))
@@ -49,6 +51,7 @@ func TestAttackPromotingOnesStaff(t *testing.T) {
 // An organisation gives roles at others, to those whom nobody knows, or a part in
 // emergencies.
 func TestAttackStaffOfOthers(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	as := func(by, org string, made object) string {
 		t.Helper()
@@ -76,6 +79,7 @@ func instance(c *cast, a answer) string {
 // What one organisation sent about a patient who is not on file yet must not
 // fall to another that makes up a Patient of that identifier.
 func TestAttackMadeUpPatientDrawsWhatWaits(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	subject := object{"identifier": nricOf(unknownNRIC)[0]}
 	waiting := instance(c, c.post(t, c.systemB, with(without(condition("", ""), "id"), "subject", subject)).want(t, http.StatusCreated))
@@ -98,6 +102,7 @@ func TestAttackMadeUpPatientDrawsWhatWaits(t *testing.T) {
 // A condition that matches must not give back what is on file: to write is no
 // right to read.
 func TestAttackReadingByConditionalCreate(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.post(t, c.systemA, identified(condition("p", ""), "mine")).want(t, http.StatusCreated)
 	harmless := encode(t, with(identified(condition("p", ""), "mine"), "code", object{"text": "harmless"}))
@@ -117,6 +122,7 @@ func TestAttackReadingByConditionalCreate(t *testing.T) {
 // What the server linked inside itself is no criterion of the contributor's own
 // conditions: it would tell who is on file, and under which id.
 func TestAttackConditionsAskWhoIsOnFile(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	const known = "S9876543C"
 	c.put(t, with(person("known"), "identifier", nricOf(known)))
@@ -154,6 +160,7 @@ func TestAttackConditionsAskWhoIsOnFile(t *testing.T) {
 
 // Versions of what has changed hands stay with whom they were about.
 func TestAttackVersionsOfWhatChangedHands(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	made := instance(c, c.post(t, c.systemB, without(observation("p", ""), "id")).want(t, http.StatusCreated))
 	id := strings.TrimPrefix(made, "Observation/")
@@ -173,6 +180,7 @@ func TestAttackVersionsOfWhatChangedHands(t *testing.T) {
 
 // What was worked out once must not outlive what it was worked out from.
 func TestAttackStaleDirectory(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.nothing(t, c.c1, "q")
 	c.put(t, organization("c", "a"))
@@ -200,6 +208,7 @@ func TestAttackStaleDirectory(t *testing.T) {
 
 // Registrations and the patient itself end and come back.
 func TestAttackStaleRegistration(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, without(person("q"), "generalPractitioner"))
 	c.full(t, c.a1, "q")
@@ -229,6 +238,7 @@ func TestAttackStaleRegistration(t *testing.T) {
 
 // A condition without a criterion is none: it would match whatever there is.
 func TestAttackConditionWithoutACriterion(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.post(t, c.systemA, identified(condition("q", ""), "only")).want(t, http.StatusCreated)
 	for _, query := range []string{"_count=1", "_sort=code", "_total=none", "_summary=count", ""} {

@@ -9,6 +9,7 @@ import (
 // A clinic keeps a Patient of its own under somebody's number, and sees by what
 // it then wrote about that number whether the custodian has somebody on file.
 func TestAttackPatientOfOnesOwn(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	const known = "S9876543C"
 	c.put(t, with(person("known"), "identifier", nricOf(known)))
@@ -31,6 +32,7 @@ func TestAttackPatientOfOnesOwn(t *testing.T) {
 // A clinic that sees the basic set tries numbers that are not in it: an allergy
 // of whoever has that passport would appear in the chart.
 func TestAttackTryingPassports(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	of := func(system, value string) object {
 		return with(without(allergy("", ""), "id"), "patient", object{"identifier": object{"system": system, "value": value}})
@@ -49,6 +51,7 @@ func TestAttackTryingPassports(t *testing.T) {
 // A clinic links a Patient of its own to somebody it does not care for: whether
 // it then sees its own in full must not depend on what that one wished.
 func TestAttackLinkingToLearnOfARestriction(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	own := with(without(person("x"), "id"), "generalPractitioner", []any{ref("Organization/c")})
 	linked := func(to string) string {
@@ -67,6 +70,7 @@ func TestAttackLinkingToLearnOfARestriction(t *testing.T) {
 // A launch for one patient writes to that patient's record alone; what is
 // refused as another's must not tell what there is, or whose number it is.
 func TestAttackProbingByTheLaunch(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	const known = "S9876543C"
 	c.put(t, with(person("p"), "identifier", nricOf(known)))
@@ -106,6 +110,7 @@ func TestAttackProbingByTheLaunch(t *testing.T) {
 // The label by which the server knows what it made itself is nobody else's, by
 // whatever way it comes.
 func TestAttackServersOwnLabel(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	label := object{"security": []any{object{"system": "https://vitrine.example/CodeSystem/label", "code": "oversight"}}}
 	forged := with(without(forgedGrant(), "id"), "meta", label)
@@ -132,6 +137,7 @@ func TestAttackServersOwnLabel(t *testing.T) {
 // Every write is on record with whom it concerns and what it wrote, by itself and
 // in Bundles.
 func TestAttackWritesOffTheRecord(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	own := encode(t, without(condition("p", ""), "id"))
 	at, id := c.contributed(t, without(condition("p", ""), "id"))
@@ -164,6 +170,7 @@ func TestAttackWritesOffTheRecord(t *testing.T) {
 // What goes with another resource says nothing of it: neither by the versions that
 // it comes to nor by what a patch may say of it.
 func TestAttackByWhatGoesWithIt(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	visit := object{
 		"resourceType": "Encounter", "status": "in-progress", "class": object{"system": actCode, "code": "AMB"},
@@ -199,6 +206,7 @@ func TestAttackByWhatGoesWithIt(t *testing.T) {
 // To patch is no right to read: what was on file does not come back to who could
 // not read it.
 func TestAttackReadingByPatch(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	at, _ := c.contributed(t, without(condition("p", ""), "id"))
 	r := request{

@@ -75,6 +75,7 @@ func witnessOf(t *testing.T) (note.Signer, string) {
 // TestAuditExportIsChecked: what the program exports holds, before and after the
 // key was rotated and a witness signed; one bit of it flipped does not.
 func TestAuditExportIsChecked(t *testing.T) {
+	t.Parallel()
 	witness, witnessKey := witnessOf(t)
 	c := newCast(t, "--witness-key", witnessKey)
 	s, check := c.server, auditcheck(t)
@@ -183,6 +184,7 @@ func fileOf(t *testing.T, path string) []byte {
 // TestLogProofs: a proof that an event is in the log, and that the log goes on,
 // holds for who has the checkpoint alone.
 func TestLogProofs(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	s := c.server
 	for range 30 {
@@ -222,6 +224,7 @@ func TestLogProofs(t *testing.T) {
 // TestLogIsForOverseersAlone: for everybody else the operations of the log answer
 // as one that nobody has, whatever is asked.
 func TestLogIsForOverseersAlone(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	s := c.server
 	id := strings.TrimPrefix(s.do(t, s.regulator(t), get("AuditEvent?_count=1")).ids(t)[0], "AuditEvent/")

@@ -2,6 +2,10 @@ package conformance
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -25,9 +29,41 @@ const (
 	secret = "Zyxwvut"
 )
 
+// model is the stage as it is before anything is played on it, without a server:
+// it is set once, and copied for each test.
+var model struct { //nolint:gochecknoglobals // written once, by the first test that asks for a stage
+	once sync.Once
+	cast *cast
+}
+
+// newCast is a stage of its own, on a server with these flags.
 func newCast(t *testing.T, flags ...string) *cast {
 	t.Helper()
-	return castOn(t, start(t, t.TempDir()+"/data", flags...))
+	data := t.TempDir() + "/data"
+	if slices.Contains(flags, "--store") {
+		return castOn(t, start(t, data, flags...))
+	}
+	model.once.Do(func() {
+		c := castOn(t, start(t, filepath.Join(filepath.Dir(program), "stage")))
+		c.stop(t)
+		model.cast = c
+	})
+	if model.cast == nil {
+		t.Fatal("the stage could not be set")
+	}
+	if onMongoDB() { // whose copies take longer than setting it: the keys alone
+		if err := os.CopyFS(data, os.DirFS(model.cast.data)); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, data, flags...)
+		s.tokens = model.cast.tokens
+		return castOn(t, s)
+	}
+	duplicate(t, model.cast.data, data)
+	c := *model.cast
+	c.server = start(t, data, flags...)
+	c.tokens = model.cast.tokens
+	return &c
 }
 
 // castOn sets the stage on a server.

@@ -44,6 +44,7 @@ func clientShapes(base string) []clientShape {
 
 // TestClientsOfTheField walks through the interactions as each client asks.
 func TestClientsOfTheField(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	for _, c := range clientShapes(s.base) {
 		t.Run(c.name, func(t *testing.T) { c.walk(t, s) })
@@ -119,6 +120,7 @@ func (c clientShape) createUnless(t *testing.T, s *server, patient object) answe
 // TestBrowsersMayAsk is the question a browser asks for an app of another origin,
 // before it sends a token.
 func TestBrowsersMayAsk(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	for _, path := range []string{"", "metadata", "Patient", "Patient/p", "Patient/p/_history/1", "Patient/p/$break-glass", "AuditEvent", ".well-known/smart-configuration"} {
 		a := s.do(t, "", request{method: http.MethodOptions, path: path, header: map[string]string{

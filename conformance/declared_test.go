@@ -18,6 +18,7 @@ import (
 // parameter, modifier, prefix and include that it declares is taken, and what it
 // does not declare is refused.
 func TestDeclaredIsWhatWorks(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	statement := decode(t, s.do(t, "", get("metadata")).want(t, http.StatusOK).body)
 	definitions, err := r4.Load()

@@ -63,6 +63,7 @@ func TestHistoriesOfAFullDisk(t *testing.T) {
 // no look at the disk foretells. It ends, rather than to go on with half a log,
 // and nothing that was acknowledged is lost.
 func TestHistoriesOfAQuota(t *testing.T) {
+	t.Parallel()
 	if onMongoDB() {
 		t.Skip("it is a disk of the database's, not of the server's")
 	}

@@ -21,6 +21,7 @@ const racersOfOne = 4
 // then. There is one in the end, the one that everybody was told of.
 // VITRINE_RACES asks for more races.
 func TestRacesForOneCondition(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	race(t, c, []*server{c.server}, number(t, "VITRINE_RACES", 150))
 }
@@ -28,6 +29,7 @@ func TestRacesForOneCondition(t *testing.T) {
 // TestRacesForOneConditionOnTwoServers is the same of two servers on one
 // database.
 func TestRacesForOneConditionOnTwoServers(t *testing.T) {
+	t.Parallel()
 	c, servers, _ := twoServers(t, mongotest.Server(t), mongotest.Database(t))
 	race(t, c, servers, number(t, "VITRINE_RACES", 20))
 }

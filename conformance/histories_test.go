@@ -51,6 +51,7 @@ func (f *figures) String() string {
 // could have told them, one after the other. VITRINE_HISTORIES asks for more
 // histories and VITRINE_SEED for others.
 func TestHistories(t *testing.T) {
+	t.Parallel()
 	total := figures{}
 	for n := range number(t, "VITRINE_HISTORIES", 1) {
 		c := newCast(t)

@@ -210,6 +210,7 @@ func TestHistoryCheckersObject(t *testing.T) {
 // overlap, lose answers and lose requests: to all of it the checkers agree. Then
 // one answer is falsified, and they object.
 func TestHistoryCheckersAgree(t *testing.T) {
+	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rnd := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		h := clerk(rnd, rapid.IntRange(1, 80).Draw(t, "requests"))

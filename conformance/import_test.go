@@ -41,6 +41,7 @@ func brokenRecords() []brokenRecord {
 // with its line, place and reason, and neither side grows. VITRINE_IMPORT asks for
 // more of them, as in VITRINE_IMPORT=100000.
 func TestImportWithBrokenRecords(t *testing.T) {
+	t.Parallel()
 	const every, parts = 100, 4
 	each := fromEnv(t, "VITRINE_IMPORT", 2000) / parts
 	ways := brokenRecords()

@@ -20,6 +20,7 @@ import (
 // golang.org/x/oauth2 and has coreos/go-oidc verify the id_token, as an app in Go
 // would. The person at the forms is played over HTTP.
 func TestGoClientsCompleteTheirs(t *testing.T) {
+	t.Parallel()
 	p := newPeople(t, newCast(t))
 	ctx := t.Context()
 	provider, err := oidc.NewProvider(ctx, p.base)

@@ -20,6 +20,7 @@ import (
 // TestReadmeQuickstart runs the quick start of README as it stands, in a copy
 // of what it names, on a free port.
 func TestReadmeQuickstart(t *testing.T) {
+	t.Parallel()
 	addr := freeAddr(t)
 	script := strings.ReplaceAll(readmeBlock(t, "quickstart"), "go build -o vitrine ./cmd/vitrine", ":")
 	script = strings.ReplaceAll(script, "127.0.0.1:8080", addr)
@@ -181,6 +182,7 @@ func TestComposeNamesSettings(t *testing.T) {
 
 // TestMetadataIsServed holds that the server declares itself without a token.
 func TestMetadataIsServed(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	o := decode(t, s.do(t, "", get("metadata")).want(t, http.StatusOK).body)
 	if text(o, "resourceType") != "CapabilityStatement" || text(o, "fhirVersion") != "4.0.1" || len(list(o, "rest", 0, "resource")) < 140 {

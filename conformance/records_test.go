@@ -151,6 +151,7 @@ func stripped(t *testing.T, body []byte) []byte {
 // TestBadInput sends what must be refused: with an OperationOutcome, and
 // without a trace.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	deep := strings.Repeat(`{"extension":[`, 5000)
 	patient := func(members string) []byte { return []byte(`{"resourceType":"Patient"` + members + `}`) }

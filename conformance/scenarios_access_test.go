@@ -10,6 +10,7 @@ import (
 // The scenarios of the sceptical regulator, by their numbers.
 
 func TestScenario01RestrictedSearchIsEmptyWithHint(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	a := c.do(t, c.a1, get("Observation?patient=p")).want(t, http.StatusOK).hides(t, secret, "o-p")
 	if len(a.ids(t)) != 0 || !a.hinted(t) {
@@ -19,6 +20,7 @@ func TestScenario01RestrictedSearchIsEmptyWithHint(t *testing.T) {
 }
 
 func TestScenario02BasicSetOfARestrictedPatient(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.basic(t, c.a1, "p")
 	a := c.do(t, c.a1, get("AllergyIntolerance/a-p")).want(t, http.StatusOK).hides(t, secret)
@@ -28,6 +30,7 @@ func TestScenario02BasicSetOfARestrictedPatient(t *testing.T) {
 }
 
 func TestScenario03BasicPatient(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	p := decode(t, c.do(t, c.a1, get("Patient/p")).want(t, http.StatusOK).hides(t, secret).body)
 	var names []string
@@ -45,6 +48,7 @@ func TestScenario03BasicPatient(t *testing.T) {
 }
 
 func TestScenario04NoConsentIsFull(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.full(t, c.a1, "q")
 	q := c.do(t, c.a1, get("Patient/q")).want(t, http.StatusOK)
@@ -54,6 +58,7 @@ func TestScenario04NoConsentIsFull(t *testing.T) {
 }
 
 func TestScenario05UnregisteredSeesNoOne(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	none := c.do(t, c.c1, get("Patient/none")).want(t, http.StatusNotFound)
 	for _, p := range []string{"p", "q"} {
@@ -69,12 +74,14 @@ func TestScenario05UnregisteredSeesNoOne(t *testing.T) {
 }
 
 func TestScenario06OnlyClinicA(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.full(t, c.a1, "r")
 	c.basic(t, c.b1, "r")
 }
 
 func TestScenario07PatientSeesAll(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	a := c.do(t, c.appP, get("Patient/p/$everything?_count=100")).want(t, http.StatusOK)
 	for _, id := range []string{"Patient/p", "Condition/c-p", "Observation/o-p", "Consent/consent-p", "EpisodeOfCare/p-a"} {
@@ -86,6 +93,7 @@ func TestScenario07PatientSeesAll(t *testing.T) {
 }
 
 func TestScenario08RepresentativeNeedsAuthority(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	child := c.token(t, "--kind", "patient", "--patient", "Patient/b")
 	c.nothing(t, child, "p")
@@ -118,6 +126,7 @@ func authority(kind string) object {
 }
 
 func TestScenario09NoFamilyShortcut(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, object{"resourceType": "RelatedPerson", "id": "brother", "active": true, "patient": ref("Patient/q"), "extension": []any{authority("family")}})
 	c.nothing(t, c.c1, "q")
@@ -125,6 +134,7 @@ func TestScenario09NoFamilyShortcut(t *testing.T) {
 }
 
 func TestScenario10LiftingRestoresAll(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.post(t, c.systemB, without(condition("p", ""), "id")).want(t, http.StatusCreated)
 	c.basic(t, c.a1, "p")
@@ -138,6 +148,7 @@ func TestScenario10LiftingRestoresAll(t *testing.T) {
 }
 
 func TestScenario11RestrictionBetweenPages(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, id := range []string{"x1", "x2", "x3", "x4"} {
 		c.put(t, condition("q", id))
@@ -173,6 +184,7 @@ func dated(start, end string) object {
 }
 
 func TestScenario12And13Periods(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	sgt := time.FixedZone("SGT", 8*60*60)
 	day := func(d int) string { return time.Now().In(sgt).AddDate(0, 0, d).Format(time.DateOnly) }
@@ -202,6 +214,7 @@ func TestScenario12And13Periods(t *testing.T) {
 }
 
 func TestScenario14OnlyActiveConsentsCount(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, status := range []string{"draft", "proposed", "rejected", "inactive", "entered-in-error"} {
 		o := optOut("q")

@@ -9,6 +9,7 @@ import (
 )
 
 func TestScenario62OperationsSeeTheSame(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	a := s.ask(t, s.a1, get("Patient/p/$everything?_count=100")).want(t, http.StatusOK).hides(t, secret)
 	if want := []string{"AllergyIntolerance/a-p", "Immunization/i-p", "Patient/p"}; !sameIDs(a.ids(t), want) {
@@ -41,6 +42,7 @@ func TestScenario62OperationsSeeTheSame(t *testing.T) {
 }
 
 func TestScenario63EntriesAnswerAsSingleCalls(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	urls := []string{
 		"Observation/x0-q", "Observation/x0-p", "Observation/none", "Observation?patient=p", "Observation?patient=q&_count=2", "Patient/p", "Observation?_has:List:item:status=current", "Consent/consent-p",
@@ -82,6 +84,7 @@ func TestScenario63EntriesAnswerAsSingleCalls(t *testing.T) {
 }
 
 func TestScenario65RefusalsSayNothing(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	leaky := []string{"goroutine", ".go:", "pebble", "mongo", "runtime", "panic", "SELECT", "x0-p", "consent-p", hiddenOfP, secret, "context"}
 	for name, rows := range map[string][]string{

@@ -27,6 +27,7 @@ func (c *cast) bundle(t *testing.T, token, kind string, entries ...object) answe
 }
 
 func TestScenario75TransactionIsNoOracle(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, with(identified(observation("p", ""), "hidden"), "id", "h-p"))
 	c.post(t, c.systemB, identified(observation("p", ""), "theirs")).want(t, http.StatusCreated)
@@ -66,6 +67,7 @@ func TestScenario75TransactionIsNoOracle(t *testing.T) {
 }
 
 func TestScenario76ReferenceToTheHidden(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	visit := object{
 		"resourceType": "Encounter", "id": "e9", "status": "planned", "class": object{"system": actCode, "code": "AMB"}, "subject": ref("Patient/p"),
@@ -92,6 +94,7 @@ func TestScenario76ReferenceToTheHidden(t *testing.T) {
 }
 
 func TestScenario77IdentifierOfAnother(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	theirs := c.post(t, c.systemB, identified(observation("p", ""), "shared")).want(t, http.StatusCreated)
 	w := pair{since: instantLongAgo}
@@ -113,6 +116,7 @@ func TestScenario77IdentifierOfAnother(t *testing.T) {
 }
 
 func TestScenario79UnknownPatient(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, with(person("p"), "identifier", []any{object{"system": nric, "value": "S7654321F"}}))
 	w := pair{since: instantLongAgo}
@@ -133,6 +137,7 @@ func TestScenario79UnknownPatient(t *testing.T) {
 }
 
 func TestScenario82MotherAndBaby(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, with(observation("b", "delivery"), "focus", []any{ref("Patient/m")}))
 	c.put(t, with(observation("b", "growth"), "focus", []any{ref("Patient/b")}))
@@ -155,6 +160,7 @@ func TestScenario82MotherAndBaby(t *testing.T) {
 }
 
 func TestScenario83SeveralPatients(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	shared := func(id string, patients ...string) []object {
 		entries, members, participants := []any{}, []any{}, []any{}
@@ -187,6 +193,7 @@ func TestScenario83SeveralPatients(t *testing.T) {
 }
 
 func TestScenario84DocumentAndItsBytes(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	const data = "Wnl4d3Z1dA==" // the secret
 	document := func(p string) {
@@ -226,6 +233,7 @@ func TestScenario84DocumentAndItsBytes(t *testing.T) {
 
 // Each entry of a batch has its own scope check, answer and record.
 func TestBatchRecordsEveryDenial(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	narrow := c.doctor(t, "a1", "a", "--scope", "user/Observation.rs user/Condition.rs")
 	var entries []object
@@ -254,6 +262,7 @@ func TestBatchRecordsEveryDenial(t *testing.T) {
 // A transaction that is undone leaves a record of what was denied, and none of
 // what it did not do.
 func TestUndoneTransactionIsRecorded(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	all := encode(t, object{"resourceType": "Bundle", "type": "transaction", "entry": []any{
 		asked(http.MethodPost, "Observation", without(observation("q", ""), "id")), asked(http.MethodGet, "Observation/o-p", nil),

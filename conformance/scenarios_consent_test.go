@@ -8,6 +8,7 @@ import (
 )
 
 func TestScenario15DoubtfulConsent(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	rootWithActor := optOut("q")
 	rootWithActor["provision"] = provision("deny", "Organization/a")
@@ -31,6 +32,7 @@ func TestScenario15DoubtfulConsent(t *testing.T) {
 }
 
 func TestScenario16UnresolvedPermitNeverMatches(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, consent("q", "OPTOUTE", "deny", provision("permit", "Organization/nobody")))
 	c.basic(t, c.a1, "q")
@@ -40,6 +42,7 @@ func TestScenario16UnresolvedPermitNeverMatches(t *testing.T) {
 }
 
 func TestScenario17TwoConsentsIntersect(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	second := with(optOut("r"), "id", "second")
 	c.full(t, c.a1, "r")
@@ -54,6 +57,7 @@ func TestScenario17TwoConsentsIntersect(t *testing.T) {
 }
 
 func TestScenario19OrganisationHierarchy(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, o := range []object{organization("k", ""), organization("h", "k"), organization("ward", "h"), organization("sibling", "k")} {
 		c.put(t, o)
@@ -73,6 +77,7 @@ func TestScenario19OrganisationHierarchy(t *testing.T) {
 }
 
 func TestScenario20OrganisationCycle(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, organization("x", "y"))
 	c.put(t, organization("y", "x"))
@@ -89,6 +94,7 @@ func TestScenario20OrganisationCycle(t *testing.T) {
 }
 
 func TestScenario21WhoMayWriteConsents(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	mine := without(optOut("q"), "id")
 	for name, token := range map[string]string{"doctor": c.a1, "system": c.systemA} {
@@ -106,6 +112,7 @@ func TestScenario21WhoMayWriteConsents(t *testing.T) {
 }
 
 func TestScenario22ProvidersSeeNoConsents(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, q := range []string{"Consent?patient=r", "Consent?actor=Organization/a", "Consent?status=active", "Patient/r/Consent"} {
 		if got := c.do(t, c.a1, get(q)).want(t, http.StatusOK).ids(t); len(got) != 0 {
@@ -119,6 +126,7 @@ func TestScenario22ProvidersSeeNoConsents(t *testing.T) {
 }
 
 func TestScenario23PermitByType(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	rule := with(provision("permit", "Organization/a"), "class", []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "Immunization"}})
 	c.put(t, consent("q", "OPTOUTE", "deny", rule))
@@ -134,6 +142,7 @@ func TestScenario23PermitByType(t *testing.T) {
 }
 
 func TestScenario24BasicTypesCannotBeHidden(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	rule := with(provision("deny", "Organization/a"), "class", []any{object{"system": "http://hl7.org/fhir/resource-types", "code": "AllergyIntolerance"}})
 	c.put(t, consent("q", "OPTINR", "permit", rule))
@@ -145,6 +154,7 @@ func TestScenario24BasicTypesCannotBeHidden(t *testing.T) {
 }
 
 func TestScenario25LinkedPatients(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	twin := person("twin")
 	twin["link"] = []any{object{"type": "seealso", "other": ref("Patient/q")}}
@@ -159,6 +169,7 @@ func TestScenario25LinkedPatients(t *testing.T) {
 }
 
 func TestScenario26To28Purposes(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	same403 := answer{}
 	for _, purpose := range []string{
@@ -180,6 +191,7 @@ func TestScenario26To28Purposes(t *testing.T) {
 }
 
 func TestScenario29PurposeComesFromTheTokenAlone(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	insurer := c.doctor(t, "a1", "a", "--purpose", "INSURANCE")
 	for _, r := range []request{
@@ -196,6 +208,7 @@ func TestScenario29PurposeComesFromTheTokenAlone(t *testing.T) {
 }
 
 func TestScenario30GrantDoesNotLiftThePurpose(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
 	c.full(t, c.a1, "p")
@@ -211,6 +224,7 @@ func (c *cast) events(t *testing.T, query string) []object {
 }
 
 func TestScenario40BreakGlassOpens(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.basic(t, c.a1, "p")
 	granted := c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
@@ -235,6 +249,7 @@ func TestScenario40BreakGlassOpens(t *testing.T) {
 }
 
 func TestScenario41ReasonAndJustification(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, row := range []struct{ reason, justification string }{
 		{"OVRER", ""}, {"OVRER", "          "}, {"OVRER", "short"}, {"OVRPJ", emergency}, {"OVRTPS", emergency}, {"OVRPS", emergency}, {"OVRINCOMP", emergency}, {"", emergency},
@@ -250,6 +265,7 @@ func TestScenario41ReasonAndJustification(t *testing.T) {
 }
 
 func TestScenario42GrantIsBound(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, consent("r", "OPTOUT", "deny"))
 	c.put(t, role("a1-at-b", "dr-a", "b", "doctor"))
@@ -262,6 +278,7 @@ func TestScenario42GrantIsBound(t *testing.T) {
 }
 
 func TestScenario43GrantEnds(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, id := range []string{"x1", "x2"} {
 		c.put(t, condition("p", id))
@@ -280,6 +297,7 @@ func TestScenario43GrantEnds(t *testing.T) {
 }
 
 func TestScenario44UnregisteredCannotBreakGlass(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	absent := c.breakGlass(t, c.c1, "none", "OVRER", emergency).want(t, http.StatusNotFound)
 	same(t, "break-glass", absent, c.breakGlass(t, c.c1, "p", "OVRER", emergency))
@@ -287,6 +305,7 @@ func TestScenario44UnregisteredCannotBreakGlass(t *testing.T) {
 }
 
 func TestScenario45BreakGlassRevealsNothing(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	p, q := c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated), c.breakGlass(t, c.a1, "q", "OVRER", emergency).want(t, http.StatusCreated)
 	w := pair{since: instantLongAgo}
@@ -296,6 +315,7 @@ func TestScenario45BreakGlassRevealsNothing(t *testing.T) {
 }
 
 func TestScenario47ClaimWithoutGrant(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.basic(t, c.doctor(t, "a1", "a", "--purpose", "BTG"), "p")
 	c.full(t, c.doctor(t, "a1", "a", "--purpose", "BTG"), "q")
@@ -314,6 +334,7 @@ func TestScenario47ClaimWithoutGrant(t *testing.T) {
 }
 
 func TestScenario48ConsentCannotForbidEmergencies(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, consent("q", "OPTINR", "permit", with(provision("deny"), "purpose", []any{object{"system": actReason, "code": "BTG"}}), provision("deny", "Organization/a")))
 	c.basic(t, c.a1, "q")

@@ -39,6 +39,7 @@ func said(o object, name string) string {
 // TestExplain: why an access came out as it did, for the patient and the custodian,
 // by the versions that decided then.
 func TestExplain(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("Observation?patient=q")).want(t, http.StatusOK)
 	_, full := c.explained(t, c.appQ, "patient=q&agent=Organization/a")
@@ -132,6 +133,7 @@ func (c *cast) onlyOwnEvents(t *testing.T) {
 
 // TestSimulate: what would be so is told, and what would be refused is refused.
 func TestSimulate(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	simulate := func(token string, o object) answer {
 		return c.do(t, token, send(http.MethodPost, "Consent/$simulate", encode(t, o)))

@@ -74,6 +74,7 @@ func (m *messaging) next(t *testing.T) sent {
 // it, under one id however often they are sent, and lost neither when the receiver
 // is down nor when the server is killed.
 func TestNoticesReachTheReceiver(t *testing.T) {
+	t.Parallel()
 	m := newMessaging(t)
 	key := []byte("0123456789abcdef0123456789abcdef")
 	file := t.TempDir() + "/secret"

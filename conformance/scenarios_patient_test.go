@@ -66,6 +66,7 @@ func (c *cast) history(t *testing.T, token, patient, query string) (visits []any
 // cluster as the cluster, broken glass marked, one's own accesses and those of
 // representatives among them, and never more than DOSSIER §3.5 allows.
 func TestScenario96PatientReadsWhoLooked(t *testing.T) {
+	t.Parallel()
 	c := newCast(t, "--base-url", worldBase, "--public-cluster", "Organization/east")
 	east := organization("east", "")
 	east["name"] = "Eastern Cluster"
@@ -148,6 +149,7 @@ func (c *cast) nobodyElse(t *testing.T, make func(id string) request) {
 }
 
 func TestAccessHistoryIsFoldedAndUnfolded(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for range 5 {
 		c.do(t, c.a1, get("Observation?patient=q")).want(t, http.StatusOK)
@@ -192,6 +194,7 @@ func TestAccessHistoryIsFoldedAndUnfolded(t *testing.T) {
 }
 
 func TestAccessHistoryInLanguages(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("AllergyIntolerance?patient=q")).want(t, http.StatusOK)
 	for _, row := range []struct {

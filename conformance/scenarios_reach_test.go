@@ -9,6 +9,7 @@ import (
 )
 
 func TestScenario54IncludesStayWithin(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	own := append(of("q"), "Encounter/e-q", "DiagnosticReport/d-q", "List/l-q", "MedicationRequest/mr-q")
 	hidden := append(of("p"), "Encounter/e-p", "DiagnosticReport/d-p", "List/l-p", "MedicationRequest/mr-p", "Consent/consent-p", "Condition/c-p")
@@ -52,6 +53,7 @@ func TestScenario54IncludesStayWithin(t *testing.T) {
 }
 
 func TestScenario58ModifiersSeeTheEdition(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	sick := []string{"AllergyIntolerance/a-p"}
 	filter := func(s string) string { return "_filter=" + url.QueryEscape(s) }

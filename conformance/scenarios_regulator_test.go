@@ -28,6 +28,7 @@ func (c *cast) numbers(t *testing.T) {
 }
 
 func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.numbers(t)
 	c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
@@ -89,6 +90,7 @@ func TestScenario50TheAuditorFindsOverrides(t *testing.T) {
 // TestScenario40TheReview: an override is reviewed by the regulator, step by step,
 // and for everybody else there is no such operation.
 func TestScenario40TheReview(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	backEnd := c.auditor
 	c.auditor = c.token(t, "--kind", "regulator", "--user", "Practitioner/mei")
@@ -139,6 +141,7 @@ func TestScenario40TheReview(t *testing.T) {
 // TestTheBreakGlassReport: what the regulator is told of overrides over HTTP, in
 // both forms, and that for all others there is no such report.
 func TestTheBreakGlassReport(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for range 4 {
 		c.breakGlass(t, c.a1, "p", "OVRER", emergency).want(t, http.StatusCreated)
@@ -220,6 +223,7 @@ func nricNumber(n int) string {
 // valid numbers. Whether there is such a patient changes no answer, the limit comes
 // after as many requests whoever they were about, and the regulator is told, once.
 func TestScenario97TheSweep(t *testing.T) {
+	t.Parallel()
 	const sweep = 1000
 	c := newCast(t, "--client-rate", "0.1", "--client-burst", fmt.Sprint(sweep), "--alert-every", "100ms")
 	c.numbers(t) // p, q and r are among the first

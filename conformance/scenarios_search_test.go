@@ -12,6 +12,7 @@ import (
 // finds of Q what it must not find of P.
 
 func TestScenario51TotalsCountTheUniverse(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	for query, want := range map[string]int{
 		"Observation?patient=%s&_summary=count":                                visits + 1,
@@ -42,6 +43,7 @@ func TestScenario51TotalsCountTheUniverse(t *testing.T) {
 }
 
 func TestScenario52HasNeverSelectsTheRestricted(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	q, p := []string{"Patient/q"}, []string{"Patient/p"}
 	s.finds(t, []sought{
@@ -63,6 +65,7 @@ func TestScenario52HasNeverSelectsTheRestricted(t *testing.T) {
 }
 
 func TestScenario53ChainsEndAtTheUniverse(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	s.finds(t, []sought{
 		{"Observation?subject:Patient.identifier=" + nric + "|S0000001I&code=5221-7", nil, of("p")},
@@ -84,6 +87,7 @@ func TestScenario53ChainsEndAtTheUniverse(t *testing.T) {
 }
 
 func TestScenario55PagesAreFull(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	a1 := caller{name: "A1", token: s.a1}
 	for _, order := range []string{"-date", "date", "-value-quantity", "code,-date", "encounter,date", "-_lastUpdated", "_id"} {
@@ -109,6 +113,7 @@ func TestScenario55PagesAreFull(t *testing.T) {
 }
 
 func TestScenario56CursorsAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	const query = "Observation?code=5221-7&_count=2&_sort=-date"
 	first := s.ask(t, s.a1, get(query)).want(t, http.StatusOK)
@@ -150,6 +155,7 @@ func TestScenario56CursorsAreTheCallersOwn(t *testing.T) {
 }
 
 func TestScenario57MetaIsOfWhatIsSeen(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	basic := []string{"AllergyIntolerance/a-p"}
 	s.finds(t, []sought{
@@ -170,6 +176,7 @@ func TestScenario57MetaIsOfWhatIsSeen(t *testing.T) {
 }
 
 func TestScenario59WithheldElementsDoNotMatch(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	p, q := []string{"Patient/p"}, []string{"Patient/q"}
 	s.finds(t, []sought{
@@ -195,6 +202,7 @@ func TestScenario59WithheldElementsDoNotMatch(t *testing.T) {
 }
 
 func TestScenario60SummariesOfTheBasicEdition(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	wishes := []string{"_elements=identifier,text", "_summary=text", "_summary=data", "_summary=true", "_summary=false"}
 	for of, more := range map[string]string{
@@ -221,6 +229,7 @@ func TestScenario60SummariesOfTheBasicEdition(t *testing.T) {
 }
 
 func TestScenario61CompartmentsHoldWhatIsSeen(t *testing.T) {
+	t.Parallel()
 	s := newSearchStage(t)
 	s.finds(t, []sought{
 		{"Patient/p/Observation", nil, of("p")},

@@ -9,6 +9,7 @@ import (
 )
 
 func TestScenario66VersionsOfTheHidden(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, with(observation("p", "o-p"), "status", "amended"))
 	c.put(t, with(observation("q", "o-q"), "status", "amended"))
@@ -41,6 +42,7 @@ func TestScenario66VersionsOfTheHidden(t *testing.T) {
 }
 
 func TestScenario67LeakedETagIsNoOracle(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	full := c.do(t, c.root, get("Patient/p")).want(t, http.StatusOK).header.Get("ETag")
 	basic := c.do(t, c.a1, get("Patient/p")).want(t, http.StatusOK).header.Get("ETag")
@@ -58,6 +60,7 @@ func TestScenario67LeakedETagIsNoOracle(t *testing.T) {
 }
 
 func TestScenario68HiddenEditLeavesNoTrace(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	before := c.do(t, c.a1, get("Patient/p")).want(t, http.StatusOK)
 	fullBefore := c.do(t, c.root, get("Patient/p")).header.Get("ETag")
@@ -74,6 +77,7 @@ func TestScenario68HiddenEditLeavesNoTrace(t *testing.T) {
 }
 
 func TestScenario69NothingIsCached(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, path := range []string{"Patient/q", "Condition/c-q", "Condition?patient=q", "Patient/q/_history", "Patient/q/$everything", "Patient/none"} {
 		a := c.do(t, c.a1, get(path))
@@ -86,6 +90,7 @@ func TestScenario69NothingIsCached(t *testing.T) {
 }
 
 func TestScenario70DeletedHiddenAndVisible(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, id := range []string{"o-p", "o-q"} {
 		a := c.do(t, c.root, request{method: http.MethodDelete, path: "Observation/" + id})
@@ -98,6 +103,7 @@ func TestScenario70DeletedHiddenAndVisible(t *testing.T) {
 }
 
 func TestScenario71ContributionGoesOn(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, o := range []object{
 		condition("p", ""), without(immunization("p", ""), "id"),
@@ -126,6 +132,7 @@ func identified(o object, value string) object {
 const mine = "identifier=http%3A%2F%2Fexample.org%2Fids%7C"
 
 func TestScenario72ConditionalCreateIsNoOracle(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.post(t, c.systemB, identified(condition("p", ""), "taken")).want(t, http.StatusCreated)
 	w := pair{since: instantLongAgo}
@@ -138,6 +145,7 @@ func TestScenario72ConditionalCreateIsNoOracle(t *testing.T) {
 }
 
 func TestScenario73And74ForeignIsAbsent(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.post(t, c.systemB, identified(observation("p", ""), "theirs")).want(t, http.StatusCreated)
 	c.do(t, c.systemA, send(http.MethodPut, "Observation?"+mine+"theirs", encode(t, identified(observation("p", ""), "theirs")))).want(t, http.StatusCreated)
@@ -177,6 +185,7 @@ func change(path, doc string) request {
 }
 
 func TestScenario78TestsSeeNothingHidden(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	foreign := c.post(t, c.systemB, without(observation("p", ""), "id")).want(t, http.StatusCreated).header.Get("Location")
 	foreign = foreign[len(c.base)+1 : strings.Index(foreign, "/_history")]
@@ -218,6 +227,7 @@ func TestScenario78TestsSeeNothingHidden(t *testing.T) {
 }
 
 func TestScenario80ReferencesInAllForms(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	subjects := map[string]object{
 		"absolute":   ref(c.base + "/Patient/p"),
@@ -247,6 +257,7 @@ func TestScenario80ReferencesInAllForms(t *testing.T) {
 }
 
 func TestScenario81NoSubjectIsQuarantined(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.put(t, without(observation("q", "orphan"), "subject"))
 	for name, token := range map[string]string{"A1": c.a1, "B1": c.b1, "Q": c.appQ} {
@@ -263,6 +274,7 @@ func TestScenario81NoSubjectIsQuarantined(t *testing.T) {
 }
 
 func TestScenario85ProvenanceAndAuditEvents(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	for _, p := range []string{"p", "q"} {
 		c.put(t, object{
@@ -288,6 +300,7 @@ func TestScenario85ProvenanceAndAuditEvents(t *testing.T) {
 }
 
 func TestScenario91Tokens(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	parts := strings.Split(c.a1, ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
@@ -311,7 +324,7 @@ func TestScenario91Tokens(t *testing.T) {
 		t.Errorf("WWW-Authenticate %q", anonymous.header.Get("WWW-Authenticate"))
 	}
 	c.do(t, c.a1, get("Patient/q")).want(t, http.StatusOK)
-	brief := c.doctor(t, "a1", "a", "--ttl", "1s")
+	brief := c.doctor(t, "a1", "a", "--ttl", "2s")
 	c.do(t, brief, get("Patient/q")).want(t, http.StatusOK)
 	for c.do(t, brief, get("Patient/q")).status != http.StatusUnauthorized { // until it expires; the test's own limit ends the wait
 		if t.Context().Err() != nil {
@@ -321,6 +334,7 @@ func TestScenario91Tokens(t *testing.T) {
 }
 
 func TestScenario92LaunchPatient(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	launched := c.doctor(t, "a1", "a", "--patient", "Patient/r", "--scope", "patient/*.rs")
 	c.full(t, launched, "r")
@@ -334,6 +348,7 @@ func TestScenario92LaunchPatient(t *testing.T) {
 }
 
 func TestScenario93OneEventAPatient(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	a := c.do(t, c.a1, get("Patient?name=Lowe").with("X-Request-Id", "five-patients")).want(t, http.StatusOK)
 	if len(a.ids(t)) != 5 {
@@ -363,6 +378,7 @@ func TestScenario93OneEventAPatient(t *testing.T) {
 }
 
 func TestScenario94ReadAndQueryRolesAreReversed(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	c.do(t, c.a1, get("Condition/c-q").with("X-Request-Id", "a-read")).want(t, http.StatusOK)
 	c.do(t, c.a1, get("Condition?patient=q").with("X-Request-Id", "a-query")).want(t, http.StatusOK)
@@ -396,6 +412,7 @@ func TestScenario94ReadAndQueryRolesAreReversed(t *testing.T) {
 }
 
 func TestScenario95DeniedPurposeIsRecorded(t *testing.T) {
+	t.Parallel()
 	c := newCast(t)
 	insurer := c.doctor(t, "a1", "a", "--purpose", "INSURANCE", "--client", "claims-app")
 	c.do(t, insurer, get("Condition?patient=q").with("X-Request-Id", "denied-purpose")).want(t, http.StatusForbidden)

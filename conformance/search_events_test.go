@@ -12,6 +12,7 @@ import (
 // writes, what TestEverySearchParameter does for the other types: what an event has
 // finds it, and what it has not does not.
 func TestEverySearchParameterOfEvents(t *testing.T) {
+	t.Parallel()
 	defs, err := r4.Load()
 	if err != nil {
 		t.Fatal(err)

@@ -167,6 +167,7 @@ func (c *cast) references(t *testing.T) {
 // TestTwoServersOneSearchParameter: what one server is told, the other knows
 // before it writes.
 func TestTwoServersOneSearchParameter(t *testing.T) {
+	t.Parallel()
 	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
 	c := newCast(t, flags...)
 	two := start(t, c.data, flags...)

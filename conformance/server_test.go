@@ -55,16 +55,23 @@ type server struct {
 	log    *bytes.Buffer
 	exit   chan error
 
-	mu     sync.Mutex
-	tokens map[string]string
+	tokens *minted
+
+	mu sync.Mutex
 	// definitions are the OperationDefinitions that were asked for.
 	definitions map[string]object
+}
+
+// minted are the tokens that were made with one key, by their flags.
+type minted struct {
+	mu      sync.Mutex
+	byFlags map[string]string
 }
 
 // start runs `vitrine serve` on a free port over the data directory.
 func start(t *testing.T, data string, flags ...string) *server {
 	t.Helper()
-	s := &server{data: data, addr: freeAddr(t), tokens: map[string]string{}}
+	s := &server{data: data, addr: freeAddr(t), tokens: &minted{byFlags: map[string]string{}}}
 	backing(t, data) // it is to be dropped after the server has ended
 	t.Cleanup(func() { s.kill() })
 	s.serve(t, flags...)
@@ -79,14 +86,22 @@ func (s *server) self() string {
 	return s.root
 }
 
+// addresses are those that freeAddr has told.
+var addresses sync.Map //nolint:gochecknoglobals // tests side by side are to get different ones
+
+// freeAddr is an address that is free, and that no other test of this run gets.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		if _, taken := addresses.LoadOrStore(l.Addr().String(), true); !taken {
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (s *server) serve(t *testing.T, flags ...string) {
@@ -155,18 +170,19 @@ func (s *server) stop(t *testing.T) {
 	s.cmd = nil
 }
 
-// token mints a token with the data directory's key, once per set of flags.
+// token mints a token with the data directory's key, once per set of flags: where
+// servers have copies of one directory, for all of them.
 func (s *server) token(t *testing.T, flags ...string) string {
 	t.Helper()
 	key := strings.Join(flags, " ")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if tok, ok := s.tokens[key]; ok {
+	s.tokens.mu.Lock()
+	defer s.tokens.mu.Unlock()
+	if tok, ok := s.tokens.byFlags[key]; ok {
 		return tok
 	}
 	tok := runProgram(t, append([]string{"token", "--data", s.data}, flags...)...)
-	s.tokens[key] = strings.TrimSpace(tok)
-	return s.tokens[key]
+	s.tokens.byFlags[key] = strings.TrimSpace(tok)
+	return s.tokens.byFlags[key]
 }
 
 // runProgram runs a verb of the program and returns what it printed.

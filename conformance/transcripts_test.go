@@ -13,6 +13,7 @@ import (
 
 // TestTranscripts plays testdata/http, in order, against one server.
 func TestTranscripts(t *testing.T) {
+	t.Parallel()
 	s := start(t, t.TempDir()+"/data")
 	p := &player{s: s, vars: map[string]string{}, kept: map[string]answer{}, cast: map[string]string{
 		"custodian": s.custodian(t), "auditor": s.regulator(t),

@@ -69,6 +69,7 @@ func TestScenario99TwoServersOneConsent(t *testing.T) {
 // TestTwoServersNeedNoStickySessions: a session goes on at another server,
 // whatever it is in the middle of.
 func TestTwoServersNeedNoStickySessions(t *testing.T) {
+	t.Parallel()
 	flags := []string{"--store", mongotest.Server(t), "--store-database", mongotest.Database(t), "--base-url", worldBase}
 	c := newCast(t, flags...)
 	two := start(t, c.data, flags...)
