@@ -60,7 +60,7 @@ func (p *pair) writes(t *testing.T, g *worldMaker) {
 			w.write(&c, k)
 		}
 	}
-	for range writeRounds {
+	for range 1 + (writeRounds-1)/number(t, envOneIn, 1) {
 		for _, c := range writers {
 			for range c.turns {
 				w.write(&c, c.kinds[g.rand.IntN(len(c.kinds))])

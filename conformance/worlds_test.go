@@ -16,7 +16,8 @@ import (
 // worldBase is the base URL both worlds answer under, so that links compare.
 const worldBase = "http://vitrine.test"
 
-// envOneIn asks for a sample of the reads, one in so many.
+// envOneIn asks for a sample: of the reads one in so many, and of the rounds of
+// writes after the first.
 const envOneIn = "VITRINE_WORLDS_ONE_IN"
 
 // worldSeeds are the world made in every run; VITRINE_WORLDS names others, by
