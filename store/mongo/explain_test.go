@@ -18,7 +18,7 @@ import (
 func TestWhyAStoreCannotBeUsed(t *testing.T) {
 	const secret = "opensesame"
 	untrusted := httptest.NewTLSServer(nil)
-	defer untrusted.Close()
+	t.Cleanup(untrusted.Close)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +43,7 @@ func TestWhyAStoreCannotBeUsed(t *testing.T) {
 		{"a certificate of nobody we know", Options{URI: "mongodb://u:" + secret + "@" + untrusted.Listener.Addr().String() + "/", TLS: &tls.Config{MinVersion: tls.VersionTLS12}}, ErrCertificate},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // some wait until they give up
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			_, err := Check(ctx, c.opt)

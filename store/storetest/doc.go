@@ -11,7 +11,7 @@ import (
 
 // Run holds the stores that open returns to the promises of package store. open
 // makes an empty store that makes index entries for AuditEvents, and closes it
-// when the test ends.
+// when the test ends; it is called by several tests at a time.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	t.Helper()
 	suite := []struct {
@@ -97,6 +97,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"search equals the naive evaluation among many", testCrowd},
 	}
 	for _, s := range suite {
-		t.Run(s.promise, func(t *testing.T) { s.test(t, open(t)) })
+		t.Run(s.promise, func(t *testing.T) {
+			t.Parallel() // each with a store of its own
+			s.test(t, open(t))
+		})
 	}
 }
