@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"testing"
@@ -14,7 +15,14 @@ import (
 	"vitrine/store/storetest"
 )
 
+// checks is how many draws a property is held to here, where each costs many round
+// trips; -rapid.checks asks for more.
+const checks = "40"
+
 func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", checks); err != nil { // before the command line has its say
+		panic(err)
+	}
 	code := mongotest.Main(m)
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
