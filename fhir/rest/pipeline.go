@@ -1,12 +1,10 @@
 package rest
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -290,74 +288,6 @@ func (s *Server) unmatchedError(x *exchange) error {
 			}
 		}
 		return &fault{problem: problemMethod, allow: allow}
-	}
-}
-
-// byteOrderMark opens what some clients send as UTF-8; RFC 8259 §8.1 lets a
-// reader overlook it.
-//
-//nolint:gochecknoglobals // never changed
-var byteOrderMark = []byte("\ufeff")
-
-// receive reads and parses the body the interaction asks for.
-func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	if x.row.body == bodyNone {
-		return nil
-	}
-	body, err := s.readBody(w, r, x.row.body)
-	if err != nil {
-		return err
-	}
-	// A client takes as long over a body as it likes: nobody's look is put before an
-	// export of the record that way, nor decided by what was on file then.
-	x.request.Now = s.cfg.Now()
-	body = bytes.TrimPrefix(body, byteOrderMark)
-	x.body = body
-	if err := mediaType(x.row.body, r.Header, len(body)); err != nil {
-		return err
-	}
-	if x.row.body == bodyForm || (x.row.body == bodyOptional && len(body) == 0) {
-		return nil
-	}
-	if x.row.body == bodyPatch && patchesJSON(r.Header) {
-		x.changes, err = s.jsonPatch(body)
-		return err
-	}
-	if x.row.body == bodyPatch && bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
-		return wrong(fhir.Issue{
-			Severity: fhir.SeverityError, Code: fhir.CodeStructure, Detail: "invalid",
-			Text: "A list of operations is a JSON Patch, and is sent as " + mediaPatch + ".",
-		})
-	}
-	x.tape = s.tape()
-	if err := x.tape.Parse(body, s.tapeLimits(x.row.body)); err != nil || x.row.body != bodyPatch {
-		return err
-	}
-	x.changes, err = s.pathPatch(x.tape)
-	return err
-}
-
-// readBody reads at most as much as the interaction allows. A client that says
-// it will send much does not get memory for it before it does.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request, kind bodyKind) ([]byte, error) {
-	const trusted = 1 << 20
-	limited, err := unpacked(http.MaxBytesReader(w, r.Body, s.bodyLimit(kind)), r.Header, s.bodyLimit(kind))
-	if err != nil {
-		return nil, bodyFault(w, err)
-	}
-	buf := make([]byte, 0, min(max(r.ContentLength, 511), trusted)+1)
-	for {
-		n, err := limited.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if errors.Is(err, io.EOF) {
-			return buf, nil
-		}
-		if err != nil {
-			return nil, bodyFault(w, err)
-		}
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
 	}
 }
 

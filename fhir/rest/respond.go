@@ -3,13 +3,10 @@ package rest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"strconv"
-	"strings"
 
-	"vitrine/consent"
 	"vitrine/consent/gate"
 	"vitrine/consent/plain"
 	"vitrine/fhir"
@@ -281,66 +278,6 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 // done is the outcome of what went well.
 func done() fhir.Issue {
 	return fhir.Issue{Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Text: "The request was carried out."}
-}
-
-// fail is the one place that writes an error.
-func (s *Server) fail(w http.ResponseWriter, x *exchange, err error) {
-	o := explain(err)
-	h := w.Header()
-	x.failed(err, o)
-	switch o.status {
-	case http.StatusUnauthorized:
-		challenge := `Bearer realm="` + s.cfg.BaseURL + `"`
-		if o.problem == problemBadToken {
-			challenge += `, error="invalid_token"`
-		}
-		h.Set("WWW-Authenticate", challenge)
-	case http.StatusForbidden:
-		if r := (*gate.Refused)(nil); errors.As(err, &r) && r.Code == string(consent.RefusedScope) { // RFC 6750 §3.1
-			h.Set("WWW-Authenticate", `Bearer realm="`+s.cfg.BaseURL+`", error="insufficient_scope"`)
-		}
-	case http.StatusMethodNotAllowed:
-		if errors.Is(err, gate.ErrMethod) {
-			o.allow = s.allow(x.row.pattern, "AuditEvent")
-		}
-		h["Allow"] = []string{o.allow}
-	case http.StatusUnsupportedMediaType:
-		if x.row.body == bodyPatch {
-			h["Accept-Patch"] = valuePatches // RFC 5789 §3.1
-		}
-	}
-	if seconds := retryAfter(o.status, err); seconds != "" {
-		h.Set("Retry-After", seconds)
-	}
-	body := s.bodies[o.problem]
-	if o.issues != nil {
-		body = fhir.AppendOutcome(nil, o.issues...)
-	}
-	media := valueFHIR
-	if x.administrative() {
-		media, body = valueJSON, adminFault(err, o)
-	}
-	s.write(w, x, o.status, media, x.printed(body))
-}
-
-// administrative reports whether the answer is one of the interface of onboarding.
-func (x *exchange) administrative() bool {
-	return x.row.admin || strings.HasPrefix(x.path, "admin/")
-}
-
-// retryAfter is in how many seconds the request may do better; empty when it will
-// not: a conflict with what is on file stays one.
-func retryAfter(status int, err error) string {
-	switch {
-	case status == http.StatusServiceUnavailable:
-		return "5"
-	case errors.Is(err, gate.ErrExports):
-		return "60"
-	case status == http.StatusTooManyRequests, errors.Is(err, gate.ErrConflict):
-		return "1"
-	default:
-		return ""
-	}
 }
 
 // write sends status, headers and body; of an answer to HEAD, all but the body.
