@@ -79,7 +79,7 @@ func TestOnMongoDB(t *testing.T) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.v", "-test.timeout="+most.String(), "-test.run=^Test(Scenario(4|7|87).*|Export|InfernoStandaloneLaunch|NothingOutlivesItsEnd|Transcripts|TwoWorlds|Kill9)$")
 	cmd.Env = append(os.Environ(), envStore+"=mongodb", mongotest.EnvServer+"="+uri)
-	for name, fewer := range map[string]string{"VITRINE_WORLDS": "2", envOneIn: "16", "VITRINE_CRASH_ROUNDS": "3"} {
+	for name, fewer := range map[string]string{"VITRINE_WORLDS": "2", envOneIn: "8", "VITRINE_CRASH_ROUNDS": "3"} {
 		if os.Getenv(name) == "" {
 			cmd.Env = append(cmd.Env, name+"="+fewer)
 		}
