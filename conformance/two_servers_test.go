@@ -22,7 +22,7 @@ func consentRounds(t *testing.T) int {
 		}
 		return n
 	}
-	return 100
+	return 40
 }
 
 // TestScenario99TwoServersOneConsent runs two servers on one database. A Consent given to
