@@ -142,6 +142,82 @@ func TestAuditExportIsChecked(t *testing.T) {
 	holds("--key", key)
 }
 
+// TestAuditExportAfterALostKey: a log whose keys were rotated twice at once, and then
+// lost, can be exported as it was and anew, and is proved with the keys of before and
+// after; with those of before alone it is not.
+func TestAuditExportAfterALostKey(t *testing.T) {
+	c := newCast(t, "--checkpoint-every", "0")
+	s, check := c.server, auditcheck(t)
+	dir := t.TempDir()
+	keys := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	export := func(name string) {
+		t.Helper()
+		runProgram(t, "audit", "export", "--server", s.root, "--token", s.regulator(t), "--out", filepath.Join(dir, name))
+	}
+	checked := func(want int, name string, args ...string) {
+		t.Helper()
+		if exit, said := check(append(args, filepath.Join(dir, name))...); exit != want {
+			t.Errorf("auditcheck %v of %s: exit %d, want %d\n%s", args, name, exit, want, said)
+		}
+	}
+	export("log")
+	first := keys("first", runProgram(t, "audit", "key", "--data", s.data))
+	runProgram(t, "audit", "rotate", "--data", s.data)
+	runProgram(t, "audit", "rotate", "--data", s.data)
+	for _, name := range []string{"log", "rotated"} {
+		export(name)
+		checked(0, name, "--key", first)
+		checked(0, name)
+	}
+	before := runProgram(t, "audit", "key", "--data", s.data)
+	if err := os.Remove(filepath.Join(s.data, "audit-key.json")); err != nil {
+		t.Fatal(err)
+	}
+	lost := runProgram(t, "audit", "rotate", "--lost", "--data", s.data)
+	for _, name := range []string{"log", "lost"} {
+		export(name)
+		checked(0, name, "--key", keys("both", before+lost))
+		checked(0, name)
+		checked(1, name, "--key", first)
+		checked(1, name, "--key", keys("after", lost))
+	}
+	checked(2, "lost", filepath.Join(dir, "log"), "--key")
+}
+
+// TestAuditNeedsItsPlace: neither a data directory that is not there is made, nor is a
+// directory with something else in it exported to.
+func TestAuditNeedsItsPlace(t *testing.T) {
+	absent, other := filepath.Join(t.TempDir(), "absent"), t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "thing"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir())
+	for want, args := range map[string][]string{
+		"no data directory": {"audit", "key", "--data", absent},
+		"is no data":        {"audit", "export", "--data", absent, "--out", filepath.Join(other, "log")},
+		"it has no":         {"audit", "rotate", "--lost", "--data", absent},
+		"thing":             {"audit", "export", "--server", s.root, "--token", s.regulator(t), "--out", other},
+	} {
+		out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("vitrine %v: %v\n%s", args, err, out)
+		}
+	}
+	if _, err := os.Stat(absent); err == nil {
+		t.Error("a data directory was made")
+	}
+	if all, err := os.ReadDir(other); err != nil || len(all) != 1 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 // breaksEverywhere flips a bit of each file, which must be named.
 func breaksEverywhere(t *testing.T, dir string, check func(...string) (int, string)) {
 	t.Helper()

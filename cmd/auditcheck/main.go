@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -42,7 +43,7 @@ type command struct {
 	err        io.Writer
 }
 
-const usage = `auditcheck [--key FILE] [--since FILE] [--witness KEY] [--may-be-gone INDEX] [--ndjson] DIR...
+const usage = `auditcheck [--key FILE] [--since FILE] [--witness KEY] [--segment DIR] [--may-be-gone INDEX] [--ndjson] [--quiet] DIR...
 
 Checks exports of the record of access that "vitrine audit export" made: that every record is there, in its place, as it was when
 the log was signed, and that not a byte of the export is anything else. It needs no server, no network and no password; it reads
@@ -104,6 +105,12 @@ func run(args []string, out, errs io.Writer) int {
 		flags.Usage()
 		return exitUsage
 	}
+	for _, dir := range flags.Args() {
+		if strings.HasPrefix(dir, "-") {
+			c.say("auditcheck: flags come before directories: %s would not be heeded", dir)
+			return exitUsage
+		}
+	}
 	exit := exitHolds
 	for _, dir := range flags.Args() {
 		exit = max(exit, c.check(dir))
@@ -136,11 +143,28 @@ func (c *command) check(dir string) int {
 	}
 	got, err := check.Run(os.DirFS(dir))
 	if err != nil {
-		c.say("%s BREAKS: %v", dir, err)
+		c.say("%s BREAKS: %v%s", dir, err, c.hint(err))
 		return exitBreaks
 	}
 	c.holds(dir, &got)
 	return exitHolds
+}
+
+// hint is what else than a change there may be behind a break.
+func (c *command) hint(err error) string {
+	var b *ledger.Break
+	switch {
+	case !errors.As(err, &b):
+		return ""
+	case b.File == ledger.ManifestFile:
+		return "\n  an export that was interrupted has none yet: give \"vitrine audit export\" once more"
+	case b.Why == ledger.WhyUntrusted && c.key != "":
+		return "\n  is " + c.key + " the key of this log? If a key was lost, it must have that one and the one after it"
+	case b.Why == ledger.WhyRemoved:
+		return "\n  if it was moved out of the store in order, --segment says where to; if it was deleted in order, --may-be-gone says before which index"
+	default:
+		return ""
+	}
 }
 
 // read makes the check that the flags ask for.
@@ -205,32 +229,50 @@ func (c *command) event(index int64, record []byte) error {
 	return err
 }
 
+// verdict says what was proved: on standard output, unless events are written there.
+func (c *command) verdict(format string, args ...any) {
+	if c.ndjson {
+		c.say(format, args...)
+		return
+	}
+	_, _ = fmt.Fprintf(c.out, format+"\n", args...)
+}
+
+// sizes are a list as it is read aloud.
+func sizes(all []int64) string {
+	words := make([]string, len(all))
+	for i, n := range all {
+		words[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(words, ", ")
+}
+
 // holds says what was proved.
 func (c *command) holds(dir string, got *ledger.Result) {
 	if whole := (ledger.Span{To: got.Size}); got.Span == whole {
-		c.say("%s HOLDS: all %d records of %s, root %s", dir, got.Size, got.Origin, got.Root)
+		c.verdict("%s HOLDS: all %d records of %s, root %s", dir, got.Size, got.Origin, got.Root)
 	} else {
-		c.say("%s HOLDS: records %d to %d of the %d of %s, root %s", dir, got.Span.From, got.Span.To-1, got.Size, got.Origin, got.Root)
+		c.verdict("%s HOLDS: records %d to %d of the %d of %s, root %s", dir, got.Span.From, got.Span.To-1, got.Size, got.Origin, got.Root)
 	}
 	if got.Moved > 0 {
-		c.say("  %d of them were moved to the segments given, and are there as they were", got.Moved)
+		c.verdict("  %d of them were moved to the segments given, and are there as they were", got.Moved)
 	}
 	if got.Gone > 0 {
-		c.say("  %d of them are gone, which was said to be in order:", got.Gone)
+		c.verdict("  %d of them are gone, which was said to be in order:", got.Gone)
 	}
 	for _, s := range got.Spans {
-		c.say("    records %d to %d", s.From, s.To-1)
+		c.verdict("    records %d to %d", s.From, s.To-1)
 	}
 	if len(got.Earlier) > 0 {
-		c.say("  the log goes on from its checkpoints of %v records", got.Earlier)
+		c.verdict("  the log goes on from its checkpoints of %s records", sizes(got.Earlier))
 	}
 	if len(got.Cosigned) > 0 {
-		c.say("  witnesses signed it at %v records", got.Cosigned)
+		c.verdict("  witnesses signed it at %s records", sizes(got.Cosigned))
 	}
 	if got.OwnKey {
-		c.say("  the key is the one in the export: give --key to check with one that came another way")
+		c.verdict("  the keys are those in the export: give --key to check with one that came another way")
 	}
 	if got.OwnWitnesses && len(got.Cosigned) > 0 {
-		c.say("  the keys of the witnesses are those in the export: give --witness to check with one that came another way")
+		c.verdict("  the keys of the witnesses are those in the export: give --witness to check with one that came another way")
 	}
 }

@@ -64,9 +64,6 @@ func (c *auditArchiveCommand) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if c.Before.After(time.Now().Add(-leastHot)) {
-		return errors.New("--before: the records of the last year stay in the store")
-	}
 	out, err := filepath.Abs(c.Out)
 	if err != nil {
 		return err
@@ -119,6 +116,9 @@ type archivable interface {
 // archive moves what is older than a day into a segment. The records go when the
 // segment was read back and holds, and not before.
 func archive(ctx context.Context, st archivable, before time.Time, out string) error {
+	if before.After(time.Now().Add(-leastHot)) {
+		return errors.New("--before: the records of the last year stay in the store")
+	}
 	signed, err := lastSigned(ctx, st)
 	if err != nil {
 		return err
@@ -140,9 +140,14 @@ func archive(ctx context.Context, st archivable, before time.Time, out string) e
 			return err
 		}
 	}
-	got, err := (&ledger.Check{Keys: signed.Verifiers}).Run(os.DirFS(out))
+	got, err := checkSegment(out, &ledger.Check{Keys: signed.Verifiers, Each: func(_ int64, record []byte) error {
+		if isYoung(record, before) {
+			return errYoungRecord
+		}
+		return nil
+	}})
 	if err != nil {
-		return fmt.Errorf("nothing was dropped from the store, for the segment does not hold: %w", err)
+		return fmt.Errorf("nothing was dropped from the store: %s does not hold (%w); if it was not finished, delete it and give the command again", out, err)
 	}
 	if got.Span.From != from || got.Span.To > signed.Size {
 		return fmt.Errorf("nothing was dropped from the store: the segment begins at record %d, and the store at %d", got.Span.From, from)

@@ -116,6 +116,9 @@ func expireAll(t *testing.T, out string) {
 	t.Helper()
 	const changes = 2 * (ledger.ChunkSize/1000 + 1)
 	var said bytes.Buffer
+	if err := os.WriteFile(filepath.Join(out, newFile+"1"), nil, 0o600); err != nil { // of one that was killed
+		t.Fatal(err)
+	}
 	for range 2 { // the second time nothing is left to do
 		c := auditExpireCommand{retention: retention{"access=7,rights=21"}, Segments: []string{out}}
 		if err := c.Run(streams{out: &said}); err != nil {
@@ -179,10 +182,35 @@ func TestArchiveInterrupted(t *testing.T) {
 			t.Fatalf("%s, and records were dropped to %d: %v", what, hot, err)
 		}
 	}
+	for what, refused := range map[string]struct {
+		before time.Time
+		dir    string
+	}{
+		"an export":                {time.Now().AddDate(-2, 0, 0), exported(t, s)},
+		"records that are younger": {time.Now().AddDate(-9, 0, 0), write().dir},
+		"those of the last year":   {time.Now(), write().dir},
+	} {
+		if err := archive(t.Context(), st, refused.before, refused.dir); err == nil {
+			t.Errorf("%s: it was taken", what)
+		}
+		if hot, err := st.Hot(t.Context()); hot != 0 || err != nil {
+			t.Fatalf("%s, and records were dropped to %d: %v", what, hot, err)
+		}
+	}
 	if err := archive(t.Context(), st, time.Now().AddDate(-2, 0, 0), write().dir); err != nil {
 		t.Fatal(err)
 	}
 	if hot, err := st.Hot(t.Context()); hot != ledger.ChunkSize || err != nil {
 		t.Errorf("hot: %d, %v", hot, err)
 	}
+}
+
+// exported is an export of all records.
+func exported(t *testing.T, s *served) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "log")
+	if err := (&auditExportCommand{reach: reach{place: place{s.data.path}}, Out: dir}).Run(t.Context(), streams{out: io.Discard, err: io.Discard}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

@@ -39,14 +39,14 @@ type auditKeyCommand struct {
 // Help says whom it is for.
 func (auditKeyCommand) Help() string {
 	return `Prints the verifier key: it is public. Hand it to the regulator in another way than the exports it checks. A key is made if there
-is none yet; one that was rotated is printed with the one before it, the present one last.
+is none yet; one that was rotated is printed after those before it.
 
   vitrine audit key --data ./vitrine-data > record.pub`
 }
 
 // Run prints it.
 func (c *auditKeyCommand) Run(s streams) error {
-	data, err := openData(c.Data)
+	data, err := oldData(c.Data)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ type auditRotateCommand struct {
 // Help says what it means for those who check.
 func (auditRotateCommand) Help() string {
 	return `Servers notice by themselves. The first checkpoint after it is signed with both keys, so that who has the old one is led to the
-new one, and an export has that checkpoint. Rotate once a year, and not again before a checkpoint was signed:
+new one, and an export has that checkpoint. Once a year is enough:
 
   vitrine audit rotate --data ./vitrine-data
 
@@ -94,7 +94,7 @@ a log that was made with it can be told from this one by every checkpoint that s
 
 // Run rotates and prints.
 func (c *auditRotateCommand) Run(s streams) error {
-	data, err := openData(c.Data)
+	data, err := oldData(c.Data)
 	if err != nil {
 		return err
 	}

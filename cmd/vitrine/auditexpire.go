@@ -3,9 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"vitrine/consent/audit"
@@ -77,7 +77,10 @@ func (c *auditExpireCommand) Run(s streams) error {
 
 // expire deletes what is over from a segment, file by file.
 func expire(dir string, years audit.Retention, now time.Time) (gone, kept int64, err error) {
-	before, err := checkSegment(dir)
+	if err := sweepNew(dir); err != nil {
+		return 0, 0, err
+	}
+	before, err := expirable(dir)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -88,7 +91,7 @@ func expire(dir string, years audit.Retention, now time.Time) (gone, kept int64,
 		}
 		gone += some
 	}
-	after, err := checkSegment(dir)
+	after, err := expirable(dir)
 	if err == nil && after.Gone != before.Gone+gone {
 		err = errors.New("other records are gone than were deleted")
 	}
@@ -97,19 +100,25 @@ func expire(dir string, years audit.Retention, now time.Time) (gone, kept int64,
 
 var errNoSegment = errors.New("an export, and no segment")
 
-func checkSegment(dir string) (ledger.Result, error) {
+// expirable checks a segment of which records may be gone.
+func expirable(dir string) (ledger.Result, error) {
+	return checkSegment(dir, &ledger.Check{MayBeGone: math.MaxInt64})
+}
+
+// checkSegment checks a segment, and nothing else that is in a directory.
+func checkSegment(dir string, check *ledger.Check) (ledger.Result, error) {
 	text, err := os.ReadFile(filepath.Join(dir, ledger.ManifestFile)) //nolint:gosec // the operator names the directory
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	span, ok, err := ledger.ParseSegment(string(text))
+	_, ok, err := ledger.ParseSegment(string(text))
 	if !ok {
 		err = errNoSegment
 	}
 	if err != nil {
 		return ledger.Result{}, err
 	}
-	return (&ledger.Check{MayBeGone: span.To}).Run(os.DirFS(dir))
+	return check.Run(os.DirFS(dir))
 }
 
 // expireChunk writes a file of records anew without those whose time is over.
@@ -136,9 +145,18 @@ func expireChunk(path string, years audit.Retention, now time.Time) (gone int64,
 	return gone, replaceFile(path, left)
 }
 
+// sweepNew takes away files that were not complete when the command was killed.
+func sweepNew(dir string) error {
+	all, err := filepath.Glob(filepath.Join(dir, newFile+"*"))
+	for _, path := range all {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // replaceFile puts a file in the place of another in one step.
 func replaceFile(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(filepath.Dir(path)), "."+strings.ReplaceAll(filepath.Base(path), "*", "")+"-*") // made with mode 0600
+	temp, err := os.CreateTemp(filepath.Dir(filepath.Dir(path)), newFile+"*") // made with mode 0600
 	if err != nil {
 		return err
 	}

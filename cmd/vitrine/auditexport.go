@@ -37,6 +37,11 @@ The record of access says that it was exported. So does the next export.`
 
 // Run exports.
 func (c *auditExportCommand) Run(ctx context.Context, s streams) error {
+	if c.Server == "" {
+		if _, err := oldData(c.Data); err != nil {
+			return err
+		}
+	}
 	return c.with(ctx, s, func(t *target) error {
 		x := &export{target: t, dir: c.Out, meter: newExportMeter(s.err)}
 		defer x.meter.watch()()
@@ -52,11 +57,11 @@ func (c *auditExportCommand) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return err
 		}
-		got, err := (&ledger.Check{Keys: keys[len(keys)-1:], MayBeGone: x.top.Size, Progress: x.meter.at}).Run(os.DirFS(c.Out))
+		got, err := (&ledger.Check{Keys: keys, MayBeGone: x.top.Size, Progress: x.meter.at}).Run(os.DirFS(c.Out))
 		if err != nil {
-			return fmt.Errorf("what the server gave is not what it signed: %w", err)
+			return fmt.Errorf("the export in %s does not hold: %w (delete that file and export again; if a new directory does not hold either, it is the server)", c.Out, err)
 		}
-		_, err = fmt.Fprintf(s.out, "%d records in %s, root %s; %d were deleted\n", got.Size, c.Out, got.Root, got.Gone)
+		_, err = fmt.Fprintf(s.out, "%d records in %s, root %s; %d are not in the store any more\n", got.Size, c.Out, got.Root, got.Gone)
 		return err
 	})
 }
@@ -151,6 +156,9 @@ func (x *export) get(ctx context.Context, operation string) ([]byte, error) {
 // look looks at what is in the directory already. It must be of the same log, and
 // signed with keys from which the present one comes.
 func (x *export) look() error {
+	if err := x.strangers(); err != nil {
+		return err
+	}
 	raw, err := os.ReadFile(x.path(ledger.CheckpointFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -180,6 +188,24 @@ func (x *export) look() error {
 	return nil
 }
 
+// strangers refuses a directory with anything else in it: what is exported there
+// would not hold.
+func (x *export) strangers() error {
+	return filepath.WalkDir(x.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(x.dir, path)
+		if name := filepath.ToSlash(rel); err == nil && !ledger.IsPart(name) && !strings.HasPrefix(name, newFile) {
+			err = fmt.Errorf("%s has %s in it, which is of no export: name a directory of its own", x.dir, name)
+		}
+		return err
+	})
+}
+
+// newFile is how the name of a file begins that is not complete yet.
+const newFile = ".new-"
+
 func (x *export) path(name string) string { return filepath.Join(x.dir, filepath.FromSlash(name)) }
 
 // put writes a file in one step.
@@ -188,7 +214,7 @@ func (x *export) put(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), ownersOnly); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(x.dir, ".new-*") // made with mode 0600
+	temp, err := os.CreateTemp(x.dir, newFile+"*") // made with mode 0600
 	if err != nil {
 		return err
 	}
@@ -197,7 +223,10 @@ func (x *export) put(name string, b []byte) error {
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), path)
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(path))
 }
 
 // has reports whether a file of a size is there.
@@ -389,7 +418,7 @@ func (x *export) sweep(optional []string) error {
 			return nil
 		case notTile == nil && tile.W < 1<<ledger.Height && !now[name],
 			strings.HasPrefix(name, ledger.CosignedDirectory) && !slices.Contains(optional, name),
-			strings.HasPrefix(name, ".new-"):
+			strings.HasPrefix(name, newFile):
 			return os.Remove(path)
 		}
 		return nil

@@ -21,10 +21,11 @@ import (
 // can make a log of their own that looks like this server's.
 const auditKeyFile = "audit-key.json"
 
-// auditKeys are the keys that sign, the present one last.
+// auditKeys are the keys that sign, the present one last. Those before it are kept:
+// whichever of them signed last signs once more, together with the present one.
 type auditKeys struct {
 	Keys []auditKey `json:"keys"`
-	// Lost says that the key before was lost, and the present one begins without it.
+	// Lost says that a key was lost, and that one of these begins without it.
 	Lost bool `json:"lost,omitempty"`
 }
 
@@ -107,28 +108,20 @@ func (k *auditKeys) signers() (gate.Signers, error) {
 	return s, nil
 }
 
-// rotateAuditKey puts a new key in place. The one before is kept, for it signs the
-// first checkpoint together with the new one; unless it is lost.
+// rotateAuditKey puts a new key in place.
 func (d *dataDir) rotateAuditKey(site string, lost bool, now time.Time) (auditKeys, error) {
 	keys, err := d.readAuditKeys()
-	switch {
-	case lost && (errors.Is(err, fs.ErrNotExist) || err == nil):
-	case err != nil:
+	if err != nil && (!lost || !errors.Is(err, fs.ErrNotExist)) {
 		return auditKeys{}, err
 	}
 	name := logName(site)
-	if n := len(keys.Keys); n > 0 {
-		name, _, _ = strings.Cut(keys.Keys[n-1].Key, "+") // a log keeps its name
+	if len(keys.Keys) > 0 {
+		name, _, _ = strings.Cut(keys.Keys[0].Key, "+") // a log keeps its name
 	}
 	next, err := newAuditKey(name, now)
 	if err != nil {
 		return auditKeys{}, err
 	}
-	if lost {
-		keys.Keys = nil
-	} else if n := len(keys.Keys); n > 1 {
-		keys.Keys = keys.Keys[n-1:]
-	}
-	keys = auditKeys{Keys: append(keys.Keys, next), Lost: lost}
+	keys = auditKeys{Keys: append(keys.Keys, next), Lost: keys.Lost || lost}
 	return keys, d.put(auditKeyFile, keys, os.Rename)
 }

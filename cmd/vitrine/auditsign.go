@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/mod/sumdb/note"
 
 	"vitrine/consent/audit/ledger"
@@ -38,6 +39,13 @@ func (h *House) ledger() gate.LedgerConfig {
 	return cfg
 }
 
+// newSignedMeter tells when the record of access was last found, or made, signed.
+func newSignedMeter() prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "vitrine_log_signed_timestamp_seconds", Help: "When all of the record of access was last signed by this server, at intervals of --checkpoint-every.",
+	})
+}
+
 // keepSigned signs the record of access at intervals, when it has grown.
 func (h *House) keepSigned(ctx context.Context) {
 	if h.cfg.CheckpointEvery == 0 {
@@ -45,7 +53,10 @@ func (h *House) keepSigned(ctx context.Context) {
 		return
 	}
 	each(ctx, h.cfg.CheckpointEvery, func(time.Time) {
-		if err := h.gate.Sign(ctx); err != nil && ctx.Err() == nil {
+		switch err := h.gate.Sign(ctx); {
+		case err == nil:
+			h.signed.SetToCurrentTime()
+		case ctx.Err() == nil:
 			h.log.ErrorContext(ctx, "the record of access is not signed", "alert", "log-unsigned", "error", err)
 		}
 	})

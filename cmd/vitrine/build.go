@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"vitrine/consent/basic"
 	"vitrine/consent/gate"
 	"vitrine/fhir/compartment"
@@ -32,6 +34,7 @@ type House struct {
 	// webhook sends notices to patients; nil where they are not sent.
 	webhook *webhook
 	notices *notifyMeters
+	signed  prometheus.Gauge
 	// closers undo what was opened; the last is called first.
 	closers []func() error
 }
@@ -39,7 +42,7 @@ type House struct {
 // build wires the house that answers at a base URL. What it has opened is
 // closed again when a later step fails.
 func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ *House, err error) {
-	h := &House{cfg: cfg, log: log, base: base, notices: newNotifyMeters()}
+	h := &House{cfg: cfg, log: log, base: base, notices: newNotifyMeters(), signed: newSignedMeter()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.Close())
@@ -87,7 +90,7 @@ func build(ctx context.Context, cfg settings, base string, log *slog.Logger) (_ 
 
 		AbsenceGrid: cfg.absenceGrid(),
 		Log:         log,
-		Meters:      h.notices.collectors(),
+		Meters:      append(h.notices.collectors(), h.signed),
 
 		Authorization: told(authorization),
 	}, rest.Tools{Definitions: tools.Definitions, Parser: tools.Parser}, door, verifier)

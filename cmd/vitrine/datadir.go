@@ -60,6 +60,15 @@ func openData(path string) (*dataDir, error) {
 	return d, err
 }
 
+// oldData opens a data directory that is there. What looks at the record of access
+// makes none: a path that was mistyped would give an empty one, and a key for it.
+func oldData(path string) (*dataDir, error) {
+	if _, err := os.Stat(filepath.Join(path, identityFile)); err != nil {
+		return nil, fmt.Errorf("%s is no data directory: it has no %s (--data names the one of the server)", path, identityFile)
+	}
+	return openData(path)
+}
+
 func (d *dataDir) file(name string) string { return filepath.Join(d.path, name) }
 
 // urn names the server in tokens, at whatever address it is reached.
@@ -138,5 +147,8 @@ func (d *dataDir) put(name string, content any, place func(temp, final string) e
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
-	return place(temp.Name(), d.file(name))
+	if err := place(temp.Name(), d.file(name)); err != nil {
+		return err
+	}
+	return syncDirectory(d.path)
 }

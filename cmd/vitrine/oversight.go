@@ -15,8 +15,8 @@ import (
 type oversight struct {
 	EncounterWithin   time.Duration `name:"encounter-within" help:"How long after an override the patient is expected to have been seen at the organisation." default:"72h"`
 	OverridesRepeated int           `name:"overrides-repeated" help:"Overrides by one person, or of one patient, in the period of a report beyond which they are repeated ones." default:"3"`
-	WorkingHours      string        `name:"working-hours" help:"When overrides are ordinary, from Monday to Friday." default:"08:00-20:00" placeholder:"HH:MM-HH:MM"`
-	TimeZone          string        `name:"time-zone" help:"Zone of the working hours and of the days that alerts count." default:"Asia/Singapore" placeholder:"ZONE"`
+	WorkingHours      string        `name:"working-hours" help:"When overrides are ordinary, from Monday to Friday. Default: ${default}." default:"08:00-20:00" placeholder:"HH:MM-HH:MM"`
+	TimeZone          string        `name:"time-zone" help:"Zone of the working hours and of the days that alerts count. Default: ${default}." default:"Asia/Singapore" placeholder:"ZONE"`
 	AlertPerson       int           `name:"alert-overrides-person" help:"Overrides by one person in a day from which the regulator is alerted." default:"5"`
 	AlertOrganization int           `name:"alert-overrides-organization" help:"The same, by one organisation." default:"25"`
 	AlertSweep        int           `name:"alert-sweep" help:"Patients who are not there, or not one's own, asked about in an hour by one user of one client, from which the regulator is alerted." default:"100"`

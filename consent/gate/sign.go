@@ -164,19 +164,25 @@ func (g *Gate) signOnce(ctx context.Context, log store.Log, size int64, with *Si
 		}
 		size = max(size, s.top.Size)
 	}
-	c := ledger.Checkpoint{Origin: with.Now.Name(), Size: size}
-	if c.Root, err = g.rootFrom(ctx, log, size, s.top); err != nil {
-		return nil, err
-	}
 	by, err := with.after(last)
 	if err != nil {
 		return nil, err
 	}
+	if last != "" && last != with.Key && len(by) == 1 && s.top.Size == size {
+		return s, nil // an export has one checkpoint of a size, and that of a lost key is needed
+	}
+	c := ledger.Checkpoint{Origin: with.Now.Name(), Size: size}
+	if c.Root, err = g.rootFrom(ctx, log, size, s.top); err != nil {
+		return nil, err
+	}
 	raw, err := ledger.Sign(c, by...)
+	if err == nil && s.top != nil && s.top.Size == size { // it changed twice meanwhile
+		raw, err = ledger.Merge(raw, s.latest)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := g.keepSigned(ctx, s, c, raw, with.Key); err != nil {
+	if err := g.keepSigned(ctx, s, c, raw, with.Key, len(by) == 1); err != nil {
 		return nil, err
 	}
 	snap, err = g.store.Snapshot(ctx)
@@ -202,8 +208,9 @@ func (s *Signers) after(last string) ([]note.Signer, error) {
 	}
 }
 
-// keepSigned keeps a checkpoint in place of the one that it was made after.
-func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint, raw []byte, key string) error {
+// keepSigned keeps a checkpoint in place of the one that it was made after; alone says
+// that a new key signed it without the one before.
+func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint, raw []byte, key string, alone bool) error {
 	return g.store.Write(ctx, func(tx store.Tx) error {
 		now, _, err := tx.State(ctx, stateLatest)
 		if err != nil {
@@ -218,14 +225,23 @@ func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint,
 				return err
 			}
 			if s.top != nil {
-				if err := tx.SetState(fmt.Sprintf("%s%016x", stateRotations, c.Size), raw, time.Time{}); err != nil {
+				if err := tx.SetState(rotationAt(c.Size), raw, time.Time{}); err != nil {
 					return err
+				}
+				if alone { // what the key before signed last: an export has it for what it is trusted for
+					if err := tx.SetState(rotationAt(s.top.Size), s.latest, time.Time{}); err != nil {
+						return err
+					}
 				}
 			}
 		}
 		return tx.SetState(stateLatest, raw, time.Time{})
 	})
 }
+
+// rotationAt is where a checkpoint stands that the key before, or the one after,
+// signed when the key changed.
+func rotationAt(size int64) string { return fmt.Sprintf("%s%016x", stateRotations, size) }
 
 // rootFrom works the root of the stored tree out, and proves that the tree goes on
 // from the one that was signed.

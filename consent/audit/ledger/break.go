@@ -22,6 +22,12 @@ type Break struct {
 	Why string
 }
 
+// Reasons of a Break that something else than a change may be behind.
+const (
+	WhyUntrusted = "signed with a key to which no trusted one leads"
+	WhyRemoved   = "the record was removed"
+)
+
 // Error names the place.
 func (b *Break) Error() string {
 	var s strings.Builder

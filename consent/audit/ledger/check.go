@@ -13,8 +13,8 @@ import (
 
 // Check is what an export is held against.
 type Check struct {
-	// Keys are the verifier keys that are trusted; without any, the last of those
-	// in the export is.
+	// Keys are the verifier keys that are trusted; without any, those in the export
+	// are.
 	Keys []note.Verifier
 	// Witnesses are the witnesses' keys; without any, those in the export.
 	Witnesses []note.Verifier
@@ -195,7 +195,7 @@ func (r *run) open(path string) error {
 func (r *run) trust() error {
 	trusted := slices.Clone(r.Keys)
 	if len(trusted) == 0 {
-		trusted, r.result.OwnKey = r.keys[len(r.keys)-1:], true
+		trusted, r.result.OwnKey = r.keys, true
 	}
 	for grew := true; grew; {
 		grew = false
@@ -214,7 +214,7 @@ func (r *run) trust() error {
 		s := r.signed[path]
 		for _, by := range s.By {
 			if !has(trusted, by) && !has(r.Witnesses, by) {
-				return broken(path, "signed with a key to which no trusted one leads")
+				return broken(path, WhyUntrusted)
 			}
 		}
 	}

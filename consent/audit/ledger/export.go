@@ -85,6 +85,22 @@ func sizeOf(path, directory string) int64 {
 	return size
 }
 
+// IsPart reports whether an export, of whatever size, can have a file of that name.
+func IsPart(path string) bool {
+	switch path {
+	case ManifestFile, KeyFile, CheckpointFile, WitnessFile:
+		return true
+	}
+	if sizeOf(path, EarlierDirectory) >= 0 || sizeOf(path, CosignedDirectory) >= 0 {
+		return true
+	}
+	if tile, err := tlog.ParseTilePath(path); err == nil {
+		return tile.H == Height
+	}
+	n, err := strconv.ParseInt(strings.TrimPrefix(path, recordsDirectory), 10, 64)
+	return err == nil && ChunkPath(n) == path
+}
+
 // belongs reports whether a log of a size has a file of that name among its
 // records and tiles.
 func belongs(path string, size int64) bool {

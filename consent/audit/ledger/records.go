@@ -155,7 +155,7 @@ func (r *run) leaf(c *chunk, index int64, want tlog.Hash) error {
 	}
 	switch {
 	case record == nil && index >= r.MayBeGone:
-		return c.broken(index, "the record was removed")
+		return c.broken(index, WhyRemoved)
 	case record == nil:
 		r.result.note(index)
 	case tlog.RecordHash(record) != want:

@@ -18,14 +18,23 @@ import (
 var (
 	errYoung  = fmt.Errorf("nothing is old enough: a segment has %d records at least, none of them of that day or after", ledger.ChunkSize)
 	errEnough = errors.New("enough")
+
+	errYoungRecord = errors.New("it has records of that day or after")
 )
 
+// isYoung reports whether a record is not from before a day. What cannot be read is
+// as old as what is around it.
+func isYoung(record []byte, before time.Time) bool {
+	e, err := audit.Decode(record)
+	return err == nil && !e.Recorded.Before(before)
+}
+
 // oldRecords are the whole chunks from a leaf on in which every record is from before
-// a day. What cannot be read is as old as what is around it.
+// a day.
 func oldRecords(ctx context.Context, log store.Log, from, size int64, before time.Time) (ledger.Span, error) {
 	span := ledger.Span{From: from, To: from}
 	err := log.Leaves(ctx, from, size/ledger.ChunkSize*ledger.ChunkSize, func(index int64, record []byte) error {
-		if e, err := audit.Decode(record); err == nil && !e.Recorded.Before(before) {
+		if isYoung(record, before) {
 			return errEnough
 		}
 		if (index+1)%ledger.ChunkSize == 0 {
