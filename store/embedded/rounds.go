@@ -12,7 +12,10 @@ import (
 // The records of a round of the log are one key: it ends in the number of the
 // first and has all of them as its value, put together and compressed. Records
 // made at the same time by the same callers differ in little, so they take a
-// fraction of the room, and of the work behind it, that each would take alone.
+// fraction of the room, and of the work behind it, that each would take alone. On
+// disk, where the engine compresses what is near together anyway, a record by itself
+// takes a quarter more than one of 64, and an event with its index an eighth
+// (BenchmarkRounds): small rounds are left as they are.
 
 // The forms of a round. What is written once is read as long as records are
 // kept, so a change of form is a new one.
