@@ -22,6 +22,20 @@ func (e *Event) Discloses() bool {
 	return e.Interaction != "$access"
 }
 
+// DisclosedTo is the organisation to which something of the patient's record went
+// out; ok is false when it went to the patient, to those who oversee or keep the
+// record, or to nobody.
+func (e *Event) DisclosedTo() (organization string, ok bool) {
+	switch e.Agent.Kind {
+	case consent.Practitioner, consent.System:
+		return e.Agent.Organization, e.Agent.Organization != "" && e.Discloses()
+	case consent.Nobody, consent.Patient, consent.Representative, consent.Regulator, consent.Custodian:
+		return "", false
+	default:
+		return "", false
+	}
+}
+
 // AppendDisclosures appends what the access disclosed, a line of JSON each, and
 // returns how many they are: one for every version that was read, or one with the
 // question, for the record has no results of searches (IHE BALP). A transaction's

@@ -91,6 +91,9 @@ var english = map[string]string{
 	"sees.item": "of {data}, {sight}", "sees.purpose": "{sentence} For {purpose} it is so.",
 	"glass.now": " Somebody there has broken the glass in an emergency, and sees the whole record until then: {until}.",
 
+	"notice.opened": "Your record was opened in an emergency. The access is being reviewed.",
+	"notice.first":  "{organisation} looked at {your} record for the first time on {date}.", "notice.unnamed": "An organisation that is not named",
+
 	"rule.permit": "{whom} may see {what}", "rule.deny": "{whom} may not see {what}, beyond the basic set", "rule.all": "the whole record", "rule.anyone": "Every organisation that cares for {you}", "rule.types": "{list}", "rule.labels": "what is labelled {list}",
 	"rule.purpose": ", for {purpose}", "rule.from": ", from {from}", "rule.until": ", until {until}", "rule.except": ", except: {list}", "rule.end": ".",
 	"base.permit": "Unless a rule says otherwise, organisations that care for {you} may see the record.", "base.deny": "Unless a rule says otherwise, organisations see the basic set only.",

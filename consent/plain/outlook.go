@@ -211,6 +211,7 @@ func code(label string) string {
 }
 
 // moment is a time as people here read it.
-func moment(t time.Time) string {
-	return t.In(time.FixedZone("", 8*60*60)).Format("2 January 2006, 15:04")
-}
+func moment(t time.Time) string { return here(t).Format("2 January 2006, 15:04") }
+
+// here is the same moment on the clocks of Singapore.
+func here(t time.Time) time.Time { return t.In(time.FixedZone("", 8*60*60)) }

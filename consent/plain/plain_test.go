@@ -189,3 +189,17 @@ func TestFoldLosesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestFirstAccess: the day is that of Singapore, and nothing is said of what was
+// looked at.
+func TestFirstAccess(t *testing.T) {
+	for name, want := range map[string]string{
+		"Clinic A": "Clinic A looked at your record for the first time on 2 September 2026.",
+		"{date}":   "{date} looked at your record for the first time on 2 September 2026.",
+		"":         "An organisation that is not named looked at your record for the first time on 2 September 2026.",
+	} {
+		if got := plain.NewSpeaker(plain.English, mine).FirstAccess(name, at.Add(6*time.Hour)); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
