@@ -23,6 +23,7 @@ func (h *House) chores() []chore {
 		{"checkpoints of the record of access", h.keepSigned},
 		{"notices to patients", h.deliverNotices},
 		{"alerts", h.keepWatch},
+		{"first accesses of organisations", h.tellFirstAccesses},
 	}
 }
 

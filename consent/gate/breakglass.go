@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -206,43 +205,6 @@ func (w *writing) breakGlass(ctx context.Context, patient string, b *BreakGlassR
 	e.Glass = audit.Glass{Reason: overrer, Threat: b.Threat, Justification: b.Justification, Start: k.From, End: k.Until}
 	w.extra, w.onlyThem = append(w.extra, e), true
 	return k, nil
-}
-
-// notify tells the patient, without the justification (DOSSIER §7.7).
-func (w *writing) notify(ctx context.Context, k consent.Grant) error {
-	type payload struct {
-		Text string `json:"contentString"`
-	}
-	resource, err := json.Marshal(struct {
-		ResourceType string      `json:"resourceType"`
-		Meta         ownMeta     `json:"meta"`
-		Status       string      `json:"status"`
-		Category     []concept   `json:"category"`
-		Subject      reference   `json:"subject"`
-		Sent         string      `json:"sent"`
-		Recipient    []reference `json:"recipient"`
-		Sender       reference   `json:"sender"`
-		ReasonCode   []concept   `json:"reasonCode"`
-		Payload      []payload   `json:"payload"`
-	}{
-		"Communication", marked(), "completed",
-		[]concept{codes("http://terminology.hl7.org/CodeSystem/communication-category", "notification")},
-		reference{"Patient/" + k.Patient},
-		fhir.FormatInstant(k.From),
-		[]reference{{"Patient/" + k.Patient}},
-		reference{"Organization/" + k.Organization},
-		[]concept{codes(consent.SystemActReason, "BTG")},
-		[]payload{{"Your record was opened in an emergency. The access is being reviewed."}},
-	})
-	if err != nil {
-		return err
-	}
-	ref, err := w.putOwn(ctx, resource, "Communication", "")
-	if err != nil {
-		return err
-	}
-	ref, _, _ = strings.Cut(ref, "/_history/")
-	return w.announce(ctx, NoticeEmergency, k.Patient, k.Organization, ref)
 }
 
 // urn is a UUID as a URN (RFC 9562 §4).

@@ -147,6 +147,8 @@ type Gate struct {
 	registrars *cache[string, []search.Match]
 	facts      *cache[string, *consent.Facts]
 	directives *cache[string, directive.Set]
+	// met are meetings, by their keys.
+	met *cache[string, struct{}]
 	// revocations are those that were heard of last.
 	revocations atomic.Pointer[revocations]
 	profiles    keptProfiles
@@ -179,6 +181,7 @@ func New(cfg Config, tools Tools, st store.Store) *Gate {
 		registrars: newCache[string, []search.Match](lineagesKept),
 		facts:      newCache[string, *consent.Facts](factsKept),
 		directives: newCache[string, directive.Set](1),
+		met:        newCache[string, struct{}](metKept),
 		profiles:   newKeptProfiles(),
 	}
 	g.record = g.recordTypes()

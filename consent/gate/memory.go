@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -185,7 +186,10 @@ func (g *Gate) over(ctx context.Context, now time.Time, beyond string) (keys []s
 		if seen == sweptAtOnce {
 			return errEnough
 		}
-		seen, last = seen+1, key
+		if seen, last = seen+1, key; strings.HasPrefix(key, stateNoticeMet) { // these have no end, and are many
+			last = stateMetEnd
+			return errEnough
+		}
 		if isOver(until, now) {
 			keys = append(keys, key)
 		}

@@ -46,21 +46,17 @@ type Notice struct {
 }
 
 // announce puts a notice into the outbox, if there is anywhere to send it to.
-func (w *writing) announce(ctx context.Context, kind, patient, organization, communication string) error {
+func (w *writing) announce(ctx context.Context, m *message, communication string) error {
 	if !w.g.cfg.Notifies {
 		return nil
 	}
-	organization, err := w.shownAs(ctx, organization)
-	if err != nil {
-		return err
-	}
-	last, _, err := w.tx.State(ctx, stateNoticeCount+patient)
+	last, _, err := w.tx.State(ctx, stateNoticeCount+m.patient)
 	if err != nil {
 		return err
 	}
 	n := Notice{
-		ID: strings.TrimPrefix(urn(newUUID()), "urn:uuid:"), Sequence: 1, Kind: kind, At: w.now.UTC().Truncate(time.Millisecond),
-		Patient: "Patient/" + patient, Organization: "Organization/" + organization, Communication: communication,
+		ID: strings.TrimPrefix(urn(newUUID()), "urn:uuid:"), Sequence: 1, Kind: m.kind, At: w.now.UTC().Truncate(time.Millisecond),
+		Patient: "Patient/" + m.patient, Organization: "Organization/" + m.organization, Communication: communication,
 	}
 	if len(last) == 8 {
 		n.Sequence += binary.BigEndian.Uint64(last)
@@ -69,7 +65,7 @@ func (w *writing) announce(ctx context.Context, kind, patient, organization, com
 	if err != nil {
 		return err
 	}
-	if err := w.tx.SetState(stateNoticeCount+patient, binary.BigEndian.AppendUint64(nil, n.Sequence), time.Time{}); err != nil {
+	if err := w.tx.SetState(stateNoticeCount+m.patient, binary.BigEndian.AppendUint64(nil, n.Sequence), time.Time{}); err != nil {
 		return err
 	}
 	return w.tx.SetState(n.key(), value, time.Time{})
