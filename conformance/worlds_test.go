@@ -83,7 +83,7 @@ func compareWorlds(t *testing.T, seed uint64, used tallies, written writeTallies
 	}
 	g.load(t, s, visible[:len(visible)-len(later)])
 	s.stop(t)
-	flags := []string{"--export-wait", "0s"}
+	flags := []string{"--export-wait", "0s", "--checkpoint-every", "1s"} // patients are told of first accesses meanwhile
 	if seed%2 == 0 {
 		flags = append(flags, "--conditional-delete-max", "3")
 	}

@@ -46,9 +46,10 @@ const (
 )
 
 const (
-	// leavesStep is how many leaves are looked at for one commit, which holds up other
-	// writers: at most toldStep patients are told in it, and metStep meetings are kept.
-	leavesStep = 4096
+	// leavesStep is how many leaves are looked at before it is kept how far one is. What
+	// holds up other writers is the commit alone: at most toldStep patients are told in
+	// it, and metStep meetings are kept.
+	leavesStep = 1 << 15
 	toldStep   = 20
 	metStep    = 500
 	// metKept is how many meetings are remembered, for an organisation that reads a
@@ -173,10 +174,14 @@ func (v *visit) meetings(ctx context.Context, l *lookout, size int64) (met []mee
 	seen, told := map[string]bool{}, 0
 	err = v.g.store.Leaves(ctx, l.Next, next, func(index int64, record []byte) error {
 		m, ok := meetingIn(record)
-		if !ok || seen[m.key()] {
+		if !ok {
 			return nil
 		}
-		known, err := v.hasMet(ctx, m.key())
+		key := m.key()
+		if seen[key] {
+			return nil
+		}
+		known, err := v.hasMet(ctx, key)
 		if err != nil {
 			return err
 		}
@@ -191,7 +196,7 @@ func (v *visit) meetings(ctx context.Context, l *lookout, size int64) (met []mee
 				told++
 			}
 		}
-		seen[m.key()] = true
+		seen[key] = true
 		return nil
 	})
 	if errors.Is(err, errEnough) {
