@@ -54,8 +54,10 @@ the log that is, and whose event it says it is; with 2 when it was not told what
 
   auditcheck ./log                          trusts the key that is in the export, and says so: who made the export could have made
                                             the key as well
-  auditcheck --key ministry.pub ./log       trusts the key in the file alone, and those that signed a checkpoint together with it:
+  auditcheck --key ministry.pub ./log       trusts the keys in the file alone, and those that one of them named, or that named it:
                                             a log whose key was rotated is checked with an older key, too
+  auditcheck --key ministry.pub --witness KEY ./log
+                                            wants a checkpoint that this witness signed
   auditcheck --key ministry.pub --since last-year/checkpoint ./log
                                             proves as well that the log goes on from the one that was seen last year
   auditcheck --ndjson ./log > events.ndjson writes each event as a FHIR AuditEvent, a line each; what was written before it ended
@@ -159,7 +161,7 @@ func (c *command) hint(err error) string {
 	case b.File == ledger.ManifestFile:
 		return "\n  an export that was interrupted has none yet: give \"vitrine audit export\" once more"
 	case b.Why == ledger.WhyUntrusted && c.key != "":
-		return "\n  is " + c.key + " the key of this log? If a key was lost, it must have that one and the one after it"
+		return "\n  is " + c.key + " the key of this log? Of one whose key was lost, give that one and the one after it (vitrine audit key prints all)"
 	case b.Why == ledger.WhyRemoved:
 		return "\n  if it was moved out of the store in order, --segment says where to; if it was deleted in order, --may-be-gone says before which index"
 	default:

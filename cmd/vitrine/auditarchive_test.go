@@ -214,3 +214,52 @@ func exported(t *testing.T, s *served) string {
 	}
 	return dir
 }
+
+// TestExportKeepsWhatItHad: an export that is brought up to date loses nothing that has
+// left the store meanwhile.
+func TestExportKeepsWhatItHad(t *testing.T) {
+	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "log")
+	s := serve(t, dir)
+	const had = ledger.ChunkSize - 100
+	record := func(from, to int) {
+		t.Helper()
+		var records [][]byte
+		for n := from; n < to; n++ {
+			records = append(records, oldRecord(n, audit.KindRest, 8))
+		}
+		if _, err := s.store.Record(t.Context(), records...); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.gate.Sign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	export := func() {
+		t.Helper()
+		c := auditExportCommand{reach: reach{place: place{dir}, database: database{Store: embeddedStore}}, Out: out}
+		if err := c.Run(t.Context(), streams{out: io.Discard, err: io.Discard}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(0, had)
+	export()
+	record(had, ledger.ChunkSize+10)
+	st, ok := s.store.(archivable)
+	if !ok {
+		t.Fatal("a store that puts nothing away")
+	}
+	if err := st.PutAway(t.Context(), ledger.ChunkSize); err != nil {
+		t.Fatal(err)
+	}
+	export()
+	kept := 0
+	got, err := (&ledger.Check{MayBeGone: ledger.ChunkSize, Each: func(_ int64, record []byte) error {
+		if record != nil {
+			kept++
+		}
+		return nil
+	}}).Run(os.DirFS(out))
+	if err != nil || kept < had || got.Gone > 100 {
+		t.Errorf("%d of %d are kept: %+v, %v", kept, had, got, err)
+	}
+}

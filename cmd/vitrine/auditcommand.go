@@ -75,8 +75,8 @@ type auditRotateCommand struct {
 
 // Help says what it means for those who check.
 func (auditRotateCommand) Help() string {
-	return `Servers notice by themselves. The first checkpoint after it is signed with both keys, so that who has the old one is led to the
-new one, and an export has that checkpoint. Once a year is enough:
+	return `Servers notice by themselves. Both keys sign a note that the one follows the other, so that who has either is led to the other, and
+every export has it. Once a year is enough:
 
   vitrine audit rotate --data ./vitrine-data
 

@@ -316,20 +316,32 @@ func (x *export) hasChunk(n int64) bool {
 	return count == ledger.ChunkSize
 }
 
+// chunk fetches a chunk. What the directory had of it stays, though the store should
+// have it no more.
 func (x *export) chunk(ctx context.Context, n int64) error {
 	var all []byte
+	had, err := os.ReadFile(x.path(ledger.ChunkPath(n)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	at, end := n*ledger.ChunkSize, min((n+1)*ledger.ChunkSize, x.top.Size)
 	for at < end {
 		body, err := x.get(ctx, fmt.Sprintf("$log-records?start=%d&count=%d", at, end-at))
 		if err != nil {
 			return err
 		}
-		all = append(all, body...)
 		before := at
 		for len(body) > 0 {
-			if _, body, err = ledger.CutPiece(body); err != nil {
+			var one, old []byte
+			if one, body, err = ledger.CutPiece(body); err != nil {
 				return fmt.Errorf("records: %w", err)
 			}
+			if old, had, err = ledger.CutPiece(had); err != nil {
+				had = nil // it was not finished, or nothing is left
+			} else if one == nil {
+				one = old
+			}
+			all = ledger.AppendPiece(all, one)
 			at++
 		}
 		if at == before || at > end {
@@ -372,6 +384,9 @@ func (x *export) optional() ([]string, error) {
 			return nil, err
 		}
 	}
+	if err := x.successors(files); err != nil {
+		return nil, err
+	}
 	if len(x.said["cosigned"]) == 1 && len(x.said["witness"]) > 0 {
 		c, err := ledger.Text([]byte(x.said["cosigned"][0]))
 		if err != nil {
@@ -389,6 +404,22 @@ func (x *export) optional() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// successors adds what the keys say of each other.
+func (x *export) successors(files map[string][]byte) error {
+	keys, _, err := ledger.ParseKeys(x.said.keys())
+	if err != nil {
+		return err
+	}
+	for _, one := range x.said["successor"] {
+		_, after, err := ledger.OpenSuccession([]byte(one), keys)
+		if err != nil {
+			return fmt.Errorf("successor: %w", err)
+		}
+		files[ledger.SuccessorDirectory+strconv.Itoa(after)] = []byte(one)
+	}
+	return nil
 }
 
 // sweep takes away what an earlier export left and this one has in another form:

@@ -41,11 +41,11 @@ type Signers struct {
 // LogAnswer is what is told of the log of accesses.
 type LogAnswer struct {
 	// Checkpoint is the signed checkpoint, Cosigned one that witnesses signed as
-	// well, and Rotations those at which the key changed. Keys and Witnesses are the
-	// verifier keys.
-	Checkpoint, Cosigned []byte
-	Rotations            [][]byte
-	Keys, Witnesses      []string
+	// well, Rotations those at which the key changed, and Successors what the keys
+	// say of each other. Keys and Witnesses are the verifier keys.
+	Checkpoint, Cosigned  []byte
+	Rotations, Successors [][]byte
+	Keys, Witnesses       []string
 	// Index and Record are the leaf that is proved, From and Size the trees. Hashes
 	// are the proof.
 	Index, From, Size int64

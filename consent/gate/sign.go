@@ -24,6 +24,8 @@ const (
 	stateKeys      = stateLog + "keys"
 	stateRotations = stateLog + "rotation/"
 	stateCosigned  = stateLog + "cosigned"
+	// stateSuccessors are by the place of the later key among the keys.
+	stateSuccessors = stateLog + "successor/"
 )
 
 var (
@@ -43,13 +45,15 @@ type signings struct {
 	latest    []byte
 	keys      []string
 	rotations [][]byte
-	cosigned  []byte
-	witnesses []string
+	// successors are the successions of its keys.
+	successors [][]byte
+	cosigned   []byte
+	witnesses  []string
 }
 
 // answer is what is told of them.
 func (s *signings) answer() LogAnswer {
-	return LogAnswer{Checkpoint: s.latest, Cosigned: s.cosigned, Rotations: s.rotations, Keys: s.keys, Witnesses: s.witnesses}
+	return LogAnswer{Checkpoint: s.latest, Cosigned: s.cosigned, Rotations: s.rotations, Successors: s.successors, Keys: s.keys, Witnesses: s.witnesses}
 }
 
 // hashes reads the tree, each tile held against the signed root.
@@ -102,12 +106,14 @@ func (c *LedgerConfig) signings(ctx context.Context, r store.Reader) (*signings,
 		return s, fmt.Errorf("%w: its checkpoint", errLedger)
 	}
 	s.top = &top
-	err = r.States(ctx, stateRotations, "", func(_ string, value []byte, _ time.Time) error {
-		s.rotations = append(s.rotations, value)
-		return nil
-	})
-	if err != nil {
-		return s, err
+	for space, into := range map[string]*[][]byte{stateRotations: &s.rotations, stateSuccessors: &s.successors} {
+		err = r.States(ctx, space, "", func(_ string, value []byte, _ time.Time) error {
+			*into = append(*into, value)
+			return nil
+		})
+		if err != nil {
+			return s, err
+		}
 	}
 	if s.cosigned, _, err = r.State(ctx, stateCosigned); err != nil || s.cosigned == nil {
 		return s, err
@@ -182,7 +188,7 @@ func (g *Gate) signOnce(ctx context.Context, log store.Log, size int64, with *Si
 	if err != nil {
 		return nil, err
 	}
-	if err := g.keepSigned(ctx, s, c, raw, with.Key, len(by) == 1); err != nil {
+	if err := g.keepSigned(ctx, s, c, raw, with); err != nil {
 		return nil, err
 	}
 	snap, err = g.store.Snapshot(ctx)
@@ -208,9 +214,8 @@ func (s *Signers) after(last string) ([]note.Signer, error) {
 	}
 }
 
-// keepSigned keeps a checkpoint in place of the one that it was made after; alone says
-// that a new key signed it without the one before.
-func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint, raw []byte, key string, alone bool) error {
+// keepSigned keeps a checkpoint in place of the one that it was made after.
+func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint, raw []byte, with *Signers) error {
 	return g.store.Write(ctx, func(tx store.Tx) error {
 		now, _, err := tx.State(ctx, stateLatest)
 		if err != nil {
@@ -219,24 +224,35 @@ func (g *Gate) keepSigned(ctx context.Context, s *signings, c ledger.Checkpoint,
 		if !bytes.Equal(now, s.latest) {
 			return store.ErrConflict
 		}
-		if !slices.Contains(s.keys, key) {
-			keys := strings.Join(append(slices.Clone(s.keys), key), "\n") + "\n"
-			if err := tx.SetState(stateKeys, []byte(keys), time.Time{}); err != nil {
+		if !slices.Contains(s.keys, with.Key) {
+			if err := s.follow(tx, c, raw, with); err != nil {
 				return err
-			}
-			if s.top != nil {
-				if err := tx.SetState(rotationAt(c.Size), raw, time.Time{}); err != nil {
-					return err
-				}
-				if alone { // what the key before signed last: an export has it for what it is trusted for
-					if err := tx.SetState(rotationAt(s.top.Size), s.latest, time.Time{}); err != nil {
-						return err
-					}
-				}
 			}
 		}
 		return tx.SetState(stateLatest, raw, time.Time{})
 	})
+}
+
+// follow keeps a new key, the checkpoint that it signed first, and what leads to it
+// from the one before; of one that is lost, what that signed last.
+func (s *signings) follow(tx store.Tx, c ledger.Checkpoint, raw []byte, with *Signers) error {
+	keys := strings.Join(append(slices.Clone(s.keys), with.Key), "\n") + "\n"
+	if err := tx.SetState(stateKeys, []byte(keys), time.Time{}); err != nil || s.top == nil {
+		return err
+	}
+	if err := tx.SetState(rotationAt(c.Size), raw, time.Time{}); err != nil {
+		return err
+	}
+	last := s.keys[len(s.keys)-1]
+	before := with.Before[last]
+	if before == nil {
+		return tx.SetState(rotationAt(s.top.Size), s.latest, time.Time{})
+	}
+	note, err := ledger.Succeed(last, with.Key, before, with.Now)
+	if err != nil {
+		return err
+	}
+	return tx.SetState(fmt.Sprintf("%s%016x", stateSuccessors, len(s.keys)), note, time.Time{})
 }
 
 // rotationAt is where a checkpoint stands that the key before, or the one after,

@@ -228,6 +228,7 @@ func aboutTheLog(more ...argument) []argument {
 		{name: "checkpoint", kind: "string", least: 1, text: "The checkpoint, as it is signed."},
 		{name: "key", kind: "string", many: true, text: "A verifier key of the server, the latest last."},
 		{name: "rotation", kind: "string", many: true, text: "A checkpoint at which the key changed."},
+		{name: "successor", kind: "string", many: true, text: "A note in which a key names the one after it, signed by both."},
 		{name: "cosigned", kind: "string", text: "The latest checkpoint that a witness signed as well."},
 		{name: "witness", kind: "string", many: true, text: "The verifier key of a witness."},
 	}, more...)

@@ -190,6 +190,9 @@ func appendLog(dst []byte, a gate.LogAnswer) []byte {
 	for _, r := range a.Rotations {
 		add("rotation", "valueString", r)
 	}
+	for _, n := range a.Successors {
+		add("successor", "valueString", n)
+	}
 	if a.Cosigned != nil {
 		add("cosigned", "valueString", a.Cosigned)
 	}

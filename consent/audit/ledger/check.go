@@ -16,7 +16,8 @@ type Check struct {
 	// Keys are the verifier keys that are trusted; without any, those in the export
 	// are.
 	Keys []note.Verifier
-	// Witnesses are the witnesses' keys; without any, those in the export.
+	// Witnesses are the witnesses' keys, one of whom must have signed; without any,
+	// those in the export.
 	Witnesses []note.Verifier
 	// Since is a signed checkpoint seen before, which the log must go on from; nil
 	// for none.
@@ -62,16 +63,17 @@ type run struct {
 	signed map[string]*Signed
 	top    *Signed
 	since  *Signed
-	result Result
-	// parts are the names of a segment's files; moved is what was opened of others.
-	segment bool
-	parts   map[string]bool
-	moved   *moved
+	// successions are the keys that name each other, by the names of their files.
+	successions map[string][2]note.Verifier
+	result      Result
+	segment     bool
+	// moved is what was opened of other segments.
+	moved *moved
 }
 
 // Run checks an export. The error is a *Break, or that it could not be read.
 func (c *Check) Run(fsys fs.FS) (Result, error) {
-	r := &run{Check: c, fsys: fsys, signed: map[string]*Signed{}}
+	r := &run{Check: c, fsys: fsys, signed: map[string]*Signed{}, successions: map[string][2]note.Verifier{}}
 	optional, err := r.checkpoints()
 	if err != nil {
 		return Result{}, err
@@ -121,10 +123,14 @@ func (r *run) checkpoints() (optional []string, err error) {
 		return nil, err
 	}
 	for _, path := range append([]string{CheckpointFile}, optional...) {
-		if path == WitnessFile {
+		open := r.open
+		switch {
+		case path == WitnessFile:
 			continue
+		case sizeOf(path, SuccessorDirectory) >= 0:
+			open = r.succession
 		}
-		if err := r.open(path); err != nil {
+		if err := open(path); err != nil {
 			return nil, err
 		}
 	}
@@ -134,8 +140,6 @@ func (r *run) checkpoints() (optional []string, err error) {
 		r.result.Span = Span{0, r.top.Size}
 	} else if r.result.Span.To > r.top.Size {
 		return nil, broken(ManifestFile, "the checkpoint does not cover the segment")
-	} else {
-		r.parts = inSegment(r.result.Span, r.top.Size)
 	}
 	return optional, nil
 }
@@ -190,8 +194,25 @@ func (r *run) open(path string) error {
 	return nil
 }
 
-// trust follows the keys: whoever signed the same checkpoint as a trusted key is
-// trusted. In the end all are, and all have signed something.
+// succession reads which key follows which.
+func (r *run) succession(path string) error {
+	raw, err := r.read(path)
+	if err != nil {
+		return err
+	}
+	before, after, err := OpenSuccession(raw, r.keys)
+	if err != nil {
+		return broken(path, err.Error())
+	}
+	if before >= after || int64(after) != sizeOf(path, SuccessorDirectory) {
+		return broken(path, "it is of other keys than its name says")
+	}
+	r.successions[path] = [2]note.Verifier{r.keys[before], r.keys[after]}
+	return nil
+}
+
+// trust follows the keys from the trusted ones, by what two of them said of each
+// other. In the end all are trusted, and all have signed something.
 func (r *run) trust() error {
 	trusted := slices.Clone(r.Keys)
 	if len(trusted) == 0 {
@@ -199,13 +220,10 @@ func (r *run) trust() error {
 	}
 	for grew := true; grew; {
 		grew = false
-		for path, s := range r.signed {
-			if sizeOf(path, CosignedDirectory) >= 0 || !slices.ContainsFunc(trusted, s.SignedBy) {
-				continue
-			}
-			for _, by := range s.By {
-				if !has(trusted, by) {
-					trusted, grew = append(slices.Clip(trusted), by), true
+		for _, two := range r.successions {
+			for i, key := range two {
+				if has(trusted, two[1-i]) && !has(trusted, key) {
+					trusted, grew = append(slices.Clip(trusted), key), true
 				}
 			}
 		}
@@ -225,10 +243,6 @@ func (r *run) trust() error {
 		}
 	}
 	return nil
-}
-
-func has(keys []note.Verifier, v note.Verifier) bool {
-	return slices.ContainsFunc(keys, func(k note.Verifier) bool { return k.Name() == v.Name() && k.KeyHash() == v.KeyHash() })
 }
 
 // paths are the checkpoints in the order of their names, the one that covers all
@@ -281,7 +295,7 @@ func directory(path string, optional []string) error {
 	if path == "." || path+"/" == recordsDirectory || strings.HasPrefix(path+"/", tilesDirectory) {
 		return nil
 	}
-	if (path+"/" == EarlierDirectory || path+"/" == CosignedDirectory) &&
+	if (path+"/" == EarlierDirectory || path+"/" == CosignedDirectory || path+"/" == SuccessorDirectory) &&
 		slices.ContainsFunc(optional, func(f string) bool { return strings.HasPrefix(f, path+"/") }) {
 		return nil
 	}
@@ -341,6 +355,9 @@ func (r *run) earlier() error {
 	}
 	slices.Sort(r.result.Earlier)
 	slices.Sort(r.result.Cosigned)
+	if len(r.Witnesses) > 0 && !r.result.OwnWitnesses && len(r.result.Cosigned) == 0 && !r.segment {
+		return broken(WitnessFile, "no checkpoint here is signed by a witness whose key is trusted")
+	}
 	return nil
 }
 

@@ -80,7 +80,20 @@ type Signed struct {
 
 // SignedBy reports whether a key signed it.
 func (s *Signed) SignedBy(v note.Verifier) bool {
-	return slices.ContainsFunc(s.By, func(by note.Verifier) bool { return by.Name() == v.Name() && by.KeyHash() == v.KeyHash() })
+	return has(s.By, v)
+}
+
+// has reports whether one of the keys is v. Whole keys are compared: the hash in a
+// signature has 32 bits, and is found for another key in hours.
+func has(keys []note.Verifier, v note.Verifier) bool {
+	of, ok := v.(Key)
+	return ok && of.text != "" && slices.ContainsFunc(keys, func(k note.Verifier) bool { return textOf(k) == of.text })
+}
+
+// textOf is how a key is written; of what is no Key it is none that any has.
+func textOf(v note.Verifier) string {
+	k, _ := v.(Key)
+	return k.text
 }
 
 // Sign makes the note of a checkpoint. Its signatures stand in the order of their
@@ -140,32 +153,37 @@ func Text(raw []byte) (Checkpoint, error) {
 // of one of the keys; whether they are those that had to sign is the caller's to
 // say.
 func Open(raw []byte, keys []note.Verifier) (Signed, error) {
-	n, err := note.Open(raw, verifiers(keys))
-	if err != nil || len(n.UnverifiedSigs) > 0 {
-		return Signed{}, ErrSignature
-	}
-	c, err := ParseText(n.Text)
+	text, by, err := openNote(raw, keys)
 	if err != nil {
 		return Signed{}, err
 	}
-	s := Signed{Checkpoint: c, Note: raw}
+	c, err := ParseText(text)
+	return Signed{Checkpoint: c, By: by, Note: raw}, err
+}
+
+// openNote reads a note, and who signed it.
+func openNote(raw []byte, keys []note.Verifier) (text string, by []note.Verifier, err error) {
+	n, err := note.Open(raw, verifiers(keys))
+	if err != nil || len(n.UnverifiedSigs) > 0 {
+		return "", nil, ErrSignature
+	}
 	lines := make([]string, len(n.Sigs))
 	for i, sig := range n.Sigs {
 		bytes, err := base64.StdEncoding.DecodeString(sig.Base64)
 		if err != nil {
-			return Signed{}, ErrCheckpoint
+			return "", nil, ErrCheckpoint
 		}
 		lines[i] = "— " + sig.Name + " " + base64.StdEncoding.EncodeToString(bytes) + "\n"
 		v, err := verifiers(keys).Verifier(sig.Name, sig.Hash)
 		if err != nil {
-			return Signed{}, ErrSignature
+			return "", nil, ErrSignature
 		}
-		s.By = append(s.By, v)
+		by = append(by, v)
 	}
 	if !slices.IsSorted(lines) || n.Text+"\n"+strings.Join(lines, "") != string(raw) {
-		return Signed{}, ErrCheckpoint
+		return "", nil, ErrCheckpoint
 	}
-	return s, nil
+	return n.Text, by, nil
 }
 
 // verifiers finds the first of the keys with a name and a hash.
@@ -207,12 +225,15 @@ func ParseKey(key string) (note.Verifier, error) {
 	return Key{v, key}, nil
 }
 
+// mostKeys is more than a log ever has.
+const mostKeys = 1000
+
 // ParseKeys reads verifier keys, a line each.
 func ParseKeys(text string) (keys []note.Verifier, lines []string, err error) {
 	for line := range strings.Lines(text) {
 		key, ended := strings.CutSuffix(line, "\n")
 		v, err := ParseKey(key)
-		if err != nil || !ended || slices.Contains(lines, key) {
+		if err != nil || !ended || slices.Contains(lines, key) || len(lines) == mostKeys {
 			return nil, nil, ErrKey
 		}
 		keys, lines = append(keys, v), append(lines, key)

@@ -26,8 +26,11 @@ const (
 	// witnesses signed as well, by their sizes.
 	EarlierDirectory  = "checkpoints/"
 	CosignedDirectory = "cosigned/"
-	recordsDirectory  = "records/"
-	tilesDirectory    = "tile/"
+	// SuccessorDirectory has the successions of keys, by the place of the later one
+	// among the keys.
+	SuccessorDirectory = "successors/"
+	recordsDirectory   = "records/"
+	tilesDirectory     = "tile/"
 )
 
 // ChunkSize is how many records one file has; the last may have fewer.
@@ -61,7 +64,7 @@ func ParseManifest(text string) (optional []string, err error) {
 	}
 	for line := range strings.Lines(rest) {
 		path := strings.TrimSuffix(line, "\n")
-		if path != WitnessFile && sizeOf(path, EarlierDirectory) < 0 && sizeOf(path, CosignedDirectory) < 0 {
+		if path != WitnessFile && !isNote(path) {
 			return nil, errManifest
 		}
 		optional = append(optional, path)
@@ -72,6 +75,11 @@ func ParseManifest(text string) (optional []string, err error) {
 		return nil, errManifest
 	}
 	return optional, nil
+}
+
+// isNote reports whether an export may have a note of that name.
+func isNote(path string) bool {
+	return sizeOf(path, EarlierDirectory) >= 0 || sizeOf(path, CosignedDirectory) >= 0 || sizeOf(path, SuccessorDirectory) >= 0
 }
 
 // sizeOf is the size in the name of a checkpoint of a directory; -1 for another
@@ -91,7 +99,7 @@ func IsPart(path string) bool {
 	case ManifestFile, KeyFile, CheckpointFile, WitnessFile:
 		return true
 	}
-	if sizeOf(path, EarlierDirectory) >= 0 || sizeOf(path, CosignedDirectory) >= 0 {
+	if isNote(path) {
 		return true
 	}
 	if tile, err := tlog.ParseTilePath(path); err == nil {

@@ -2,7 +2,11 @@ package ledger_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -146,6 +150,7 @@ func whole(t testing.TB, n int) (m *made, files fstest.MapFS, old, now, witness 
 		path(ledger.EarlierDirectory, size/3):  m.checkpoint(t, size/3, old, now),
 		path(ledger.EarlierDirectory, size-1):  m.checkpoint(t, size-1, now),
 		path(ledger.CosignedDirectory, size/2): cosigned,
+		path(ledger.SuccessorDirectory, 1):     succession(t, old, now),
 		ledger.WitnessFile:                     []byte(witness.key + "\n"),
 	})
 	return m, files, old, now, witness
@@ -177,6 +182,132 @@ func TestWholeExportsHold(t *testing.T) {
 	now := newParty(t, origin)
 	if _, err := (&ledger.Check{}).Run(m.export(t, now.key+"\n", m.checkpoint(t, 0, now), nil)); err != nil {
 		t.Errorf("an empty log: %v", err)
+	}
+}
+
+// succession is what two keys say of each other.
+func succession(t testing.TB, before, after party) []byte {
+	t.Helper()
+	raw, err := ledger.Succeed(before.key, after.key, before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// collided are two parties whose keys have one hash.
+func collided(t testing.TB) (a, b party) {
+	t.Helper()
+	hash := func(key ed25519.PrivateKey) (sum uint32, public []byte) {
+		public = append([]byte{1}, key[32:]...)
+		h := sha256.Sum256(append([]byte(origin+"\n"), public...))
+		return binary.BigEndian.Uint32(h[:]), public
+	}
+	made := func(key ed25519.PrivateKey) party {
+		sum, public := hash(key)
+		as := func(b []byte) string {
+			return fmt.Sprintf("%s+%08x+%s", origin, sum, base64.StdEncoding.EncodeToString(b))
+		}
+		signer, err := note.NewSigner("PRIVATE+KEY+" + as(append([]byte{1}, key.Seed()...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifier, err := ledger.ParseKey(as(public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return party{signer, as(public), verifier}
+	}
+	seen := map[uint32]ed25519.PrivateKey{}
+	seed := make([]byte, ed25519.SeedSize)
+	for i := uint64(0); ; i++ {
+		binary.BigEndian.PutUint64(seed, i)
+		key := ed25519.NewKeyFromSeed(seed)
+		sum, _ := hash(key)
+		if other := seen[sum]; other != nil {
+			return made(other), made(key)
+		}
+		seen[sum] = key
+	}
+}
+
+// TestForgersAreNotTrusted: neither a signature beside that of a trusted key, nor a
+// succession that the trusted key did not sign, nor the hash of a key in common leads
+// from the trusted key to a forger's.
+func TestForgersAreNotTrusted(t *testing.T) {
+	ministry, forger := newParty(t, origin), newParty(t, origin)
+	genuine, forged := makeLog(t, 700), &made{}
+	for i := range 700 {
+		record := makeRecord(i + i/100*100_000)
+		more, err := tlog.StoredHashes(int64(i), record, forged)
+		if err != nil {
+			t.Fatal(err)
+		}
+		forged.records, forged.stored = append(forged.records, record), append(forged.stored, more...)
+	}
+	grafted, err := ledger.Merge(genuine.checkpoint(t, 100, ministry), forged.checkpoint(t, 100, forger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := ledger.Succeed(ministry.key, forger.key, forger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := collided(t)
+	for what, try := range map[string]struct {
+		trusted, signs party
+		optional       map[string][]byte
+	}{
+		"a signature beside":           {ministry, forger, map[string][]byte{"checkpoints/100": grafted}},
+		"a succession by the forger":   {ministry, forger, map[string][]byte{"checkpoints/100": genuine.checkpoint(t, 100, ministry), "successors/1": one}},
+		"a succession of other keys":   {ministry, forger, map[string][]byte{"checkpoints/100": genuine.checkpoint(t, 100, ministry), "successors/1": succession(t, forger, ministry)}},
+		"a key of the same hash":       {first, second, nil},
+		"a key of the same hash, back": {second, first, nil},
+	} {
+		keys := try.signs.key + "\n"
+		if try.optional != nil {
+			keys = try.trusted.key + "\n" + keys
+		}
+		files := forged.export(t, keys, forged.checkpoint(t, 700, try.signs), try.optional)
+		var b *ledger.Break
+		if _, err := (&ledger.Check{Keys: []note.Verifier{try.trusted.verifier}}).Run(files); !errors.As(err, &b) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := (&ledger.Check{Keys: []note.Verifier{try.signs.verifier, try.trusted.verifier}}).Run(files); strings.HasPrefix(what, "a key") && err != nil {
+			t.Errorf("%s: the permit beside it: %v", what, err)
+		}
+	}
+}
+
+// TestWhatIsNoExport: what would keep a check busy for ever is refused at once, and a
+// witness who is asked for must have signed.
+func TestWhatIsNoExport(t *testing.T) {
+	ministry, witness := newParty(t, origin), newParty(t, "witness.example")
+	whole := makeLog(t, 300).export(t, ministry.key+"\n", makeLog(t, 300).checkpoint(t, 300, ministry), nil)
+	const most = 1 << 40
+	raw, err := ledger.Sign(ledger.Checkpoint{Origin: origin, Size: most, Root: tlog.Hash{1}}, ministry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	huge := fstest.MapFS{
+		ledger.ManifestFile:   {Data: []byte(ledger.SegmentManifest(ledger.Span{To: most}))},
+		ledger.KeyFile:        {Data: []byte(ministry.key + "\n")},
+		ledger.CheckpointFile: {Data: raw},
+	}
+	pipe := maps.Clone(whole)
+	pipe[ledger.ManifestFile] = &fstest.MapFile{Mode: fs.ModeNamedPipe}
+	for file, try := range map[string]struct {
+		check ledger.Check
+		files fs.FS
+	}{
+		ledger.WitnessFile:  {ledger.Check{Witnesses: []note.Verifier{witness.verifier}}, whole},
+		ledger.ManifestFile: {ledger.Check{}, pipe},
+		"tile/8/5/000":      {ledger.Check{}, huge},
+	} {
+		var b *ledger.Break
+		if _, err := try.check.Run(try.files); !errors.As(err, &b) || b.File != file && file[0] != 't' {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }
 
@@ -215,8 +346,7 @@ func TestKeysAreNotTrustedByThemselves(t *testing.T) {
 }
 
 func TestRecordsThatMayBeGone(t *testing.T) {
-	m, files, _, now, _ := whole(t, 300)
-	_ = now
+	m, files, _, _, _ := whole(t, 300)
 	var b []byte
 	for i, record := range m.records {
 		if i == 7 || i == 99 {

@@ -26,12 +26,13 @@ type chunk struct {
 
 func openChunk(fsys fs.FS, n int64) (*chunk, error) {
 	c := &chunk{path: ChunkPath(n)}
-	f, err := fsys.Open(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Break{File: c.path, Offset: -1, Leaf: n * ChunkSize, Why: "it is missing"}
+	f, err := openFile(fsys, c.path)
+	var b *Break
+	if errors.As(err, &b) {
+		b.Leaf = n * ChunkSize
 	}
 	if err != nil {
-		return nil, broken(c.path, "it cannot be read")
+		return nil, err
 	}
 	c.f, c.r = f, bufio.NewReaderSize(f, 64<<10)
 	return c, nil

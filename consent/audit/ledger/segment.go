@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -59,16 +60,20 @@ func SegmentTiles(s Span, size int64) (all []tlog.Tile) {
 	return all
 }
 
-// inSegment are the names of the files of a segment that are not small.
-func inSegment(s Span, size int64) map[string]bool {
-	names := map[string]bool{}
-	for n := s.From / ChunkSize; n < s.To/ChunkSize; n++ {
-		names[ChunkPath(n)] = true
+// inSegment reports whether a segment has a file of that name among its records and
+// tiles.
+func inSegment(path string, s Span, size int64) bool {
+	if !belongs(path, size) {
+		return false
 	}
-	for _, tile := range SegmentTiles(s, size) {
-		names[tile.Path()] = true
+	tile, err := tlog.ParseTilePath(path)
+	if err != nil {
+		n, _ := strconv.ParseInt(strings.TrimPrefix(path, recordsDirectory), 10, 64)
+		return n >= s.From/ChunkSize && n < s.To/ChunkSize
 	}
-	return names
+	below := uint((tile.L + 1) * Height) //nolint:gosec // small
+	first, last, edge := s.From>>below, (s.To-1)>>below, size>>(tile.L*Height)>>Height
+	return tile.N >= first && tile.N <= last || tile.N == edge && tile.N > last
 }
 
 // moved reads the records of a chunk that are gone from the export, from the first
@@ -136,7 +141,7 @@ const mostSpans = 1000
 // belongsHere reports whether a file belongs to what is checked.
 func (r *run) belongsHere(path string) bool {
 	if r.segment {
-		return r.parts[path]
+		return inSegment(path, r.result.Span, r.top.Size)
 	}
 	return belongs(path, r.top.Size)
 }

@@ -11,12 +11,9 @@ import (
 
 // readSmall reads a file that is no longer than most.
 func readSmall(fsys fs.FS, path string, most int64) ([]byte, error) {
-	f, err := fsys.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, broken(path, "it is missing")
-	}
+	f, err := openFile(fsys, path)
 	if err != nil {
-		return nil, broken(path, "it cannot be read")
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	b, err := io.ReadAll(io.LimitReader(f, most+1))
@@ -27,6 +24,22 @@ func readSmall(fsys fs.FS, path string, most int64) ([]byte, error) {
 		return nil, brokenAt(path, most, "it goes on where it should end")
 	}
 	return b, nil
+}
+
+// openFile opens a plain file: what is none may never end.
+func openFile(fsys fs.FS, path string) (fs.File, error) {
+	info, err := fs.Stat(fsys, path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, broken(path, "it is missing")
+	case err == nil && !info.Mode().IsRegular():
+		return nil, broken(path, "no plain file")
+	}
+	f, err := fsys.Open(path)
+	if err != nil {
+		return nil, broken(path, "it cannot be read")
+	}
+	return f, nil
 }
 
 // readTile reads a tile, which has one length.
