@@ -1,10 +1,13 @@
 package gate_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"vitrine/consent"
+	"vitrine/consent/gate"
 	"vitrine/fhir/smart"
 )
 
@@ -111,6 +114,33 @@ func TestLiftingRestoresAll(t *testing.T) {
 	r, err := w.search(doctor("A"), "Observation", "patient=Patient/p")
 	if err != nil || r.Total() != 2 || r.Hint() {
 		t.Errorf("after lifting: total %d, hint %v, err %v", r.Total(), r.Hint(), err)
+	}
+}
+
+// TestEndlessConsent: more than can be told of is refused of an app, on trial too; from
+// the custodian it is in doubt, and then nobody is looked up whom it names.
+func TestEndlessConsent(t *testing.T) {
+	w := newClinics(t, nil)
+	var actors []string
+	for i := range 201 {
+		actors = append(actors, actor(fmt.Sprint("Organization/none", i)))
+	}
+	members := consentOf("q", "OPTIN", `{"type":"permit","provision":[{"type":"deny","actor":[`+strings.Join(actors, ",")+`]}]}`)
+	_, err := w.create(person("q"), "Consent", members)
+	_, trial := w.simulate(person("q"), members)
+	for name, err := range map[string]error{"saved": err, "on trial": trial} {
+		var invalid *gate.Invalid
+		if !errors.As(err, &invalid) || invalid.Status != 422 || len(invalid.Issues) != 1 ||
+			invalid.Issues[0].Expression != "Consent.provision.provision[0].actor[200]" {
+			t.Errorf("%s: %v", name, explain(err))
+		}
+	}
+	w.want("before", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "o-q")
+	w.put("Consent", "endless", members)
+	w.want("in doubt", w.sees(doctor("A"), "Observation", "patient=Patient/q"), "*")
+	r, err := w.search(doctor("A"), "Patient", "_id=q")
+	if err != nil || len(r.Items()) != 1 || !strings.HasPrefix(r.Items()[0].Resource.Version, "b") {
+		t.Errorf("in doubt: %v, %v", r.Items(), err)
 	}
 }
 

@@ -40,7 +40,7 @@ func (r *reader) conditions(provision fhir.Node, path string, effect consent.Eff
 			}
 			c.rule.Period = period
 		case "actor":
-			r.each(n, at, func(n fhir.Node, path string) { c.rule.Actors = append(c.rule.Actors, r.actor(n, path)) })
+			r.bounded(n, at, "actors", &r.actors, actorsMost, func(n fhir.Node, path string) { c.rule.Actors = append(c.rule.Actors, r.actor(n, path)) })
 		case "action":
 			c.reading = r.reading(n, at)
 		case "securityLabel":
@@ -48,7 +48,7 @@ func (r *reader) conditions(provision fhir.Node, path string, effect consent.Eff
 		case "purpose":
 			c.rule.Purpose = r.purpose(n, at, effect)
 		case "class":
-			r.each(n, at, func(n fhir.Node, path string) { c.rule.Types = append(c.rule.Types, r.class(n, path)) })
+			r.bounded(n, at, "classes", &r.classes, classesMost, func(n fhir.Node, path string) { c.rule.Types = append(c.rule.Types, r.class(n, path)) })
 		case "code", "data", "dataPeriod":
 			r.doubt(n, at, fhir.CodeNotSupported, key+" is not supported; use class or securityLabel")
 		default:
@@ -150,7 +150,7 @@ func (r *reader) class(n fhir.Node, path string) fhir.ResourceType {
 func (r *reader) labels(n fhir.Node, path string, effect consent.Effect) []string {
 	var labels []string
 	count := 0
-	r.each(n, path, func(n fhir.Node, path string) {
+	r.bounded(n, path, "security labels", &r.labelled, labelsMost, func(n fhir.Node, path string) {
 		count++
 		c := r.coding(n)
 		switch {

@@ -106,7 +106,7 @@ func (r *reader) oppositeRoot(provision fhir.Node, base, effect consent.Effect) 
 // nested reads the exceptions to a provision whose effect is parent.
 func (r *reader) nested(provision fhir.Node, parent consent.Effect) []consent.Rule {
 	var rules []consent.Rule
-	r.each(r.tape.Field(provision, "provision"), rootPath+".provision", func(n fhir.Node, path string) {
+	r.bounded(r.tape.Field(provision, "provision"), rootPath+".provision", "nested provisions", &r.nestings, rulesMost, func(n fhir.Node, path string) {
 		effect, typed := r.effect(n, path)
 		if !typed {
 			if r.tape.Field(n, "type") == fhir.None {

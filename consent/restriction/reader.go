@@ -11,6 +11,16 @@ import (
 // maxIssues bounds what is reported about one Consent.
 const maxIssues = 20
 
+// What one Consent may say altogether. Whom it denies is looked up for everybody who
+// asks about its patient: one that never ends would hold up those who write, and tell
+// by the time that the patient is there.
+const (
+	actorsMost  = 200
+	rulesMost   = 200
+	classesMost = 200
+	labelsMost  = 100
+)
+
 // reader reads one Consent and gathers what is wrong with it.
 type reader struct {
 	tape     *fhir.Tape
@@ -18,12 +28,28 @@ type reader struct {
 	base     string
 	issues   []fhir.Issue
 	doubtful bool
+	// actors, nestings, classes and labelled are how many there were so far.
+	actors, nestings, classes, labelled int
 }
 
 // doubt notes that the meaning cannot be told.
 func (r *reader) doubt(n fhir.Node, path string, code fhir.IssueCode, text string) {
 	r.doubtful = true
 	r.refuse(n, path, code, text)
+}
+
+// bounded calls yield for as many elements of an array as the Consent may still have
+// of them, and doubts it where there are more.
+func (r *reader) bounded(array fhir.Node, path, what string, count *int, most int, yield func(n fhir.Node, path string)) {
+	r.each(array, path, func(n fhir.Node, path string) {
+		*count++
+		switch {
+		case *count <= most:
+			yield(n, path)
+		case *count == most+1:
+			r.doubt(n, path, fhir.CodeTooCostly, "a Consent may have "+strconv.Itoa(most)+" "+what+" altogether")
+		}
+	})
 }
 
 // refuse notes what a client may not write, though its meaning is clear.

@@ -2,9 +2,11 @@ package restriction_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +171,56 @@ func TestCompileReadsEveryCondition(t *testing.T) {
 	if diff := cmp.Diff([]string{"Organization/a", "Practitioner/x"}, named); diff != "" {
 		t.Errorf("named (-want +got):\n%s", diff)
 	}
+}
+
+// TestConsentIsBounded: as much as may be said is read, and more than that is refused
+// where it begins; on file it is in doubt, and nobody is looked up for it.
+func TestConsentIsBounded(t *testing.T) {
+	for name, c := range map[string]struct {
+		most  int
+		part  func(n int) string
+		place func(most int) string
+	}{
+		"actors of one rule": {200, func(n int) string {
+			return `{"type": "deny", "actor": [` + list(n, `<a>`) + `]}`
+		}, func(most int) string { return fmt.Sprintf("Consent.provision.provision[0].actor[%d]", most) }},
+		"actors of several rules": {200, func(n int) string {
+			return `{"type": "deny", "actor": [<a>, <b>]}, {"type": "deny", "actor": [` + list(n-2, `<a>`) + `]}`
+		}, func(most int) string { return fmt.Sprintf("Consent.provision.provision[1].actor[%d]", most-2) }},
+		"rules": {200, func(n int) string {
+			return list(n, `{"type": "deny", "purpose": [<TREAT>]}`)
+		}, func(most int) string { return fmt.Sprintf("Consent.provision.provision[%d]", most) }},
+		"classes": {200, func(n int) string {
+			return `{"type": "deny", "class": [` + list(n, `{"system": "http://hl7.org/fhir/resource-types", "code": "Condition"}`) + `]}`
+		}, func(most int) string { return fmt.Sprintf("Consent.provision.provision[0].class[%d]", most) }},
+		"labels": {100, func(n int) string {
+			return `{"type": "deny", "securityLabel": [` + list(n, `{"system": "urn:s", "code": "l"}`) + `]}`
+		}, func(most int) string { return fmt.Sprintf("Consent.provision.provision[0].securityLabel[%d]", most) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			compile := func(n int) (consent.Restriction, *restriction.Problem) {
+				src := content(t, `{"policyRule": <OPTINR>, "provision": {"type": "permit", "provision": [`+c.part(n)+`]}}`)
+				return restriction.Compile(parse(t, src), definitions(t), base, version)
+			}
+			if r, problem := compile(c.most); problem != nil || r.Malformed {
+				t.Fatalf("%d: %v", c.most, problem)
+			}
+			for _, n := range []int{c.most + 1, 3 * c.most} {
+				r, problem := compile(n)
+				if diff := cmp.Diff(consent.Restriction{Version: [1]string{version}, Malformed: true}, r); diff != "" {
+					t.Errorf("%d on file (-want +got):\n%s", n, diff)
+				}
+				if problem == nil || len(problem.Issues) != 1 || problem.Issues[0].Expression != c.place(c.most) || !strings.Contains(problem.Issues[0].Text, strconv.Itoa(c.most)) {
+					t.Errorf("%d: %+v, want it refused at %s", n, problem, c.place(c.most))
+				}
+			}
+		})
+	}
+}
+
+// list is the element so many times over.
+func list(n int, element string) string {
+	return strings.TrimSuffix(strings.Repeat(element+", ", n), ", ")
 }
 
 // FuzzCompile: whatever is on file gives a restriction, and one that is refused

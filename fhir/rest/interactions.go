@@ -135,7 +135,7 @@ func interactions() []interaction {
 		{name: "$log-tiles", method: http.MethodGet, pattern: onType + "/$log-tiles", letter: 's', audit: "$log-tiles", anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).logTiles},
 		{name: "$access-history", method: http.MethodGet, pattern: onInstance + "/$access-history", letter: 's', audit: "$access-history", only: "Patient", whose: gate.Concerned, handle: (*Server).accessHistory},
 		{name: "$access-history", method: http.MethodPost, pattern: onInstance + "/$access-history", letter: 's', audit: "$access-history", body: bodyOptional, only: "Patient", whose: gate.Concerned, handle: (*Server).accessHistory},
-		{name: "$simulate", method: http.MethodPost, pattern: onType + "/$simulate", letter: 'r', audit: "$simulate", body: bodyResource, only: "Consent", whose: gate.ConcernedOrKeeping, handle: (*Server).simulate},
+		{name: "$simulate", method: http.MethodPost, pattern: onType + "/$simulate", letter: 'r', audit: "$simulate", body: bodyResource, alone: true, only: "Consent", whose: gate.ConcernedOrKeeping, handle: (*Server).simulate},
 		{name: "$explain", method: http.MethodGet, pattern: onInstance + "/$explain", letter: 'r', audit: "$explain", only: "AuditEvent", whose: gate.ConcernedOrKeeping, handle: (*Server).explain},
 
 		{name: "healthz", method: http.MethodGet, pattern: "/healthz", open: true, beside: true, handle: (*Server).healthz},

@@ -318,11 +318,17 @@ func TestBatchGoesOutInParts(t *testing.T) {
 	}
 }
 
-// What answers in a form of its own is a request of its own.
-func TestTheLogIsNoEntryOfABatch(t *testing.T) {
+// What answers in a form of its own is a request of its own, and so is a trial, which
+// keeps those who write waiting.
+func TestTheLogAndATrialAreNoEntriesOfABatch(t *testing.T) {
 	h := build(t)
-	for _, ask := range []string{"$checkpoint", "$log-records?start=0&count=1", "$log-tiles?level=0&start=0"} {
-		w := h.want("regulator", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"AuditEvent/`+ask+`"}}]}`, 200)
+	for ask, entry := range map[string]string{
+		"$checkpoint":                  `{"request":{"method":"GET","url":"AuditEvent/$checkpoint"}}`,
+		"$log-records?start=0&count=1": `{"request":{"method":"GET","url":"AuditEvent/$log-records?start=0&count=1"}}`,
+		"$log-tiles?level=0&start=0":   `{"request":{"method":"GET","url":"AuditEvent/$log-tiles?level=0&start=0"}}`,
+		"$simulate":                    `{"resource":{"resourceType":"Consent","status":"active"},"request":{"method":"POST","url":"Consent/$simulate"}}`,
+	} {
+		w := h.want("regulator", "POST", "", `{"resourceType":"Bundle","type":"batch","entry":[`+entry+`]}`, 200)
 		if !json.Valid(w.Body.Bytes()) || !strings.Contains(w.Body.String(), "a request of its own") {
 			t.Errorf("%s: %q", ask, w.Body)
 		}
