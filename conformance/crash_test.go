@@ -14,7 +14,7 @@ import (
 )
 
 // crashRounds is how often the server is killed; VITRINE_CRASH_ROUNDS asks for
-// more or fewer.
+// more or fewer. Its tokens live an hour, and so may it: -count asks for more.
 func crashRounds(t *testing.T) int {
 	t.Helper()
 	if s := os.Getenv("VITRINE_CRASH_ROUNDS"); s != "" {
@@ -78,6 +78,9 @@ func TestKill9(t *testing.T) {
 			}
 		}
 		acks, looks, overrides = acks+len(l.written), looks+len(l.shown), overrides+l.overrides
+		if (round+1)%50 == 0 {
+			t.Logf("%d rounds so far: %d acknowledged writes and %d released answers", round+1, acks, looks)
+		}
 	}
 	if acks < 5*rounds || looks < 5*rounds {
 		t.Errorf("%d acknowledged writes and %d released answers in %d rounds are no load", acks, looks, rounds)
