@@ -125,6 +125,10 @@ func TestAuditExportIsChecked(t *testing.T) {
 	post(string(plain.body)).want(t, http.StatusUnprocessableEntity)
 	post(string(cosigned)).want(t, http.StatusUnprocessableEntity)
 	post(strings.Replace(both, "\n", "0\n", 1)).want(t, http.StatusUnprocessableEntity)
+	asIs := request{method: http.MethodPost, path: "AuditEvent/$checkpoint", body: []byte(both), header: map[string]string{"Content-Type": "text/plain; charset=utf-8"}}
+	if got := logParameters(t, s.do(t, s.regulator(t), asIs)); len(got["cosigned"]) != 1 {
+		t.Errorf("the note as it is: %v", got)
+	}
 	if got := logParameters(t, post(both)); len(got["cosigned"]) != 1 || len(got["witness"]) != 1 || len(got["key"]) != 2 || len(got["rotation"]) != 1 {
 		t.Errorf("after a witness signed: %v", got)
 	}

@@ -197,11 +197,11 @@ func consentWrite(w *writing, c *writer) request {
 }
 
 // directiveWrite is the regulator's, about an organisation that has no part in
-// the story.
+// the story, or is none.
 func directiveWrite(w *writing, c *writer) request {
 	o := object{
 		"resourceType": "Basic", "code": concept("https://vitrine.example/CodeSystem/nehr-directive", "BLOCK_READ"),
-		"extension": []any{object{"url": "https://vitrine.example/StructureDefinition/directive-target", "valueReference": ref("Organization/nowhere")}},
+		"extension": []any{object{"url": "https://vitrine.example/StructureDefinition/directive-target", "valueReference": ref("Organization/" + []string{"employer", "employer", "nowhere"}[w.g.rand.IntN(3)])}},
 	}
 	switch n, ok := w.own(c, "Basic"); {
 	case ok && w.g.rand.IntN(3) == 0:

@@ -18,6 +18,10 @@ const (
 	RefusedScope   Refusal = "forbidden-scope"
 	RefusedRole    Refusal = "forbidden-role"
 	RefusedPurpose Refusal = "forbidden-purpose"
+	// RefusedPerson and RefusedOverseer are RefusedRole, said to the regulator in
+	// words that help.
+	RefusedPerson   Refusal = "forbidden-person"
+	RefusedOverseer Refusal = "forbidden-overseer"
 )
 
 // Role is what the directory says of the PractitionerRole a practitioner acts

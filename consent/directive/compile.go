@@ -3,6 +3,8 @@ package directive
 import (
 	"errors"
 	"slices"
+	"strconv"
+	"strings"
 
 	"vitrine/consent"
 	"vitrine/fhir"
@@ -30,18 +32,33 @@ const (
 
 	partWho        = "who"
 	partProfession = "profession"
+
+	// ofDirectives begins every extension that is one of a directive.
+	ofDirectives = consent.Canon + "/StructureDefinition/directive-"
 )
 
 // The reasons why a directive cannot be read.
 var (
-	ErrEffect  = errors.New("directive: the effect must be BLOCK_READ, BLOCK_WRITE, LIMIT_TYPES, LIMIT_CLASSES or DESTROY")
-	ErrTarget  = errors.New("directive: a target must be an Organization, Practitioner, PractitionerRole or Device on this server, a profession, or several of these that must all fit; without any it must be of some types")
-	ErrPeriod  = errors.New("directive: a period must have readable bounds, the start before the end")
-	ErrTypes   = errors.New("directive: LIMIT_TYPES needs the codes of the types it leaves, and a type is told by its code")
-	ErrClasses = errors.New("directive: LIMIT_CLASSES needs the professions it leaves, each with system and code")
-	ErrDestroy = errors.New("directive: DESTROY stands alone, without a period, and is for one organisation, or one Practitioner or Device within it")
-	ErrOther   = errors.New("directive: an element is not understood")
+	ErrEffect  = errors.New("the effect must be BLOCK_READ, BLOCK_WRITE, LIMIT_TYPES, LIMIT_CLASSES or DESTROY")
+	ErrTarget  = errors.New("a target must be an Organization, Practitioner, PractitionerRole or Device on this server, a profession, or several of these that must all fit; without any it must be of some types")
+	ErrPeriod  = errors.New("a period must have readable bounds, the start before the end")
+	ErrTypes   = errors.New("LIMIT_TYPES needs the codes of the types it leaves, and a type is told by its code")
+	ErrClasses = errors.New("LIMIT_CLASSES needs the professions it leaves, each with system and code")
+	ErrDestroy = errors.New("DESTROY stands alone, without a period, and is for one organisation, or one Practitioner or Device within it")
+	ErrOther   = errors.New("an element is not understood, or an extension of directives is not one that there is")
 )
+
+// Fault is a reason why a directive cannot be read, and the place.
+type Fault struct {
+	Place  string
+	Reason error
+}
+
+// Error implements error.
+func (f *Fault) Error() string { return f.Reason.Error() }
+
+// Unwrap returns the reason.
+func (f *Fault) Unwrap() error { return f.Reason }
 
 // Compile reads a directive. A directive is a prohibition: what cannot be read
 // of it comes back blocking, with the reason.
@@ -50,17 +67,19 @@ func Compile(t *fhir.Tape, base string) (Directive, error) {
 	r.d.ID = t.Text(t.Field(t.Root(), "id"))
 	r.effects()
 	if n := t.Field(t.Root(), "subject"); n != fhir.None {
+		r.place = "Basic.subject"
 		if ref, ok := r.who(n); ok {
 			r.d.Targets = append(r.d.Targets, Target{Who: []string{ref}})
 		}
 	}
-	list := t.Field(t.Root(), "extension")
-	for n := t.First(list); n != fhir.None; n = t.Next(n) {
-		r.extension(n)
+	r.extensions()
+	for _, name := range [...]string{"modifierExtension", "implicitRules"} {
+		if t.Field(t.Root(), name) != fhir.None {
+			r.place = "Basic." + name
+			r.strange()
+		}
 	}
-	if t.Field(t.Root(), "modifierExtension") != fhir.None || t.Field(t.Root(), "implicitRules") != fhir.None ||
-		list != fhir.None && t.Kind(list) != fhir.Array {
-		r.fail(ErrOther)
+	if r.doubtful {
 		r.d.Effects, r.d.Period = nil, consent.Period{}
 	}
 	r.whole()
@@ -75,15 +94,38 @@ type reader struct {
 	tape      *fhir.Tape
 	base      string
 	d         Directive
-	everybody bool // some target cannot be read
-	anything  bool // nor some type that it is confined to
+	everybody bool   // some target cannot be read
+	anything  bool   // nor some type that it is confined to
+	doubtful  bool   // there is more than is understood
+	place     string // what is read
 	err       error
 }
 
 // fail keeps the first reason.
 func (r *reader) fail(err error) {
 	if r.err == nil {
-		r.err = err
+		r.err = &Fault{Place: r.place, Reason: err}
+	}
+}
+
+// strange is what is read and not understood.
+func (r *reader) strange() {
+	r.doubtful = true
+	r.fail(ErrOther)
+}
+
+// extensions reads all that there are.
+func (r *reader) extensions() {
+	t := r.tape
+	list := t.Field(t.Root(), "extension")
+	if r.place = "Basic.extension"; list != fhir.None && t.Kind(list) != fhir.Array {
+		r.strange()
+	}
+	i := 0
+	for n := t.First(list); n != fhir.None; n = t.Next(n) {
+		r.place = "Basic.extension[" + strconv.Itoa(i) + "]"
+		r.extension(n)
+		i++
 	}
 }
 
@@ -93,11 +135,11 @@ func (r *reader) whole() {
 	if r.anything {
 		d.Of = nil
 	}
-	if r.everybody || len(d.Targets) == 0 && len(d.Of) == 0 {
+	if r.place = "Basic.subject"; r.everybody || len(d.Targets) == 0 && len(d.Of) == 0 {
 		r.fail(ErrTarget)
 		d.Targets = nil
 	}
-	if slices.Contains(d.Effects, LimitTypes) && len(d.Types) == 0 {
+	if r.place = "Basic.extension"; slices.Contains(d.Effects, LimitTypes) && len(d.Types) == 0 {
 		r.fail(ErrTypes)
 	}
 	if slices.Contains(d.Effects, LimitClasses) && len(d.Classes) == 0 {
@@ -106,6 +148,7 @@ func (r *reader) whole() {
 	if !slices.Contains(d.Effects, Destroy) {
 		return
 	}
+	r.place = "Basic"
 	if _, _, ok := d.Destroys(); !ok || len(d.Effects) > 1 || d.Period != (consent.Period{}) || len(d.Of) > 0 {
 		r.fail(ErrDestroy)
 	}
@@ -113,6 +156,7 @@ func (r *reader) whole() {
 }
 
 func (r *reader) effects() {
+	r.place = "Basic.code"
 	for n := codings(r.tape); n != fhir.None; n = r.tape.Next(n) {
 		if r.tape.Text(r.tape.Field(n, "system")) != consent.SystemDirective {
 			continue
@@ -145,7 +189,7 @@ func codings(t *fhir.Tape) fhir.Node {
 
 func (r *reader) extension(n fhir.Node) {
 	t, d := r.tape, &r.d
-	switch t.Text(t.Field(n, "url")) {
+	switch url := t.Text(t.Field(n, "url")); url {
 	case ExtensionTarget:
 		r.target(n)
 	case ExtensionType:
@@ -171,6 +215,12 @@ func (r *reader) extension(n fhir.Node) {
 		d.Period = r.period(n)
 	case ExtensionWindow:
 		d.Window = r.period(n)
+	case ExtensionRecord:
+	default:
+		if strings.HasPrefix(url, ofDirectives) { // it may name another target
+			r.everybody = true
+			r.strange()
+		}
 	}
 }
 
@@ -204,14 +254,19 @@ func (r *reader) target(n fhir.Node) {
 			}
 		case partProfession:
 			c, ok := r.profession(p)
-			r.everybody = r.everybody || !ok
+			if !ok {
+				r.everybody = true
+				r.fail(ErrTarget)
+			}
 			one.Professions = append(one.Professions, c)
 		default:
 			r.everybody = true
+			r.fail(ErrTarget)
 		}
 	}
 	if len(one.Who)+len(one.Professions) == 0 || t.Kind(parts) != fhir.Array || t.Field(n, "valueReference") != fhir.None {
 		r.everybody = true
+		r.fail(ErrTarget)
 	}
 	r.d.Targets = append(r.d.Targets, one)
 }
@@ -226,6 +281,7 @@ func (r *reader) who(n fhir.Node) (string, bool) {
 		}
 	}
 	r.everybody = true
+	r.fail(ErrTarget)
 	return "", false
 }
 

@@ -2,6 +2,7 @@ package directive_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -60,16 +61,17 @@ func TestWhatCannotBeReadBlocks(t *testing.T) {
 		src  string
 		want error
 	}{
-		"nothing":         {`{"resourceType":"Basic"}`, directive.ErrEffect},
-		"unknown effect":  {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"FORGET"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrEffect},
-		"no target":       {`{"resourceType":"Basic",` + code + `}`, directive.ErrTarget},
-		"another target":  {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Patient/p"}}`, directive.ErrTarget},
-		"logical target":  {`{"resourceType":"Basic",` + code + `,"subject":{"identifier":{"value":"x"}}}`, directive.ErrTarget},
-		"no types":        {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"LIMIT_TYPES"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrTypes},
-		"period":          {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-period","valuePeriod":{"end":"x"}}]}`, directive.ErrPeriod},
-		"modifier":        {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"modifierExtension":[{"url":"x"}]}`, directive.ErrOther},
-		"one of two":      {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-target"}]}`, directive.ErrTarget},
-		"not even a type": {`{}`, directive.ErrEffect},
+		"nothing":                  {`{"resourceType":"Basic"}`, directive.ErrEffect},
+		"unknown effect":           {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"FORGET"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrEffect},
+		"no target":                {`{"resourceType":"Basic",` + code + `}`, directive.ErrTarget},
+		"another target":           {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Patient/p"}}`, directive.ErrTarget},
+		"logical target":           {`{"resourceType":"Basic",` + code + `,"subject":{"identifier":{"value":"x"}}}`, directive.ErrTarget},
+		"no types":                 {`{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"LIMIT_TYPES"}]},"subject":{"reference":"Organization/ward"}}`, directive.ErrTypes},
+		"period":                   {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-period","valuePeriod":{"end":"x"}}]}`, directive.ErrPeriod},
+		"modifier":                 {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"modifierExtension":[{"url":"x"}]}`, directive.ErrOther},
+		"one of two":               {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/ward"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-target"}]}`, directive.ErrTarget},
+		"misspelt, beside another": {`{"resourceType":"Basic",` + code + `,"subject":{"reference":"Organization/elsewhere"},"extension":[{"url":"https://vitrine.example/StructureDefinition/directive-targets","valueReference":{"reference":"Organization/ward"}}]}`, directive.ErrOther},
+		"not even a type":          {`{}`, directive.ErrEffect},
 	} {
 		d, err := compile(t, row.src)
 		if !errors.Is(err, row.want) {
@@ -77,6 +79,36 @@ func TestWhatCannotBeReadBlocks(t *testing.T) {
 		}
 		if !(directive.Set{d}).Blocks(ward(), "", false, "Condition", noon) {
 			t.Errorf("%s: does not block", name)
+		}
+	}
+}
+
+// TestFaultsNameTheirPlace: where a directive cannot be read is said with the reason,
+// and what the server itself keeps in one is none of it.
+func TestFaultsNameTheirPlace(t *testing.T) {
+	const code = `"code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"BLOCK_READ"}]}`
+	const ward = `"subject":{"reference":"Organization/ward"}`
+	extension := func(name, value string) string {
+		return `{"url":"https://vitrine.example/StructureDefinition/directive-` + name + `",` + value + `}`
+	}
+	for src, want := range map[string]string{
+		`"subject":{"reference":"Organization/ward"}`:                                                          "Basic.code",
+		code + `,"subject":{"reference":"Patient/p"}`:                                                          "Basic.subject",
+		code + `,` + ward + `,"extension":[{"url":"x"},` + extension("target", `"valueString":"x"`) + `]`:      "Basic.extension[1]",
+		code + `,` + ward + `,"extension":[` + extension("periods", `"valuePeriod":{}`) + `]`:                  "Basic.extension[0]",
+		code + `,` + ward + `,"modifierExtension":[{"url":"x"}]`:                                               "Basic.modifierExtension",
+		strings.Replace(code, "BLOCK_READ", "DESTROY", 1) + `,"subject":{"reference":"Device/d"}`:              "Basic",
+		code + `,` + ward + `,"extension":[` + extension("record", `"valueString":"x"`) + `,{"url":"other"}]`:  "",
+		strings.Replace(code, "BLOCK_READ", "LIMIT_TYPES", 1) + `,` + ward:                                     "Basic.extension",
+		code + `,` + ward + `,"extension":[` + extension("target", `"extension":[{"url":"profession"}]`) + `]`: "Basic.extension[0]",
+	} {
+		_, err := compile(t, `{"resourceType":"Basic",`+src+`}`)
+		got := ""
+		if fault := (*directive.Fault)(nil); errors.As(err, &fault) {
+			got = fault.Place
+		}
+		if got != want {
+			t.Errorf("%s: %q (%v), want %q", src, got, err, want)
 		}
 	}
 }

@@ -55,6 +55,9 @@ func (g *Gate) AccessHistory(ctx context.Context, req *Request, patient string, 
 	if !Concerned(req.Caller.Kind) {
 		return Released{}, ErrNotFound
 	}
+	if !page.Since.IsZero() && !page.Until.IsZero() && !page.Since.Before(page.Until) {
+		return Released{}, errBackwards()
+	}
 	if err := g.store.Settle(ctx); err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
@@ -80,6 +83,11 @@ func (g *Gate) AccessHistory(ctx context.Context, req *Request, patient string, 
 		return Released{}, g.failed(ctx, err)
 	}
 	return v.recordUse(ctx, u, out, patient)
+}
+
+// errBackwards refuses a period that is none.
+func errBackwards() error {
+	return invalid(statusBusiness, fhir.CodeValue, "the period must begin before it ends", "Parameters.parameter")
 }
 
 // recordUse records a look at the record of access itself.
@@ -160,7 +168,7 @@ func (v *visit) tell(ctx context.Context, fold *plain.Fold, f *store.Found, emer
 	if err != nil {
 		return false, err
 	}
-	if e.Kind == audit.KindDecision { // it stands beside the event of the attempt
+	if e.Kind == audit.KindDecision || plain.ToldBeside(&e) { // it stands beside the event of the attempt, or of the write
 		return false, nil
 	}
 	one, err := v.toldAs(ctx, &e, names)

@@ -27,8 +27,9 @@ type raising struct {
 	// focus is whom or what it is about, a reference; empty where client and subject
 	// say it.
 	focus, client, subject string
-	count                  int
-	span                   string
+	// count is what there is at least; zero where nothing was counted.
+	count int
+	span  string
 }
 
 const (
@@ -200,7 +201,7 @@ func (v *view) late(ctx context.Context, from, until time.Time) (late []raising,
 		if _, ok := v.g.grantOf(t); !ok || !isOversight(f) || reviewOf(t).over() {
 			return nil
 		}
-		r := raising{alert: AlertOverdue, focus: "Task/" + f.ID, count: 1, key: keyOf("raised", AlertOverdue, "", f.ID)}
+		r := raising{alert: AlertOverdue, focus: "Task/" + f.ID, key: keyOf("raised", AlertOverdue, "", f.ID)}
 		known, err := isRaised(ctx, v.reader, r.key, v.now)
 		if err != nil || known {
 			return err
@@ -281,7 +282,10 @@ func (w *writing) raise(ctx context.Context, r *raising) error {
 		Type  concept `json:"type"`
 		Value int     `json:"valueInteger"`
 	}
-	inputs := []any{number{codes(systemAlert, "count"), r.count}}
+	var inputs []any
+	if r.count > 0 { // nobody counts on when it is enough
+		inputs = append(inputs, number{codes(systemAlert, "at-least"), r.count})
+	}
 	for _, one := range []struct{ code, value string }{{"client", r.client}, {"subject", r.subject}, {"span", r.span}} {
 		if one.value != "" {
 			inputs = append(inputs, taskInput{codes(systemAlert, one.code), one.value})
@@ -302,7 +306,7 @@ func (w *writing) raise(ctx context.Context, r *raising) error {
 		AuthoredOn     string     `json:"authoredOn"`
 		ReasonCode     concept    `json:"reasonCode"`
 		Restriction    taskLimits `json:"restriction"`
-		Input          []any      `json:"input"`
+		Input          []any      `json:"input,omitempty"`
 	}{
 		"Task", marked(), "requested", codes(systemReview, string(ReviewRequested)), "order", codes(systemTask, alertTask), focus,
 		fhir.FormatInstant(w.now), codes(systemAlert, r.alert.String()),

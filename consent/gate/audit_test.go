@@ -3,6 +3,7 @@ package gate_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"vitrine/consent"
 	"vitrine/consent/gate"
+	"vitrine/consent/plain"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
@@ -210,6 +212,83 @@ func TestAccessHistory(t *testing.T) {
 	w.want("another patient's", w.reads(person("p"), "AuditEvent", id), "not found")
 	_, err = w.create(custodian(), "AuditEvent", "")
 	w.want("writing one", outcome(err), "method not allowed")
+}
+
+// accesses are those a patient is told of, each by itself.
+func (w *world) accesses(patient string, page gate.AccessPage) ([]plain.Visit, error) {
+	page.Count, page.Each = -1, true
+	req := w.request(person(patient), "$access-history", "AuditEvent")
+	req.Interaction.Letter = 's'
+	r, err := w.gate.AccessHistory(w.ctx(), req, patient, page)
+	return r.Visits(), err
+}
+
+// deeds counts what is told of: who did what, to what data, and whether in vain.
+func (w *world) deeds(patient string) map[string]int {
+	w.Helper()
+	all, err := w.accesses(patient, gate.AccessPage{})
+	if err != nil {
+		w.Fatal(explain(err))
+	}
+	counts := map[string]int{}
+	for _, v := range all {
+		counts[fmt.Sprint(v.Who.Code(), " ", v.Did, " ", v.Data, " ", v.Refused)]++
+	}
+	return counts
+}
+
+// A decision about the record is told once for each time it was saved, also when
+// nothing came of it, and not as an access to a Consent beside it.
+func TestADecisionIsToldOnce(t *testing.T) {
+	w := newClinics(t, nil)
+	before := w.deeds("q")
+	id := w.restrict("q", optOut, closed)
+	kept := w.reads(person("q"), "Consent", id)
+	for range 2 { // the second changes nothing
+		if _, err := w.gate.Update(w.ctx(), w.request(person("q"), "update", "Consent"), "Consent", id, w.content(strings.Replace(kept, `"active"`, `"inactive"`, 1)), ""); err != nil {
+			t.Fatal(explain(err))
+		}
+	}
+	if err := w.remove(person("q"), "Consent", id); err != nil {
+		t.Fatal(explain(err))
+	}
+	after := w.deeds("q")
+	if got := after["you decided [Consent] false"] - before["you decided [Consent] false"]; got != 4 {
+		t.Errorf("%d decisions are told, want 4: %v", got, after)
+	}
+	for deed, n := range after {
+		if strings.Contains(deed, "Consent") && !strings.Contains(deed, "decided") && !strings.Contains(deed, "looked") && n != before[deed] {
+			t.Errorf("told beside: %s", deed)
+		}
+	}
+	_, err := w.accesses("q", gate.AccessPage{Since: w.now, Until: w.now.Add(-time.Hour)})
+	w.want("a period that ends before it begins", outcomeOf(err), "422")
+	_, err = w.accesses("p", gate.AccessPage{Since: w.now.Add(-time.Hour), Until: w.now})
+	w.want("one that does not", outcomeOf(err), "released")
+}
+
+// What the regulator asks for and is never shown is told as an attempt, by a search as
+// by a reading; what the regulator may look at is not.
+func TestWhatIsClosedToTheRegulatorIsAnAttempt(t *testing.T) {
+	w := newClinics(t, nil)
+	w.sees(regulator(), "Observation", "patient=Patient/q")
+	w.sees(regulator(), "Patient", "_id=q")
+	w.reads(regulator(), "Patient", "q")
+	w.sees(regulator(), "AuditEvent", "patient=Patient/q")
+	w.sees(regulator(), "Task", "patient=Patient/q")
+	got := w.deeds("q")
+	for deed, want := range map[string]int{
+		"ministry looked [Observation] true": 1, "ministry looked [Observation] false": 0,
+		"ministry looked [Patient] true": 2, "ministry looked [Patient] false": 0,
+		"ministry history [] false": 1, "ministry looked [Task] false": 1,
+	} {
+		if got[deed] != want {
+			t.Errorf("%s: %d, want %d", deed, got[deed], want)
+		}
+	}
+	if t.Failed() {
+		t.Log(got)
+	}
 }
 
 // Scenario 99: when the clock jumps, what is closed stays closed, and what was

@@ -42,6 +42,8 @@ type writing struct {
 	// there is to record.
 	extra    []audit.Event
 	onlyThem bool
+	// rehearsal says that nothing of it is to be kept.
+	rehearsal bool
 }
 
 // versionNote is what the record says of a version that was written.

@@ -203,7 +203,7 @@ func (w *world) certified(id, task string) {
 	w.want("held until it is accepted", w.reads(doctor("A"), "AllergyIntolerance", "a-q"), "403 blocked")
 	w.want("again", w.certify(doctor("A"), task, certificate), "")
 	w.want("what was certified before", w.directs("$accept", second(), task, "3"), "precondition failed")
-	w.want("by a back end", w.directs("$accept", func() consent.Caller { c := second(); c.Client = c.Subject; return c }(), task, "4"), "403 forbidden-role")
+	w.want("by a back end", w.directs("$accept", func() consent.Caller { c := second(); c.Client = c.Subject; return c }(), task, "4"), "403 forbidden-person")
 	doc := w.reads(regulator(), "Task", task)
 	_, doc, _ = strings.Cut(doc, `"reference":"DocumentReference/`)
 	doc, _, _ = strings.Cut(doc, `"`)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -44,15 +45,18 @@ const (
 func (v *visit) order(ctx context.Context, d *draft) (*draft, error) {
 	o, err := directive.Compile(d.tape, v.g.cfg.BaseURL)
 	if err != nil {
-		return nil, unreadable(err.Error())
+		return nil, unread(err)
 	}
 	for _, t := range slices.Concat(o.Types, o.Of) {
 		if v.g.tools.Definitions.Resource(string(t)) == nil {
-			return nil, unreadable("directive: a type is not one of R4")
+			return nil, unreadable("a type is not one of R4", "Basic.extension")
 		}
 	}
 	by, err := v.person(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := v.reaches(ctx, &o); err != nil {
 		return nil, err
 	}
 	text := directive.Recorded(d.tape, directive.Record{State: directive.Proposed, Proposed: directive.Act{By: by, At: v.now}})
@@ -67,8 +71,51 @@ func (v *visit) order(ctx context.Context, d *draft) (*draft, error) {
 	return own, err
 }
 
-func unreadable(why string) error {
-	return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+why, "Basic")
+// unread is a directive that cannot be read.
+func unread(err error) error {
+	place := "Basic"
+	if fault := (*directive.Fault)(nil); errors.As(err, &fault) {
+		place = fault.Place
+	}
+	return unreadable(err.Error(), place)
+}
+
+func unreadable(why, place string) error {
+	return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+why, place)
+}
+
+// reaches refuses a directive about somebody who is not in the directory: it would
+// stand against nobody. The directory is the regulator's to read, and patients are no
+// targets.
+func (v *visit) reaches(ctx context.Context, o *directive.Directive) error {
+	for _, t := range o.Targets {
+		for _, who := range t.Who {
+			listed, err := v.inDirectory(ctx, who)
+			if err != nil {
+				return v.g.failed(ctx, err)
+			}
+			if !listed {
+				return invalid(statusBusiness, fhir.CodeBusinessRule, "a target is not in the directory, so that the directive would reach nobody", "Basic")
+			}
+		}
+	}
+	return nil
+}
+
+// inDirectory reports whether a reference is to something of the directory: what the
+// custodian keeps, and the roles that organisations do.
+func (v *view) inDirectory(ctx context.Context, reference string) (listed bool, err error) {
+	r := fhir.ParseReference(reference, "")
+	_, err = v.read(ctx, r.Type, r.ID, func(f store.Found, _ *fhir.Tape) error {
+		listed = f.Home == consent.HomeShared && (f.Contributor == "" || r.Type == "PractitionerRole")
+		return nil
+	})
+	return listed, err
+}
+
+// isDirective reports whether a Basic would be an order of the ministry's.
+func isDirective(t *fhir.Tape) bool {
+	return slices.ContainsFunc(codings(nil, t, t.Field(t.Root(), "code")), func(c fhir.Coding) bool { return c.System == consent.SystemDirective })
 }
 
 // person is who asks for the regulator. A back end is nobody who could agree with
@@ -90,7 +137,7 @@ func (v *visit) person(ctx context.Context) (directive.Person, error) {
 		known = known && p.User != ""
 	}
 	if !known {
-		return p, v.refuse(ctx, consent.RefusedRole, "no-person")
+		return p, v.refuse(ctx, consent.RefusedPerson, "no-person")
 	}
 	return p, nil
 }
@@ -218,7 +265,7 @@ func (w *writing) direct(ctx context.Context, id, version string, o *directing, 
 	err = w.g.parsed(*prior, func(_ store.Found, t *fhir.Tape) error {
 		o.Directive, err = directive.Compile(t, w.g.cfg.BaseURL)
 		if err != nil && o.Record.State == directive.Proposed {
-			return unreadable(err.Error())
+			return unread(err)
 		}
 		if err := do(w, ctx, o); err != nil {
 			return err
@@ -299,7 +346,7 @@ func (o *directing) agreeable(proposed *directive.Act, now time.Time) error {
 	case proposed.Lapsed(now):
 		return o.decline(declinedLapsed, "the proposal has waited for more than seven days; it must be made anew")
 	case !proposed.By.Other(o.by):
-		return o.decline(declinedPerson, "another person must agree than the one who proposed, known to be another: of the same issuer, under another subject and as another practitioner")
+		return o.decline(declinedPerson, "somebody other than the proposer must agree: another subject of the same issuer, and another practitioner")
 	default:
 		return nil
 	}

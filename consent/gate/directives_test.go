@@ -139,11 +139,11 @@ func TestWhoIsAnother(t *testing.T) {
 		"another client":             {first, with(func(c *consent.Caller) { c.Subject, c.Client = first.Subject, "other" }), "409"},
 		"in capitals":                {first, with(func(c *consent.Caller) { c.Subject = " " + strings.ToUpper(first.Subject) }), "409"},
 		"another issuer":             {first, with(func(c *consent.Caller) { c.Issuer = "https://elsewhere.example" }), "409"},
-		"a back end":                 {first, with(func(c *consent.Caller) { c.Subject = c.Client }), "403 forbidden-role"},
-		"no subject":                 {first, with(func(c *consent.Caller) { c.Subject = "" }), "403 forbidden-role"},
+		"a back end":                 {first, with(func(c *consent.Caller) { c.Subject = c.Client }), "403 forbidden-person"},
+		"no subject":                 {first, with(func(c *consent.Caller) { c.Subject = "" }), "403 forbidden-person"},
 		"one practitioner":           {named(first, "Practitioner/mei"), named(second(), "Practitioner/mei"), "409"},
 		"in a role":                  {named(first, "Practitioner/mei"), named(second(), "PractitionerRole/mei-1"), "409"},
-		"a role of nobody":           {named(first, "Practitioner/mei"), named(second(), "PractitionerRole/nobody"), "403 forbidden-role"},
+		"a role of nobody":           {named(first, "Practitioner/mei"), named(second(), "PractitionerRole/nobody"), "403 forbidden-person"},
 		"one named, the other not":   {named(first, "Practitioner/mei"), second(), "409"},
 		"the custodian":              {first, custodian(), "403 forbidden-role"},
 		"a doctor":                   {first, doctor("A"), "403 forbidden-role"},
@@ -271,6 +271,46 @@ func TestDirectivesOfAllKinds(t *testing.T) {
 	_, err = w.create(regulator(), "Basic", code("BLOCK_READ")+ext("target", `"extension":[]`)+`]`)
 	if err == nil {
 		t.Error("a target of nobody was taken")
+	}
+}
+
+// A directive that would reach nobody is refused, and so is one by anybody but the
+// regulator, whose refusal is one whatever is on file.
+func TestDirectivesReachSomebody(t *testing.T) {
+	w := newClinics(t, nil)
+	w.put("Practitioner", "mei", `"active":true`)
+	theirs := w.created(system("A"), "Practitioner", `"active":true`)
+	target := func(who string) string {
+		return `"extension":[{"url":"` + consent.Canon + `/StructureDefinition/directive-target","valueReference":{"reference":"` + who + `"}}]`
+	}
+	for who, want := range map[string]string{
+		"Organization/A": "released", "Practitioner/mei": "released", "PractitionerRole/A1": "released",
+		"Organization/nope": "422", "Practitioner/nope": "422", "Practitioner/q": "422", "Practitioner/" + theirs: "422", "Device/nope": "422",
+	} {
+		_, err := w.create(regulator(), "Basic", blockReads(who))
+		w.want(who, outcomeOf(err), want)
+		if want == "422" && !strings.Contains(explain(err), "not in the directory") {
+			t.Errorf("%s: %s", who, explain(err))
+		}
+	}
+	code := `"code":` + concept(consent.SystemDirective, "BLOCK_READ") + ","
+	said := map[string]bool{}
+	for _, c := range []consent.Caller{custodian(), doctor("A"), system("A"), doctor("B")} {
+		for _, who := range []string{"Organization/A", "Organization/nope", "Patient/p", "Patient/nope"} {
+			_, err := w.create(c, "Basic", code+target(who)+`,"subject":{"reference":"`+who+`"}`)
+			w.want(c.Kind.String()+" about "+who, outcomeOf(err), "422")
+			said[explain(err)] = true
+		}
+	}
+	if len(said) != 1 {
+		t.Errorf("said in %d ways: %v", len(said), said)
+	}
+	if _, err := w.create(system("A"), "Basic", `"code":{"text":"a note"},"subject":{"reference":"Patient/q"}`); err != nil {
+		t.Errorf("what is no directive: %s", explain(err))
+	}
+	_, err := w.create(regulator(), "Basic", code+`"subject":{"reference":"Organization/A"},"extension":[{"url":"`+consent.Canon+`/StructureDefinition/directive-periods"}]`)
+	if got := explain(err); !strings.Contains(got, "Basic.extension[0]") || strings.Contains(got, "directive: ") {
+		t.Errorf("a misspelt extension: %s", got)
 	}
 }
 

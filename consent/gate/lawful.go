@@ -54,6 +54,9 @@ func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
 	case consent.Nobody:
 	default:
 	}
+	if !ok && v.caller.Kind == consent.Regulator {
+		return v.refuse(ctx, consent.RefusedOverseer, "kind-not-writing")
+	}
 	if !ok {
 		return v.refuse(ctx, consent.RefusedRole, "kind-not-writing")
 	}
@@ -161,8 +164,11 @@ func (w *writing) sole(ctx context.Context, patient, id string) error {
 	if err != nil || first == "" {
 		return err
 	}
-	return invalid(http.StatusConflict, fhir.CodeConflict,
-		"there is an active restriction already, "+first+": update it, or make it inactive first", "Consent")
+	what := ": update it, or make it inactive first"
+	if w.rehearsal {
+		what = ": with its id, this Consent is seen in its place"
+	}
+	return invalid(http.StatusConflict, fhir.CodeConflict, "there is an active restriction already, "+first+what, "Consent")
 }
 
 // absence is an ErrNotFound whose reason is known, for the record alone.

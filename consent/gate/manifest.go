@@ -120,7 +120,7 @@ func (v *view) clientOf(ctx context.Context, device string) (client string, err 
 		return nil
 	})
 	if err == nil && client == "" {
-		err = unreadable("the Device is not that of a client")
+		err = unreadable("the Device is not that of a client", "Basic")
 	}
 	return client, err
 }

@@ -69,6 +69,9 @@ func (v *visit) find(ctx context.Context, t fhir.ResourceType, id string,
 	return f, u, nil
 }
 
+// reasonHidden is the reason of an attempt upon what is there and not to be seen.
+const reasonHidden = "hidden"
+
 // phantom is the id of a patient who never is: deciding about it costs what
 // deciding about another does.
 const phantom = "-"
@@ -92,7 +95,7 @@ func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceTyp
 	f, err := v.reader.Read(ctx, consent.Everything(), t, id)
 	switch {
 	case err == nil:
-		reason, patients = "hidden", f.Patients
+		reason, patients = reasonHidden, f.Patients
 	case errors.Is(err, store.ErrNotFound):
 	case errors.Is(err, store.ErrGone):
 		reason = "deleted"

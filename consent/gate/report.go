@@ -20,13 +20,15 @@ type ReportRequest struct {
 	// that began in it. Zero is for the last thirty days.
 	Start, End time.Time
 	// Organization and Practitioner confine it, as references; empty for all. The
-	// latter may be a role.
+	// former is meant with its parts, and the latter may be a role.
 	Organization, Practitioner string
 }
 
 // Report is the answer to AuditEvent/$break-glass-report.
 type Report struct {
 	Start, End time.Time
+	// Organization and Practitioner are those whom it is confined to.
+	Organization, Practitioner string
 	// Overrides are in the order in which they began.
 	Overrides []Override
 }
@@ -82,7 +84,7 @@ func (g *Gate) BreakGlassReport(ctx context.Context, req *Request, r ReportReque
 		r.Start = r.End.Add(-reportSpan)
 	}
 	if !r.Start.Before(r.End) {
-		return Released{}, invalid(statusBusiness, fhir.CodeValue, "the period must begin before it ends", "Parameters.parameter")
+		return Released{}, errBackwards()
 	}
 	report, err := v.report(ctx, &r)
 	if err != nil {
@@ -101,10 +103,16 @@ func (v *visit) report(ctx context.Context, r *ReportRequest) (Report, error) {
 		return Report{}, err
 	}
 	markRepeated(all, v.g.cfg.Oversight.Repeated)
-	out := Report{Start: r.Start, End: r.End}
+	out := Report{Start: r.Start, End: r.End, Organization: r.Organization, Practitioner: r.Practitioner}
+	var within []string
+	if r.Organization != "" {
+		if within, err = v.andParts(ctx, strings.TrimPrefix(r.Organization, "Organization/")); err != nil {
+			return Report{}, err
+		}
+	}
 	for i := range all {
 		o := &all[i]
-		if r.Organization != "" && o.Organization != r.Organization ||
+		if r.Organization != "" && !slices.Contains(within, o.Organization) ||
 			r.Practitioner != "" && o.Practitioner != r.Practitioner && o.role != r.Practitioner {
 			continue
 		}

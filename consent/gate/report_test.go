@@ -53,6 +53,8 @@ func flags(o *gate.Override) string {
 // came, and how far the review is.
 func TestBreakGlassReport(t *testing.T) {
 	w := newClinics(t, nil)
+	w.put("Organization", "H", `"active":true,"name":"H"`)
+	w.put("Organization", "A", `"active":true,"name":"A","partOf":{"reference":"Organization/H"}`)
 	w.put("Organization", "A-ED", `"active":true,"name":"Emergency","partOf":{"reference":"Organization/A"}`)
 	w.restrict("p", optOut, closed)
 	w.at("2026-09-01T10:00:00+08:00") // a Tuesday
@@ -106,17 +108,22 @@ func TestBreakGlassReport(t *testing.T) {
 		r    gate.ReportRequest
 		want int
 	}{
-		"an organisation":   {gate.ReportRequest{Organization: "Organization/A"}, 5},
-		"a person":          {gate.ReportRequest{Practitioner: "Practitioner/dB"}, 1},
-		"a role":            {gate.ReportRequest{Practitioner: "PractitionerRole/B1"}, 1},
-		"both":              {gate.ReportRequest{Practitioner: "Practitioner/dB", Organization: "Organization/A"}, 0},
-		"a day":             {gate.ReportRequest{Start: w.now.Add(-7 * 24 * time.Hour), End: w.now.Add(-6 * 24 * time.Hour)}, 1},
-		"a later period":    {gate.ReportRequest{Start: w.now.Add(-time.Hour)}, 0},
-		"an earlier period": {gate.ReportRequest{End: w.now.Add(-30 * 24 * time.Hour)}, 0},
+		"an organisation":    {gate.ReportRequest{Organization: "Organization/A"}, 5},
+		"what it is part of": {gate.ReportRequest{Organization: "Organization/H"}, 5},
+		"none that there is": {gate.ReportRequest{Organization: "Organization/none"}, 0},
+		"a person":           {gate.ReportRequest{Practitioner: "Practitioner/dB"}, 1},
+		"a role":             {gate.ReportRequest{Practitioner: "PractitionerRole/B1"}, 1},
+		"both":               {gate.ReportRequest{Practitioner: "Practitioner/dB", Organization: "Organization/A"}, 0},
+		"a day":              {gate.ReportRequest{Start: w.now.Add(-7 * 24 * time.Hour), End: w.now.Add(-6 * 24 * time.Hour)}, 1},
+		"a later period":     {gate.ReportRequest{Start: w.now.Add(-time.Hour)}, 0},
+		"an earlier period":  {gate.ReportRequest{End: w.now.Add(-30 * 24 * time.Hour)}, 0},
 	} {
 		r, err := w.report(regulator(), row.r)
 		if err != nil || len(r.Overrides) != row.want {
 			t.Errorf("%s: %d, %v; want %d", name, len(r.Overrides), err, row.want)
+		}
+		if r.Organization != row.r.Organization || r.Practitioner != row.r.Practitioner {
+			t.Errorf("%s: said to be of %q and %q", name, r.Organization, r.Practitioner)
 		}
 	}
 	_, err = w.report(regulator(), gate.ReportRequest{Start: w.now, End: w.now.Add(-time.Hour)})

@@ -94,7 +94,17 @@ func (g *Gate) Review(ctx context.Context, req *Request, id string, r ReviewRequ
 	if _, err := v.person(ctx); err != nil {
 		return Released{}, err
 	}
-	if issues := v.faultsOfReview(&r); len(issues) > 0 {
+	issues := v.faultsOfReview(&r)
+	if len(issues) == 0 && r.Owner != "" && r.Owner != v.caller.User {
+		listed, err := v.inDirectory(ctx, r.Owner)
+		if err != nil {
+			return Released{}, g.failed(ctx, err)
+		}
+		if !listed {
+			issues = []fhir.Issue{errorIssue(fhir.CodeValue, "the owner must be in the directory, or be the one whom the token names", parameterNamed("owner"))}
+		}
+	}
+	if len(issues) > 0 {
 		return Released{}, &Invalid{Status: statusBusiness, Issues: issues}
 	}
 	return v.commit(ctx, func(w *writing) (Released, error) {

@@ -153,9 +153,13 @@ func TestReviewGoesOneWay(t *testing.T) {
 	refused("a blank comment", gate.ReviewRequest{Comment: " \n"})
 	refused("a long comment", gate.ReviewRequest{Comment: strings.Repeat("x", 5000)})
 	refused("a patient as its owner", gate.ReviewRequest{Owner: "Patient/q"})
+	refused("an owner who is not in the directory", gate.ReviewRequest{Owner: "Practitioner/nobody"})
+	herself := regulator()
+	herself.User = "Practitioner/mei" // not in the directory either
+	w.want("oneself", outcomeOf(w.review(herself, id, "", gate.ReviewRequest{Owner: "Practitioner/mei"})), "released")
 	refused("an owner elsewhere", gate.ReviewRequest{Owner: "https://elsewhere.example/fhir/Practitioner/x"})
-	w.want("a version that was not read", outcomeErr(w.review(regulator(), id, "1", to(gate.ReviewInReview))), gate.ErrPrecondition.Error())
-	w.want("taken up", outcomeOf(w.review(regulator(), id, "2", to(gate.ReviewInReview))), "released")
+	w.want("a version that was not read", outcomeErr(w.review(regulator(), id, "2", to(gate.ReviewInReview))), gate.ErrPrecondition.Error())
+	w.want("taken up", outcomeOf(w.review(regulator(), id, "3", to(gate.ReviewInReview))), "released")
 	w.want("accepted", outcomeOf(w.review(regulator(), id, "", to(gate.ReviewAccepted))), "released")
 	for _, s := range []gate.ReviewState{gate.ReviewInReview, gate.ReviewAccepted, gate.ReviewReferred} {
 		refused("after its end, "+string(s), to(s))

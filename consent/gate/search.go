@@ -2,9 +2,11 @@ package gate
 
 import (
 	"context"
+	"slices"
 
 	"vitrine/consent"
 	"vitrine/consent/audit"
+	"vitrine/fhir"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
@@ -199,10 +201,40 @@ func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Que
 	}
 	v.unfound(q, found, patients)
 	events, err := v.concerning(ctx, u, patients)
-	if err == nil && len(patients) == 0 && reason != "" {
-		events[0].Outcome, events[0].Reason = audit.OutcomeMinor, reason
+	if err != nil {
+		return nil, err
 	}
-	return events, err
+	vain := len(patients) == 0 && reason != ""
+	if v.closedTo(q) {
+		vain, reason = true, reasonHidden
+	}
+	for i := range events {
+		if vain {
+			events[i].Outcome, events[i].Reason = audit.OutcomeMinor, reason
+		}
+	}
+	return events, nil
+}
+
+// closedTo reports whether a search is the regulator's for what is never shown to the
+// regulator: records of patients, of types of which the server itself keeps none. It
+// is an attempt, as the reading of one of them is.
+func (v *visit) closedTo(q *search.Query) bool {
+	if v.caller.Kind != consent.Regulator {
+		return false
+	}
+	types := q.Types
+	if q.Type != "" {
+		types = []fhir.ResourceType{q.Type}
+	}
+	return len(types) > 0 && !slices.ContainsFunc(types, func(t fhir.ResourceType) bool {
+		switch t {
+		case auditEvents, "Basic", "Binary", "Communication", "DocumentReference", "Task":
+			return true
+		default:
+			return v.g.tools.Compartments.Params("Patient", string(t)) == nil
+		}
+	})
 }
 
 // met are the patients whom a search concerned, and the reason why one who was

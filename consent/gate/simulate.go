@@ -65,6 +65,7 @@ var errRehearsed = errors.New("rehearsed")
 func (v *visit) rehearse(ctx context.Context, do func(*writing) error) error {
 	err := v.g.store.Write(ctx, func(tx store.Tx) error {
 		w := v.writing(tx)
+		w.rehearsal = true
 		if err := w.learn(ctx); err != nil {
 			return err
 		}

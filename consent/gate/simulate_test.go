@@ -188,6 +188,25 @@ func TestSimulationKeepsNothing(t *testing.T) {
 	}
 }
 
+// A second restriction is refused as it would be when saved, in words about looking
+// and not about saving; with the id of the first it is seen in its place.
+func TestSimulationOfASecondRestriction(t *testing.T) {
+	w := newClinics(t, nil)
+	id := w.restrict("p", optOut, closed)
+	second := consentOf("p", "OPTOUT", `{"type":"deny"}`)
+	_, err := w.simulate(person("p"), second)
+	if got := explain(err); outcomeOf(err) != "409" || !strings.Contains(got, "Consent/"+id+": with its id") || strings.Contains(got, "inactive") {
+		t.Errorf("simulated: %s", got)
+	}
+	_, err = w.save("", second)
+	if got := explain(err); outcomeOf(err) != "409" || !strings.Contains(got, "Consent/"+id+": update it") {
+		t.Errorf("saved: %s", got)
+	}
+	if _, err := w.simulate(person("p"), second+`,"id":"`+id+`"`); err != nil {
+		t.Errorf("in its place: %s", explain(err))
+	}
+}
+
 // single is a store that keeps one resource at a time.
 type single struct{ store.Store }
 

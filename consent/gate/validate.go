@@ -154,6 +154,8 @@ func (v *visit) contentRules(t fhir.ResourceType, tape *fhir.Tape) error {
 		if _, problem := restriction.Compile(tape, v.g.tools.Definitions, v.g.cfg.BaseURL, ""); problem != nil {
 			return &Invalid{Status: statusBusiness, Issues: problem.Issues}
 		}
+	case t == "Basic" && v.caller.Kind != consent.Regulator && isDirective(tape):
+		return invalid(statusBusiness, fhir.CodeBusinessRule, "a directive is the regulator's to propose, and from anybody else would have no effect", "Basic.code")
 	}
 	return nil
 }

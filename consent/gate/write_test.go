@@ -240,7 +240,7 @@ func TestWhoWritesWhat(t *testing.T) {
 		want   string
 	}{
 		{"patient's observation", person("q"), "Observation", observation("Patient/q"), "403 forbidden-role"},
-		{"regulator's observation", regulator(), "Observation", observation("Patient/q"), "403 forbidden-role"},
+		{"regulator's observation", regulator(), "Observation", observation("Patient/q"), "403 forbidden-overseer"},
 		{"regulator's Basic", regulator(), "Basic", `"code":{"text":"x"}`, "422"},
 		{"wrong content", system("A"), "Observation", `"nonsense":true`, "400"},
 		{"system's observation", system("A"), "Observation", observation("Patient/q"), "released"},

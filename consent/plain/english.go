@@ -15,7 +15,7 @@ var english = map[string]string{
 	"who.representative": "Somebody who acts for {you}",
 	"who.family":         "A relative who acts for {you}",
 	"who.attorney":       "A donee or deputy who acts for {you}",
-	"who.support":        "Somebody of {your} support network who acts for {you}",
+	"who.support":        "Somebody in {your} support network who acts for {you}",
 	"who.professional":   "{role} of {organisation}",
 	"who.system":         "The computer system of {organisation}",
 	"who.ministry":       "An auditor of the Ministry of Health",
@@ -32,7 +32,7 @@ var english = map[string]string{
 	"role.physio":      "A physiotherapist",
 	"role.occupation":  "An occupational therapist",
 	"role.paramedic":   "A paramedic",
-	"role.emergency":   "Somebody of the emergency team",
+	"role.emergency":   "Somebody in the emergency team",
 	"role.erphysician": "An emergency doctor",
 
 	"deed.looked":    "{who} looked at {data}{why}.",
@@ -65,10 +65,10 @@ var english = map[string]string{
 	"why.glass":     " in an emergency that set {your} restriction aside",
 	"why.none":      "",
 	"also.basic":    " Only the basic set was shown: the name, identity number, birth date, gender and race, and allergies and vaccinations.",
-	"also.several":  " This is {count} accesses.",
+	"also.several":  " ({count} times)",
 	"purpose.TREAT": "Treatment", "purpose.COC": "Arranging care", "purpose.ETREAT": "Emergency treatment", "purpose.BTG": "Emergency",
 	"purpose.ERTREAT": "Treatment in an emergency department", "purpose.PATRQT": "At {your} own wish", "purpose.FAMRQT": "At the wish of a relative who acts for {you}",
-	"purpose.PWATRNY": "At the wish of a donee or deputy", "purpose.SUPNWK": "At the wish of somebody of the support network",
+	"purpose.PWATRNY": "At the wish of a donee or deputy", "purpose.SUPNWK": "At the wish of somebody in the support network",
 	"purpose.HSYSADMIN": "Keeping the national record", "purpose.AUDIT": "Audit by the ministry", "purpose.other": "Another purpose", "purpose.none": "No purpose was stated",
 
 	"level.none": "Nothing was shown", "level.basic": "The basic set only", "level.full": "The record, as far as was asked for", "level.self": "One's own record",
@@ -88,8 +88,9 @@ var english = map[string]string{
 
 	"sight.full": "the whole of it", "sight.basic": "the basic edition of it", "sight.none": "none of it",
 	"sees.full": "{organisation} can see {your} whole record.", "sees.basic": "{organisation} can see the basic set of {your} record, and nothing else.", "sees.none": "{organisation} can see nothing of {your} record.", "sees.some": "{organisation} can see part of {your} record: {list}.",
-	"sees.item": "of {data}, {sight}", "sees.purpose": "{sentence} For {purpose} it is so.",
-	"glass.now": " Somebody there has broken the glass in an emergency, and sees the whole record until then: {until}.",
+	"sees.item":   "of {data}, {sight}",
+	"outlook.now": "Now: {sentence}", "outlook.then": "With this choice: {sentence}",
+	"glass.now": " Somebody there has broken the glass in an emergency, and sees the whole record until {until}.",
 
 	"notice.opened": "Your record was opened in an emergency. The access is being reviewed.",
 	"notice.first":  "{organisation} looked at {your} record for the first time on {date}.", "notice.unnamed": "An organisation that is not named",

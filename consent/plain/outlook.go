@@ -52,14 +52,19 @@ type Saying struct {
 	Names map[string]string
 }
 
-// Sees says in a sentence or more what an organisation can see.
-func (s *Speaker) Sees(one *Sight) string {
+// Sees says in a sentence or more what an organisation can see: as it is now or, then,
+// as it would be with the Consent.
+func (s *Speaker) Sees(one *Sight, then bool) string {
+	when := "outlook.now"
+	if then {
+		when = "outlook.then"
+	}
 	return s.say(func(w *words) string {
 		organization := one.Name
 		if organization == "" {
 			organization = w.put("organisation.none")
 		}
-		text := w.sees(organization, one.Parts)
+		text := w.put(when, "{sentence}", w.sees(organization, one.Parts))
 		if !one.Glass.IsZero() {
 			text += w.put("glass.now", "{until}", moment(one.Glass))
 		}

@@ -69,6 +69,9 @@ func TestSummary(t *testing.T) {
 		{"contributed", func(e *audit.Event) {
 			e.Interaction, e.Action, e.Query, e.Entities, e.Agent.Kind = "create", audit.ActionCreate, "", []string{"Condition/c/_history/1"}, consent.System
 		}, "The computer system of Clinic A added diagnoses and problems to your record."},
+		{"a decision", func(e *audit.Event) {
+			e.Interaction, e.Action, e.Query, e.Entities, e.Agent.Kind, e.Agent.User = "update", audit.ActionUpdate, "", []string{"Consent/c/_history/2"}, consent.Patient, "Patient/p"
+		}, "You changed who may see your record."},
 		{"oneself", func(e *audit.Event) { e.Agent.Kind, e.Agent.User = consent.Patient, "Patient/p" }, "You looked at measurements and laboratory results and where information came from in your record."},
 		{"a relative", func(e *audit.Event) {
 			e.Agent.Kind, e.Agent.User, e.Agent.Purpose = consent.Representative, "RelatedPerson/secret", consent.FamilyRequest

@@ -170,7 +170,26 @@ func deedOf(e *audit.Event) Deed {
 	}
 }
 
+// ToldBeside reports whether an event says of a write of a Consent by itself what
+// that means for access: the event of the write is told so. Within a transaction that
+// is told as a change of all that was written.
+func ToldBeside(e *audit.Event) bool { return e.Kind == audit.KindConsentChange && writes(e.Action) }
+
+func writes(a audit.Action) bool {
+	return a == audit.ActionCreate || a == audit.ActionUpdate || a == audit.ActionDelete
+}
+
+// decides reports whether the event is that of a write of Consents and of nothing
+// else.
+func decides(e *audit.Event) bool {
+	return writes(e.Action) && len(e.Entities) > 0 &&
+		!slices.ContainsFunc(e.Entities, func(ref string) bool { return !strings.HasPrefix(ref, "Consent/") })
+}
+
 func interactionDeed(e *audit.Event) Deed {
+	if decides(e) {
+		return DeedDecided
+	}
 	switch code := e.Interaction; code {
 	case "$break-glass":
 		return DeedOpened

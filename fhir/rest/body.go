@@ -89,7 +89,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, x *exchange) er
 	if err := mediaType(x.row.body, r.Header, len(body)); err != nil {
 		return err
 	}
-	if x.row.body == bodyForm || (x.row.body == bodyOptional && len(body) == 0) {
+	if x.row.body == bodyForm || x.row.body == bodyNote && plainText(r.Header["Content-Type"]) || (x.row.body == bodyOptional && len(body) == 0) {
 		return nil
 	}
 	if x.row.body == bodyPatch && patchesJSON(r.Header) {

@@ -172,7 +172,7 @@ func ofTheLog() map[string]operation {
 			title: "The signed checkpoint of the record of access",
 			text: "Answers the size and root of the Merkle log of all records, signed as a C2SP tlog-checkpoint; as plain text to who asks for no FHIR. By POST " +
 				"a witness hands in the same checkpoint with its signature." + whose,
-			takes: []argument{{name: "checkpoint", kind: "string", text: "By POST: the note with the signature of a witness that the server was told of."}},
+			takes: []argument{{name: "checkpoint", kind: "string", text: "By POST: the note with the signature of a witness that the server was told of. The note alone may be sent, too, as text/plain."}},
 			gives: aboutTheLog(),
 		},
 		"AuditEvent-inclusion-proof": {
@@ -245,6 +245,8 @@ func ofTheRegulator() map[string]operation {
 	gives := []argument{
 		{name: "start", kind: "instant", least: 1, text: "The beginning of the period."},
 		{name: "end", kind: "instant", least: 1, text: "Its end."},
+		{name: "for-organization", kind: "Reference", to: "Organization", text: "The organisation that was asked for, with its parts."},
+		{name: "for-practitioner", kind: "Reference", text: "The person, or the role, who was asked for."},
 		{name: "overrides", kind: "integer", least: 1, text: "How many there are."},
 		tally("organization", "one organisation"), tally("practitioner", "one person"),
 	}
@@ -283,7 +285,7 @@ func ofTheRegulator() map[string]operation {
 			takes: []argument{
 				{name: "start", kind: "dateTime", text: "The beginning; without it thirty days before the end."},
 				{name: "end", kind: "dateTime", text: "The end; without it now."},
-				{name: "organization", kind: "string", text: "The id of an Organization, or its type and id."},
+				{name: "organization", kind: "string", text: "The id of an Organization, or its type and id; what is part of it is meant as well."},
 				{name: "practitioner", kind: "string", text: "The id of a Practitioner, or the type and id of one or of a PractitionerRole."},
 				{name: "agent", kind: "string", text: "The same as practitioner."},
 			},

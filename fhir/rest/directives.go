@@ -78,7 +78,7 @@ func (x *exchange) directed(do func(version string, until time.Time) (gate.Relea
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{released: released, form: formResource, status: http.StatusOK}, nil
+	return answer{released: released, form: formResource, status: http.StatusOK, located: true}, nil
 }
 
 // certify is Task/[id]/$certify: the body is the DocumentReference that certifies.

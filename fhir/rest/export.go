@@ -94,7 +94,10 @@ func (s *Server) export(ctx context.Context, x *exchange) (answer, error) {
 		return answer{}, err
 	}
 	at := s.cfg.BaseURL + exportStatusPath + released.Export().ID
-	return answer{released: released, form: formDone, status: http.StatusAccepted, headers: http.Header{"Content-Location": {at}}}, nil
+	return answer{
+		released: released, form: formDone, status: http.StatusAccepted, headers: http.Header{"Content-Location": {at}},
+		done: "The export was accepted. How far it is, and where its files are, is told at the address in Content-Location.",
+	}, nil
 }
 
 // noteForm puts parameters that came in the body into the record of the request.
@@ -110,7 +113,7 @@ func (x *exchange) noteForm(all []search.Pair) {
 // exportPairs are the parameters of an export by POST: primitives, and references to
 // patients.
 func exportPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
-	return pairsBy(dst, t, func(_, value fhir.Node) (string, error) {
+	return pairsBy(dst, t, func(p, value fhir.Node) (string, error) {
 		switch string(t.Key(value)) {
 		case "valueReference":
 			return t.Text(t.Field(value, "reference")), nil
@@ -119,7 +122,7 @@ func exportPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
 				return t.Text(value), nil
 			}
 		}
-		return "", nil
+		return "", parameterError(t, p, "The value must be a valueString; of _since a valueInstant, and of patient a valueReference.")
 	})
 }
 
@@ -188,7 +191,7 @@ func (s *Server) exportStatus(ctx context.Context, x *exchange) (answer, error) 
 	case e.Failed:
 		return answer{}, refuse(problemExportFailed)
 	case !e.Done:
-		return answer{released: released, form: formDone, status: http.StatusAccepted, headers: http.Header{
+		return answer{released: released, form: formDone, status: http.StatusAccepted, done: "The export is in progress.", headers: http.Header{
 			"X-Progress":  {"in progress, " + strconv.Itoa(e.Resources) + " resources so far"}, // a number in front is taken for percent,
 			"Retry-After": {exportPoll},
 		}}, nil
@@ -218,7 +221,7 @@ func (s *Server) cancelExport(ctx context.Context, x *exchange) (answer, error) 
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{released: released, form: formDone, status: http.StatusAccepted}, nil
+	return answer{released: released, form: formDone, status: http.StatusAccepted, done: "The export was cancelled."}, nil
 }
 
 // exportFile sends a file of an export, or a part of it.

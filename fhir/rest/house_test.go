@@ -46,6 +46,11 @@ func cast() words {
 		Kind: smart.KindRegulator, Client: "ministry", Issuer: "urn:x", Subject: "r", ID: "j4", Scopes: smart.ParseScopes("system/*.rs"),
 		Purposes: []fhir.Coding{{System: consent.SystemPurpose, Code: "AUDIT"}},
 	}
+	mei := w["regulator"]
+	mei.Subject, mei.ID, mei.Scopes = "mei", "j7", smart.ParseScopes("user/*.cruds")
+	tan, machine := mei, mei
+	tan.Subject, machine.Subject = "tan", "ministry"
+	w["mei"], w["tan"], w["machine"] = mei, tan, machine
 	narrow := w["doctor"]
 	narrow.ID, narrow.Scopes = "j5", smart.ParseScopes("user/Condition.rs user/Encounter.r")
 	w["narrow"] = narrow

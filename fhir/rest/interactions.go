@@ -66,6 +66,7 @@ const (
 	bodyBundle            // a batch or transaction
 	bodyPatch             // a JSON Patch, or the Parameters of a FHIRPath Patch
 	bodyJSON              // a JSON object that is no resource
+	bodyNote              // Parameters with a signed note, or the note alone as plain text
 )
 
 const (
@@ -127,7 +128,7 @@ func interactions() []interaction {
 
 		// The log of accesses as a whole.
 		{name: "$checkpoint", method: http.MethodGet, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).checkpoint},
-		{name: "$checkpoint", method: http.MethodPost, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", body: bodyResource, anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).cosign},
+		{name: "$checkpoint", method: http.MethodPost, pattern: onType + "/$checkpoint", letter: 's', audit: "$checkpoint", body: bodyNote, anyway: true, alone: true, only: "AuditEvent", overseen: true, handle: (*Server).cosign},
 		{name: "$inclusion-proof", method: http.MethodGet, pattern: onInstance + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
 		{name: "$inclusion-proof", method: http.MethodGet, pattern: onType + "/$inclusion-proof", letter: 'r', audit: "$inclusion-proof", only: "AuditEvent", overseen: true, handle: (*Server).inclusionProof},
 		{name: "$consistency-proof", method: http.MethodGet, pattern: onType + "/$consistency-proof", letter: 's', audit: "$consistency-proof", only: "AuditEvent", overseen: true, handle: (*Server).consistencyProof},

@@ -3,9 +3,12 @@ package rest
 import (
 	"context"
 	"encoding/base64"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -38,10 +41,14 @@ func (x *exchange) aboutLog(r gate.Released) answer {
 	return answer{released: r, form: formLog, status: http.StatusOK}
 }
 
-// cosign takes a checkpoint that a witness signed as well.
+// cosign takes a checkpoint that a witness signed as well: as it is, or as the one
+// parameter.
 func (s *Server) cosign(ctx context.Context, x *exchange) (answer, error) {
 	if x.unfit && !x.plain {
 		return answer{}, refuse(problemNotAcceptable)
+	}
+	if x.tape == nil {
+		return s.cosigned(ctx, x, string(x.body))
 	}
 	var note string
 	err := readParameters(x.tape, func(name string, p fhir.Node) error {
@@ -58,6 +65,10 @@ func (s *Server) cosign(ctx context.Context, x *exchange) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return s.cosigned(ctx, x, note)
+}
+
+func (s *Server) cosigned(ctx context.Context, x *exchange, note string) (answer, error) {
 	released, err := s.gate.Cosign(ctx, &x.request, []byte(note))
 	if err != nil {
 		return answer{}, err
@@ -140,8 +151,8 @@ func (x *exchange) numbers(known map[string]int64) (map[string]int64, error) {
 			return nil, err
 		}
 	}
-	for name, n := range known {
-		if n < 0 {
+	for _, name := range slices.Sorted(maps.Keys(known)) {
+		if known[name] < 0 {
 			return nil, badNumber(name, "The parameter "+name+" is required.")
 		}
 	}
@@ -152,15 +163,30 @@ func (x *exchange) numbers(known map[string]int64) (map[string]int64, error) {
 const mostNumber = 1 << 48
 
 func number(known map[string]int64, seen map[string]bool, p search.Pair) error {
-	if _, ok := known[p.Name]; !ok || seen[p.Name] {
-		return badNumber("", "A parameter is not one of this operation, or stands there twice.")
+	switch _, ok := known[p.Name]; {
+	case !ok && len(known) == 0:
+		return wrongParameter(p.Name, "this operation has none")
+	case !ok:
+		return wrongParameter(p.Name, "known are: "+strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+	case seen[p.Name]:
+		return wrongParameter(p.Name, "it stands there twice")
 	}
 	n, err := strconv.ParseInt(p.Value, 10, 64)
-	if err != nil || n < 0 || n > mostNumber {
-		return badNumber(p.Name, "The parameter "+p.Name+" must be a whole number, not less than zero.")
+	if least := leastOf(p.Name); err != nil || n < least || n > mostNumber {
+		return badNumber(p.Name, "The parameter "+p.Name+" must be a whole number, "+strconv.FormatInt(least, 10)+" or more.")
 	}
 	known[p.Name], seen[p.Name] = n, true
 	return nil
+}
+
+// leastOf is the least that a parameter may be.
+func leastOf(name string) int64 {
+	switch name {
+	case "from", "count", "width":
+		return 1
+	default:
+		return 0
+	}
 }
 
 func badNumber(name, text string) error {

@@ -47,7 +47,7 @@ func (s *Server) bodyLimit(kind bodyKind) int64 {
 		return s.cfg.MaxBundle
 	case bodyForm:
 		return min(s.cfg.MaxBody, int64(s.cfg.MaxURL)*formURL)
-	case bodyNone, bodyResource, bodyOptional, bodyPatch, bodyJSON:
+	case bodyNone, bodyResource, bodyOptional, bodyPatch, bodyJSON, bodyNote:
 	}
 	return s.cfg.MaxBody
 }

@@ -56,8 +56,8 @@ func TestMeta(t *testing.T) {
 		t.Errorf("hidden %s\nabsent %s", hidden.Body, absent.Body)
 	}
 	for _, path := range []string{"Condition/$meta", "$meta"} {
-		want("doctor", "GET", path, "", 404, "The operation is not one of this server")
-		want("doctor", "POST", path, "{}", 404, "The operation is not one of this server")
+		want("doctor", "GET", path, "", 404, "There is no such operation here for this caller")
+		want("doctor", "POST", path, "{}", 404, "There is no such operation here for this caller")
 	}
 	for _, id := range []string{"Condition/c-p", "Condition/none"} {
 		want("clinic", "POST", id+"/$meta-add", add, 404, "There is no such resource.")

@@ -16,6 +16,7 @@ import (
 const (
 	mediaFHIR = "application/fhir+json"
 	mediaJSON = "application/json"
+	mediaText = "text/plain"
 	mediaForm = "application/x-www-form-urlencoded"
 	// mediaPatch is that of a JSON Patch (RFC 6902 §6).
 	mediaPatch = "application/json-patch+json"
@@ -60,7 +61,9 @@ func (x *exchange) negotiate(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if format != "" {
+	if x.row.table && format == mediaTable {
+		x.table = true
+	} else if format != "" {
 		if !formatFits(format) {
 			return refuse(problemNotAcceptable)
 		}
@@ -216,7 +219,7 @@ func acceptable(one string) bool {
 func plainText(accept []string) bool {
 	for _, line := range accept {
 		for one := range strings.SplitSeq(line, ",") {
-			if media, _, err := mime.ParseMediaType(one); err == nil && media == "text/plain" {
+			if media, _, err := mime.ParseMediaType(one); err == nil && media == mediaText {
 				return true
 			}
 		}
@@ -262,6 +265,8 @@ func mediaType(kind bodyKind, h http.Header, size int) error {
 		fits = fits || media == mediaPatch
 	case bodyJSON:
 		fits = media == mediaJSON
+	case bodyNote:
+		fits = fits || media == mediaText
 	case bodyNone, bodyResource, bodyOptional, bodyBundle:
 	}
 	if !fits {

@@ -25,6 +25,8 @@ const (
 	problemForbiddenClient
 	problemForbiddenScope
 	problemForbiddenRole
+	problemForbiddenPerson
+	problemForbiddenOverseer
 	problemForbiddenPurpose
 	problemBlocked
 	problemNotFound
@@ -78,48 +80,50 @@ type entry struct {
 //
 //nolint:gochecknoglobals // a table that never changes
 var catalogue = [problemCount]entry{
-	problemInternal:         {http.StatusInternalServerError, fhir.CodeException, "", "The server failed. The request may be tried again."},
-	problemNoToken:          {http.StatusUnauthorized, fhir.CodeLogin, "", "A bearer token is required."},
-	problemBadToken:         {http.StatusUnauthorized, fhir.CodeLogin, "", "The bearer token was not accepted."},
-	problemForbidden:        {http.StatusForbidden, fhir.CodeForbidden, "", "The caller may not do this."},
-	problemForbiddenClient:  {http.StatusForbidden, fhir.CodeForbidden, "forbidden-client", "The client or its organisation may not use this service."},
-	problemForbiddenScope:   {http.StatusForbidden, fhir.CodeForbidden, "forbidden-scope", "The scopes of the token do not cover this interaction."},
-	problemForbiddenRole:    {http.StatusForbidden, fhir.CodeForbidden, "forbidden-role", "The caller's role does not permit this interaction."},
-	problemForbiddenPurpose: {http.StatusForbidden, fhir.CodeForbidden, "forbidden-purpose", "The token must state exactly one purpose of use, and one that is open to its caller."},
-	problemBlocked:          {http.StatusForbidden, fhir.CodeForbidden, "blocked", "Access is blocked by direction of the authority."},
-	problemNotFound:         {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource."},
-	problemNothingToUpdate:  {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource. The server chooses the ids of new ones: they are sent by POST, or by PUT with a condition in place of the id."},
-	problemUnknownPath:      {http.StatusNotFound, fhir.CodeNotSupported, "", "Nothing is served at this address."},
-	problemUnknownType:      {http.StatusNotFound, fhir.CodeNotSupported, "", "The resource type is not one of FHIR R4."},
-	problemUnknownOperation: {http.StatusNotFound, fhir.CodeNotSupported, "", "The operation is not one of this server; its CapabilityStatement lists them."},
-	problemMethod:           {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "The method is not one of this address; the Allow header lists them."},
-	problemNotForCaller:     {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "For this caller there is no such interaction."},
-	problemNotAcceptable:    {http.StatusNotAcceptable, fhir.CodeNotSupported, "", "Only application/fhir+json for FHIR version 4.0 can be sent."},
-	problemGone:             {http.StatusGone, fhir.CodeDeleted, "", "The resource was deleted."},
-	problemConflict:         {http.StatusConflict, fhir.CodeConflict, "", "Another write came first; the request may be tried again."},
-	problemPrecondition:     {http.StatusPreconditionFailed, fhir.CodeConflict, "", "What is there is not what If-Match or If-None-Match requires."},
-	problemMultiple:         {http.StatusPreconditionFailed, fhir.CodeMultiple, "", "The condition matches more than one resource."},
-	problemTooLarge:         {http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "", "The body is larger than this server accepts."},
-	problemURI:              {http.StatusRequestURITooLong, fhir.CodeTooLong, "", "The address is longer than this server accepts; a search may be sent by POST to _search."},
-	problemMediaType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, plain or gzip; of a search by POST, application/x-www-form-urlencoded."},
-	problemPatchType:        {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "A patch must be application/json-patch+json, or application/fhir+json with the Parameters of a FHIRPath Patch, in UTF-8, plain or gzip; within a Bundle, a Binary of the former content type, or Parameters."},
-	problemBody:             {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
-	problemQuery:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
-	problemContent:          {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
-	problemHeader:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
-	problemIfNoneMatch:      {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "If-None-Match is for reads, and an update takes it with a star; other writes have If-Match and If-None-Exist."},
-	problemPreconditions:    {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "A write is not made dependent on this: a create has If-None-Exist, an update, a patch and a deletion have If-Match; of times nothing depends."},
-	problemCursor:           {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
-	problemTooCostly:        {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much. It needs a narrower criterion: a patient, an identifier, a code with its system, a shorter time; without _sort or _total it may do."},
-	problemThrottled:        {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
-	problemTimeout:          {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
-	problemNoSMART:          {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
-	problemNoOpenID:         {http.StatusNotFound, fhir.CodeNotSupported, "", "Nobody signs in at this server, so it issues no id_tokens."},
-	problemNoTransactions:   {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
-	problemExports:          {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client has as many exports as it may. One that is not needed any more can be ended by DELETE of its status address."},
-	problemExportFailed:     {http.StatusInternalServerError, fhir.CodeException, "", "The export could not be made. With a narrower _typeFilter or _since another may be."},
-	problemNoLedger:         {http.StatusNotImplemented, fhir.CodeNotSupported, "", "Nothing signs the record of access of this server."},
-	problemUnavailable:      {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
+	problemInternal:          {http.StatusInternalServerError, fhir.CodeException, "", "The server failed. The request may be tried again."},
+	problemNoToken:           {http.StatusUnauthorized, fhir.CodeLogin, "", "A bearer token is required."},
+	problemBadToken:          {http.StatusUnauthorized, fhir.CodeLogin, "", "The bearer token was not accepted."},
+	problemForbidden:         {http.StatusForbidden, fhir.CodeForbidden, "", "The caller may not do this."},
+	problemForbiddenClient:   {http.StatusForbidden, fhir.CodeForbidden, "forbidden-client", "The client or its organisation may not use this service."},
+	problemForbiddenScope:    {http.StatusForbidden, fhir.CodeForbidden, "forbidden-scope", "The scopes of the token do not cover this interaction."},
+	problemForbiddenRole:     {http.StatusForbidden, fhir.CodeForbidden, "forbidden-role", "The caller's role does not permit this interaction."},
+	problemForbiddenPerson:   {http.StatusForbidden, fhir.CodeForbidden, "forbidden-role", "This takes a person: the token must name one, and not the client alone."},
+	problemForbiddenOverseer: {http.StatusForbidden, fhir.CodeForbidden, "forbidden-role", "The regulator writes directives (Basic) alone, and changes a review by Task/[id]/$review."},
+	problemForbiddenPurpose:  {http.StatusForbidden, fhir.CodeForbidden, "forbidden-purpose", "The token must state exactly one purpose of use, and one that is open to its caller."},
+	problemBlocked:           {http.StatusForbidden, fhir.CodeForbidden, "blocked", "Access is blocked by direction of the authority."},
+	problemNotFound:          {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource."},
+	problemNothingToUpdate:   {http.StatusNotFound, fhir.CodeNotFound, "not-found", "There is no such resource. The server chooses the ids of new ones: they are sent by POST, or by PUT with a condition in place of the id."},
+	problemUnknownPath:       {http.StatusNotFound, fhir.CodeNotSupported, "", "Nothing is served at this address."},
+	problemUnknownType:       {http.StatusNotFound, fhir.CodeNotSupported, "", "The resource type is not one of FHIR R4."},
+	problemUnknownOperation:  {http.StatusNotFound, fhir.CodeNotSupported, "", "There is no such operation here for this caller; the CapabilityStatement says for whom each is."},
+	problemMethod:            {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "The method is not one of this address; the Allow header lists them."},
+	problemNotForCaller:      {http.StatusMethodNotAllowed, fhir.CodeNotSupported, "", "For this caller there is no such interaction."},
+	problemNotAcceptable:     {http.StatusNotAcceptable, fhir.CodeNotSupported, "", "Only application/fhir+json for FHIR version 4.0 can be sent."},
+	problemGone:              {http.StatusGone, fhir.CodeDeleted, "", "The resource was deleted."},
+	problemConflict:          {http.StatusConflict, fhir.CodeConflict, "", "Another write came first; the request may be tried again."},
+	problemPrecondition:      {http.StatusPreconditionFailed, fhir.CodeConflict, "", "What is there is not what If-Match or If-None-Match requires. It may be read again, and its ETag sent."},
+	problemMultiple:          {http.StatusPreconditionFailed, fhir.CodeMultiple, "", "The condition matches more than one resource."},
+	problemTooLarge:          {http.StatusRequestEntityTooLarge, fhir.CodeTooLong, "", "The body is larger than this server accepts."},
+	problemURI:               {http.StatusRequestURITooLong, fhir.CodeTooLong, "", "The address is longer than this server accepts; a search may be sent by POST to _search."},
+	problemMediaType:         {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "The body must be application/fhir+json in UTF-8 for FHIR version 4.0, plain or gzip; of a search by POST, application/x-www-form-urlencoded."},
+	problemPatchType:         {http.StatusUnsupportedMediaType, fhir.CodeNotSupported, "", "A patch must be application/json-patch+json, or application/fhir+json with the Parameters of a FHIRPath Patch, in UTF-8, plain or gzip; within a Bundle, a Binary of the former content type, or Parameters."},
+	problemBody:              {http.StatusBadRequest, fhir.CodeStructure, "", "The body could not be read."},
+	problemQuery:             {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The query is not well formed."},
+	problemContent:           {http.StatusUnprocessableEntity, fhir.CodeInvalid, "invalid", "The content cannot be accepted."},
+	problemHeader:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "A conditional header is not well formed; versions are written as W/\"1\"."},
+	problemIfNoneMatch:       {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "If-None-Match is for reads, and an update takes it with a star; other writes have If-Match and If-None-Exist."},
+	problemPreconditions:     {http.StatusBadRequest, fhir.CodeNotSupported, "invalid", "A write is not made dependent on this: a create has If-None-Exist, an update, a patch and a deletion have If-Match; of times nothing depends."},
+	problemCursor:            {http.StatusBadRequest, fhir.CodeInvalid, "invalid", "The page address is not one this server gave for this search."},
+	problemTooCostly:         {http.StatusUnprocessableEntity, fhir.CodeTooCostly, "", "The search would read too much. It needs a narrower criterion: a patient, an identifier, a code with its system, a shorter time; without _sort or _total it may do."},
+	problemThrottled:         {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client sends more requests than it may; it should wait."},
+	problemTimeout:           {http.StatusRequestTimeout, fhir.CodeTimeout, "", "The body did not arrive in time."},
+	problemNoSMART:           {http.StatusNotFound, fhir.CodeNotSupported, "", "This server is no authorization server: tokens come from the issuers its operator names."},
+	problemNoOpenID:          {http.StatusNotFound, fhir.CodeNotSupported, "", "Nobody signs in at this server, so it issues no id_tokens."},
+	problemNoTransactions:    {http.StatusNotImplemented, fhir.CodeNotSupported, "", "This server's database has no transactions; the entries may be sent as a batch, or one by one."},
+	problemExports:           {http.StatusTooManyRequests, fhir.CodeThrottled, "busy", "The client has as many exports as it may. One that is not needed any more can be ended by DELETE of its status address."},
+	problemExportFailed:      {http.StatusInternalServerError, fhir.CodeException, "", "The export could not be made. With a narrower _typeFilter or _since another may be."},
+	problemNoLedger:          {http.StatusNotImplemented, fhir.CodeNotSupported, "", "Nothing signs the record of access of this server."},
+	problemUnavailable:       {http.StatusServiceUnavailable, fhir.CodeTransient, "busy", "The request cannot be answered now; it may be tried again."},
 }
 
 // entry is the problem's row; the silent 500 for one that has none.
@@ -285,6 +289,10 @@ func problemOfCode(code string, status int) problem {
 		return problemForbiddenClient
 	case "forbidden-scope":
 		return problemForbiddenScope
+	case "forbidden-person":
+		return problemForbiddenPerson
+	case "forbidden-overseer":
+		return problemForbiddenOverseer
 	case "forbidden-role":
 		return problemForbiddenRole
 	case "forbidden-purpose":

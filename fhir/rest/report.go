@@ -66,7 +66,7 @@ func (s *Server) breakGlassReport(ctx context.Context, x *exchange) (answer, err
 				return answer{}, err
 			}
 		default:
-			return answer{}, wrongParameter(one.Name, "known are start, end, organization and practitioner")
+			return answer{}, wrongParameter(one.Name, "known are start, end, organization and practitioner, or agent for the latter")
 		}
 	}
 	released, err := s.gate.BreakGlassReport(ctx, &x.request, r)
@@ -98,6 +98,11 @@ func named(name, value string, types ...string) (string, error) {
 func appendReport(dst []byte, r *gate.Report) []byte {
 	w := text(dst).raw(`{"resourceType":"Parameters","parameter":[{"name":"start","valueInstant":`).instant(r.Start)
 	w = w.raw(`},{"name":"end","valueInstant":`).instant(r.End)
+	for _, to := range []struct{ name, ref string }{{"for-organization", r.Organization}, {"for-practitioner", r.Practitioner}} {
+		if to.ref != "" {
+			w = w.raw(`},{"name":"` + to.name + `","valueReference":{"reference":`).quote(to.ref).raw("}")
+		}
+	}
 	w = w.raw(`},{"name":"overrides","valueInteger":`).raw(strconv.Itoa(len(r.Overrides))).raw("}")
 	w = w.tally(r, "organization", func(o *gate.Override) string { return o.Organization })
 	w = w.tally(r, "practitioner", func(o *gate.Override) string { return o.Practitioner })

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -81,6 +82,8 @@ type answer struct {
 	headers http.Header
 	// pour writes the body of formFile.
 	pour func(write func([]byte) error) error
+	// done is what formDone says; empty for that the request was carried out.
+	done string
 	// speaker says what is told in plain words; nil for all else.
 	speaker *plain.Speaker
 	// entries are those a transaction was asked for, and conditions theirs.
@@ -203,12 +206,20 @@ func (s *Server) respond(w http.ResponseWriter, x *exchange, a answer) {
 	default:
 		buf := s.buffer()
 		*buf = s.appendBody((*buf)[:0], &a)
-		if a.speaker != nil {
-			h["Content-Language"] = x.value(a.speaker.Languages())
+		if said := a.spoken(); said != "" {
+			h["Content-Language"] = x.value(said)
 		}
 		s.write(w, x, a.status, valueFHIR, x.printed(*buf))
 		s.keep(buf)
 	}
+}
+
+// spoken are the languages in which something was said; empty for none.
+func (a *answer) spoken() string {
+	if a.speaker == nil {
+		return ""
+	}
+	return a.speaker.Languages()
 }
 
 // buffer takes a buffer from the pool.
@@ -255,7 +266,7 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 	case formExplanation:
 		return s.appendExplanation(dst, a)
 	case formDone:
-		return fhir.AppendOutcome(dst, append([]fhir.Issue{done()}, a.released.Issues()...)...)
+		return fhir.AppendOutcome(dst, append([]fhir.Issue{a.well()}, a.released.Issues()...)...)
 	case formMeta:
 		return s.appendMeta(dst, a.released.Items()[0].Resource.JSON)
 	case formDeleted:
@@ -278,6 +289,13 @@ func (s *Server) appendBody(dst []byte, a *answer) []byte {
 // done is the outcome of what went well.
 func done() fhir.Issue {
 	return fhir.Issue{Severity: fhir.SeverityInformation, Code: fhir.CodeInformational, Text: "The request was carried out."}
+}
+
+// well is the same, in the words of the answer where it has some.
+func (a *answer) well() fhir.Issue {
+	issue := done()
+	issue.Text = cmp.Or(a.done, issue.Text)
+	return issue
 }
 
 // write sends status, headers and body; of an answer to HEAD, all but the body.

@@ -93,7 +93,7 @@ func (p *toldPage) read(s *Server, one search.Pair) (known bool, err error) {
 
 // toldPairs are the parameters of a body, as those of an address.
 func toldPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
-	return pairsBy(dst, t, func(_, value fhir.Node) (string, error) {
+	return pairsBy(dst, t, func(p, value fhir.Node) (string, error) {
 		switch t.Kind(value) { //nolint:exhaustive // the others are no such value
 		case fhir.String:
 			return t.Text(value), nil
@@ -102,7 +102,7 @@ func toldPairs(dst []search.Pair, t *fhir.Tape) ([]search.Pair, error) {
 		case fhir.Number, fhir.True, fhir.False:
 			return string(t.Raw(value)), nil
 		default:
-			return "", nil
+			return "", parameterError(t, p, "The value must be a primitive or a Reference.")
 		}
 	})
 }

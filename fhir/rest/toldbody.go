@@ -154,8 +154,8 @@ func (s *Server) appendOutlook(dst []byte, a *answer) []byte {
 		p.group("organization")
 		p.reference("who", "Organization/"+one.Organization, one.Name)
 		p.flag("registered", one.Registered)
-		p.sight("now", &o.Now[i], a.speaker)
-		p.sight("then", one, a.speaker)
+		p.sight("now", &o.Now[i], false, a.speaker)
+		p.sight("then", one, true, a.speaker)
 		if !one.Glass.IsZero() {
 			p.instant("emergency-until", one.Glass)
 		}
@@ -177,9 +177,9 @@ func (s *Server) appendOutlook(dst []byte, a *answer) []byte {
 }
 
 // sight is what an organisation can see.
-func (p *parameters) sight(name string, one *plain.Sight, speak *plain.Speaker) {
+func (p *parameters) sight(name string, one *plain.Sight, then bool, speak *plain.Speaker) {
 	p.group(name)
-	p.text("summary", speak.Sees(one))
+	p.text("summary", speak.Sees(one, then))
 	for _, part := range one.Parts {
 		p.part(&part, speak)
 	}
