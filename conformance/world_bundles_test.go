@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // entryOf is a request as an entry of a Bundle.
@@ -67,8 +68,14 @@ func transactionWrite(w *writing, c *writer) request {
 	return w.preferring(bundleOf("transaction", entries...))
 }
 
+// bundleWrite writes and looks. The regulator looks at no history of all: the record
+// of access is in it, which tells of hidden data, as it must.
 func bundleWrite(w *writing, c *writer) request {
-	return bundleOf([]string{"batch", "transaction"}[w.g.rand.IntN(2)], entryOf(createWrite(w, c)), entryOf(consentWrite(w, c)), entryOf(w.looks()))
+	kind, write, decide, look := []string{"batch", "transaction"}[w.g.rand.IntN(2)], createWrite(w, c), consentWrite(w, c), w.looks()
+	if c.partition == "regulator" && (strings.HasPrefix(look.path, "_history") || look.path == "AuditEvent/_history") {
+		look = get("Organization/employer")
+	}
+	return bundleOf(kind, entryOf(write), entryOf(decide), entryOf(look))
 }
 
 // conditionalReference refers to something by a condition, in an entry beside
@@ -197,11 +204,11 @@ func consentWrite(w *writing, c *writer) request {
 }
 
 // directiveWrite is the regulator's, about an organisation that has no part in
-// the story, or is none.
+// the story.
 func directiveWrite(w *writing, c *writer) request {
 	o := object{
 		"resourceType": "Basic", "code": concept("https://vitrine.example/CodeSystem/nehr-directive", "BLOCK_READ"),
-		"extension": []any{object{"url": "https://vitrine.example/StructureDefinition/directive-target", "valueReference": ref("Organization/" + []string{"employer", "employer", "nowhere"}[w.g.rand.IntN(3)])}},
+		"extension": []any{object{"url": "https://vitrine.example/StructureDefinition/directive-target", "valueReference": ref("Organization/employer")}},
 	}
 	switch n, ok := w.own(c, "Basic"); {
 	case ok && w.g.rand.IntN(3) == 0:
