@@ -14,7 +14,7 @@ func (w *writer) agents(e *Event) {
 		w.user(e)
 	}
 	if a.Organization != "" {
-		w.organization(a)
+		w.organization(a.Organization)
 	}
 	w.client(e)
 	w.server(e)
@@ -56,10 +56,10 @@ func (a *Agent) altID() string {
 	return a.Practitioner
 }
 
-func (w *writer) organization(a *Agent) {
+func (w *writer) organization(id string) {
 	w.open('{')
 	w.party(fhir.Coding{System: systemRoleClass, Code: "PROV"})
-	w.who("Organization/"+a.Organization, "")
+	w.who("Organization/"+id, "")
 	w.requestor(false)
 	w.shut('}')
 }
@@ -109,7 +109,7 @@ func (e *Event) tokenPolicy() string {
 
 // plainAgents tell the patient in which capacity and for whom somebody asked. A
 // professional is named by profession alone; oneself and those who act for one
-// are named.
+// are named, and a public cluster stands for its parts.
 func (w *writer) plainAgents(e *Event) {
 	a := &e.Agent
 	w.name("agent")
@@ -126,8 +126,8 @@ func (w *writer) plainAgents(e *Event) {
 	w.requestor(true)
 	w.purposeOfUse(a)
 	w.shut('}')
-	if a.Organization != "" {
-		w.organization(a)
+	if id := a.Told(); id != "" {
+		w.organization(id)
 	}
 	w.shut(']')
 }

@@ -54,6 +54,10 @@ func events() map[string]audit.Event {
 			e.Interaction, e.Action, e.Level, e.Reason = "read", audit.ActionRead, consent.Full, consent.ReasonUnrestricted
 			e.Entities = []string{"Observation/o1/_history/3"}
 		}),
+		"read-cluster": make(func(e *audit.Event) {
+			e.Interaction, e.Action, e.Level, e.Agent.Cluster = "read", audit.ActionRead, consent.Full, "east"
+			e.Entities = []string{"Observation/o1/_history/3"}
+		}),
 		"search": make(func(e *audit.Event) {
 			e.Interaction, e.Action, e.Level, e.Reason = "search-type", audit.ActionExecute, consent.Basic, consent.ReasonRestricted
 			e.Query, e.Consents, e.BasicSet = "GET /fhir/Observation?patient=p1\nAccept: application/fhir+json", []string{"Consent/c1/_history/2"}, "nehr-basic/1"
@@ -251,6 +255,20 @@ func TestPatientsEditionTellsNothingMore(t *testing.T) {
 	for _, told := range []string{`"Organization/a"`, `"doctor"`, `"BTG"`, `"break-glass-use"`, `"full"`, `"2026-09-01T02:11:07.123Z"`} {
 		if !strings.Contains(got, told) {
 			t.Errorf("the patient is not told %s: %s", told, got)
+		}
+	}
+}
+
+// TestAClusterStandsForItsParts: the patient's edition names it alone, and the full
+// one does not know it.
+func TestAClusterStandsForItsParts(t *testing.T) {
+	e := events()["read-cluster"]
+	for edition, want := range map[consent.Edition][2]string{
+		consent.EditionBasic: {`"Organization/east"`, `"Organization/a"`}, consent.EditionFull: {`"Organization/a"`, "east"},
+	} {
+		got := string(e.AppendJSON(nil, "e1", edition))
+		if !strings.Contains(got, want[0]) || strings.Contains(got, want[1]) {
+			t.Errorf("edition %d: want %s and never %s: %s", edition, want[0], want[1], got)
 		}
 	}
 }

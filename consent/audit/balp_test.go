@@ -3,6 +3,7 @@ package audit_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -48,6 +49,7 @@ func drawEvent(t *rapid.T) audit.Event {
 		User: text("user", "", "PractitionerRole/dr", "Patient/p1"), Practitioner: text("practitioner", "", "Practitioner/dr"), Name: text("name", "", "Dr"),
 		Organization: text("organization", "", "a"), Address: text("address", "", "10.0.0.1"), Purpose: consent.Purpose(rapid.Uint8Range(0, 8).Draw(t, "purpose")),
 	}
+	e.Agent.Cluster = text("cluster", "", "east")
 	if rapid.Bool().Draw(t, "roles") {
 		e.Agent.Roles = []fhir.Coding{{System: "http://snomed.info/sct", Code: "309343006"}}
 	}
@@ -173,18 +175,26 @@ func TestTheRulesBite(t *testing.T) {
 	}
 }
 
-// TestRecordsOfBefore: a record as it was written before events had labels is
-// still read.
+// TestRecordsOfBefore: a record as it was written before events had labels, or a
+// cluster, is still read.
 func TestRecordsOfBefore(t *testing.T) {
 	e := events()["read"]
 	plain := e.AppendBinary(nil)
 	if plain[0] != 1 || plain[1] != 0 {
-		t.Errorf("version %d, flags %d: a record without labels is written as before", plain[0], plain[1])
+		t.Errorf("version %d, flags %d: a record without labels and cluster is written as before", plain[0], plain[1])
 	}
 	e.Labels = []fhir.Coding{{System: "s", Code: "c"}}
 	labelled := e.AppendBinary(nil)
 	if string(labelled[2:len(plain)]) != string(plain[2:]) || labelled[1] != 2 {
 		t.Errorf("labels follow what was there before: % x", labelled)
+	}
+	e.Agent.Cluster = "east"
+	both := e.AppendBinary(nil)
+	if string(both[2:]) != string(labelled[2:])+"\x04east" || both[1] != 6 {
+		t.Errorf("the cluster follows what was there before: % x", both)
+	}
+	if _, err := audit.Decode(append(both[:len(labelled)], 0)); !errors.Is(err, audit.ErrRecord) {
+		t.Errorf("a cluster that is said to be there and is none: %v", err)
 	}
 }
 

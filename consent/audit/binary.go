@@ -19,10 +19,11 @@ const version = 1
 var ErrRecord = errors.New("audit record")
 
 // The bits of the flags byte that are in use, in the order in which what they
-// announce follows: Glass, and Labels.
+// announce follows: Glass, Labels, and the cluster of the agent.
 const (
-	flagGlass  = 1
-	flagLabels = 2
+	flagGlass   = 1
+	flagLabels  = 2
+	flagCluster = 4
 )
 
 // AppendBinary appends the event in the form Decode reads. Times are kept to
@@ -35,6 +36,9 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	}
 	if len(e.Labels) > 0 {
 		flags |= flagLabels
+	}
+	if e.Agent.Cluster != "" {
+		flags |= flagCluster
 	}
 	dst = append(dst, version, flags)
 	dst = append(dst, e.ID[:]...)
@@ -57,6 +61,9 @@ func (e *Event) AppendBinary(dst []byte) []byte {
 	}
 	if len(e.Labels) > 0 {
 		dst = appendCodings(dst, e.Labels)
+	}
+	if e.Agent.Cluster != "" {
+		dst = appendString(dst, e.Agent.Cluster)
 	}
 	return dst
 }
@@ -102,7 +109,7 @@ func Decode(b []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: version %d", ErrRecord, v)
 	}
 	flags := d.byte()
-	d.bad = d.bad || flags&^(flagGlass|flagLabels) != 0
+	d.bad = d.bad || flags&^(flagGlass|flagLabels|flagCluster) != 0
 	copy(e.ID[:], d.text(len(e.ID)))
 	e.Recorded = d.time()
 	e.Kind, e.Action, e.Outcome = Kind(d.byte()), Action(d.byte()), Outcome(d.byte())
@@ -129,6 +136,10 @@ func Decode(b []byte) (Event, error) {
 	if flags&flagLabels != 0 {
 		e.Labels = d.codings()
 		d.bad = d.bad || len(e.Labels) == 0
+	}
+	if flags&flagCluster != 0 {
+		e.Agent.Cluster = d.string()
+		d.bad = d.bad || e.Agent.Cluster == ""
 	}
 	if d.bad || len(d.rest) != 0 {
 		return Event{}, fmt.Errorf("%w: cut short, or longer than it says", ErrRecord)

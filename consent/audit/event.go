@@ -132,6 +132,9 @@ type Agent struct {
 	Roles []fhir.Coding
 	// Organization is an id.
 	Organization string
+	// Cluster is the id of the public cluster that patients are told of instead; empty
+	// where they are told of the organisation.
+	Cluster string
 	// Purpose is the purpose that was declared.
 	Purpose consent.Purpose
 	// Address is the client's network address.
@@ -147,6 +150,14 @@ type Glass struct {
 	// Start and End are the grant's life; Count the accesses under it.
 	Start, End time.Time
 	Count      uint32
+}
+
+// Told is the id of the organisation that patients are told of; empty for none.
+func (a *Agent) Told() string {
+	if a.Cluster != "" {
+		return a.Cluster
+	}
+	return a.Organization
 }
 
 // denied reports whether the attempt was refused.

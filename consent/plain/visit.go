@@ -100,7 +100,7 @@ type Visit struct {
 // VisitOf is an event as the reader is told of it. Names are yet to be put in.
 func VisitOf(e *audit.Event, r Reader) Visit {
 	v := Visit{
-		From: e.Recorded, Until: e.Recorded, Count: 1, Who: whoOf(&e.Agent, r), Organization: e.Agent.Organization,
+		From: e.Recorded, Until: e.Recorded, Count: 1, Who: whoOf(&e.Agent, r), Organization: e.Agent.Told(),
 		Purpose: e.Agent.Purpose, Did: deedOf(e), Level: e.Level,
 		Emergency: e.Grant != "" && e.Outcome == audit.OutcomeSuccess, Refused: e.Outcome != audit.OutcomeSuccess,
 	}

@@ -213,6 +213,7 @@ func (m *Maker) Postings(e *search.Entries, ev *audit.Event) error {
 func (m *Maker) shape(ev *audit.Event) (search.Encoded, error) {
 	one := *ev
 	one.ID, one.Recorded, one.Entities, one.Before, one.Query, one.RequestID = [16]byte{}, time.Time{}, nil, "", "", ""
+	one.Agent.Cluster = "" // the full edition does not say it
 	if one.Patient != "" {
 		one.Patient = nobody
 	}

@@ -49,6 +49,9 @@ func DrawEvent(t *rapid.T) audit.Event {
 		Organization: text("organization", "", "clinic-a"), Address: text("address", "", "10.0.0.1", "10.0.0.17"),
 		Purpose: consent.Purpose(rapid.IntRange(0, 8).Draw(t, "purpose")),
 	}
+	if e.Agent.Organization != "" {
+		e.Agent.Cluster = text("cluster", "", "", "east")
+	}
 	if rapid.Bool().Draw(t, "roles") {
 		e.Agent.Roles = []fhir.Coding{{System: "http://snomed.info/sct", Code: "309343006"}}
 	}
