@@ -122,8 +122,17 @@ func TestScenario96PatientReadsWhoLooked(t *testing.T) {
 	if of := toldAs(t, c.do(t, c.appP, get("Patient/p/$access-history?organization=b&start=2020&end=2100")).want(t, http.StatusOK), "access"); len(of) != 1 || partOf(of[0], "organization") != "Organization/b" {
 		t.Errorf("of clinic B: %v", of)
 	}
-	if of := toldAs(t, c.do(t, c.appP, get("Patient/p/$access-history?organization=east")).want(t, http.StatusOK), "access"); len(of) != 2 {
-		t.Errorf("of the cluster: %v", of)
+	for _, id := range []string{"east", "a"} {
+		if of := toldAs(t, c.do(t, c.appP, get("Patient/p/$access-history?organization="+id)).want(t, http.StatusOK), "access"); len(of) != 2 {
+			t.Errorf("of the cluster, by %s: %v", id, of)
+		}
+	}
+	for id, want := range map[string]bool{"east": true, "a": false} {
+		r := c.do(t, c.appP, get("AuditEvent?patient=p&agent=Organization/"+id)).want(t, http.StatusOK)
+		r.hides(t, `"Organization/a"`)
+		if strings.Contains(string(r.body), `"Organization/east"`) != want {
+			t.Errorf("events by Organization/%s: %s", id, r.body)
+		}
 	}
 	if of := toldAs(t, c.do(t, c.appP, get("Patient/p/$access-history?end=2020")).want(t, http.StatusOK), "access"); len(of) != 0 {
 		t.Errorf("long ago: %v", of)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash"
 	"net/http"
-	"slices"
 	"time"
 
 	"vitrine/consent"
@@ -25,7 +24,7 @@ type AccessPage struct {
 	// Since and Until bound when it was; the zero time bounds nothing.
 	Since, Until time.Time
 	// Organization is the id of an organisation; those that are part of it are meant
-	// too. Empty for all.
+	// too, and within a public cluster the cluster. Empty for all.
 	Organization string
 	// Emergency leaves the accesses for which the glass was broken.
 	Emergency bool
@@ -123,7 +122,11 @@ func (v *visit) visits(ctx context.Context, u *consent.Universe, patient string,
 	if err != nil {
 		return Released{}, err
 	}
-	q, err := v.accessQuery(ctx, patient, page)
+	want, err := v.wants(ctx, page)
+	if err != nil {
+		return Released{}, err
+	}
+	q, err := v.accessQuery(ctx, patient, page, want.cluster != "")
 	if err != nil {
 		return Released{}, err
 	}
@@ -141,7 +144,7 @@ func (v *visit) visits(ctx context.Context, u *consent.Universe, patient string,
 			f := &found.Found[i]
 			full := told == accessesMost
 			if !full {
-				if full, err = v.tell(ctx, &fold, f, page.Emergency, names); err != nil {
+				if full, err = v.tell(ctx, &fold, f, want, names); err != nil {
 					return Released{}, err
 				}
 			}
@@ -163,7 +166,7 @@ func (v *visit) told(fold *plain.Fold, next string) Released {
 
 // tell adds one access to the visits, unless they are full. Who claims an emergency
 // without a grant was in none.
-func (v *visit) tell(ctx context.Context, fold *plain.Fold, f *store.Found, emergency bool, names map[string]string) (full bool, err error) {
+func (v *visit) tell(ctx context.Context, fold *plain.Fold, f *store.Found, want wanted, names map[string]string) (full bool, err error) {
 	e, err := audit.Decode(f.Record)
 	if err != nil {
 		return false, err
@@ -175,7 +178,7 @@ func (v *visit) tell(ctx context.Context, fold *plain.Fold, f *store.Found, emer
 	if err != nil {
 		return false, err
 	}
-	if emergency && !one.Emergency {
+	if want.emergency && !one.Emergency || want.cluster != "" && one.Organization != want.cluster {
 		return false, nil
 	}
 	return !fold.Add(one, &e.Agent), nil
@@ -200,24 +203,6 @@ func (v *visit) toldAs(ctx context.Context, e *audit.Event, names map[string]str
 	}
 	one.Name = name
 	return one, nil
-}
-
-// shownAs is the organisation that patients are told of: the public cluster that
-// somebody's organisation is part of, or the organisation itself.
-func (v *view) shownAs(ctx context.Context, organization string) (string, error) {
-	if len(v.g.cfg.Clusters) == 0 {
-		return organization, nil
-	}
-	line, err := v.lineage(ctx, organization)
-	if err != nil {
-		return "", err
-	}
-	for _, id := range line.ids {
-		if slices.Contains(v.g.cfg.Clusters, id) {
-			return id, nil
-		}
-	}
-	return organization, nil
 }
 
 // lastName is what an organisation is called, or was when it was on file last.
@@ -246,8 +231,8 @@ func (v *view) lastName(ctx context.Context, id string) (string, error) {
 	return "", nil
 }
 
-// accessQuery is what the page looks for.
-func (v *visit) accessQuery(ctx context.Context, patient string, page *AccessPage) (*search.Query, error) {
+// accessQuery is what the page looks for; of a public cluster, everywhere.
+func (v *visit) accessQuery(ctx context.Context, patient string, page *AccessPage, cluster bool) (*search.Query, error) {
 	pairs := []search.Pair{{Name: "patient", Value: "Patient/" + patient}, {Name: "_sort", Value: "-date"}}
 	for _, bound := range []struct {
 		prefix string
@@ -264,7 +249,7 @@ func (v *visit) accessQuery(ctx context.Context, patient string, page *AccessPag
 	if refusal != nil {
 		return nil, refusal
 	}
-	if page.Organization == "" {
+	if page.Organization == "" || cluster {
 		return q, nil
 	}
 	parts, err := v.andParts(ctx, page.Organization)

@@ -33,7 +33,7 @@ func (v *visit) event() audit.Event {
 		Agent: audit.Agent{
 			Kind: c.Kind, Issuer: c.Issuer, Subject: c.Subject, Client: c.Client, TokenID: c.TokenID,
 			User: c.User, Practitioner: c.Practitioner, Roles: c.RoleCodes, Organization: c.Organization,
-			Purpose: c.Purpose, Address: req.Address,
+			Cluster: v.g.clusterIn(c.Lineage), Purpose: c.Purpose, Address: req.Address,
 		},
 		Entities: v.notes.entities, Labels: shown(v.notes.labels),
 		RequestID: req.ID, Site: v.g.cfg.Site, Observer: v.g.cfg.Site,

@@ -223,12 +223,20 @@ func (w *writing) shut(ctx context.Context, k opened, at time.Time, count uint32
 	e.Action = audit.ActionExecute
 	e.Glass = audit.Glass{Reason: overrer, Start: k.From, End: at, Count: count}
 	if w.caller.Kind != consent.Practitioner {
-		e.Agent = audit.Agent{
-			Kind: consent.Practitioner, User: k.User, Practitioner: k.User, Organization: k.Organization, Client: k.Client,
+		if e.Agent, err = w.holder(ctx, k); err != nil {
+			return err
 		}
 	}
 	w.extra = append(w.extra, e)
 	return nil
+}
+
+// holder is whose grant it was, for the record of an end that somebody else made.
+func (v *view) holder(ctx context.Context, k opened) (audit.Agent, error) {
+	cluster, err := v.clusterOf(ctx, k.Organization)
+	return audit.Agent{
+		Kind: consent.Practitioner, User: k.User, Practitioner: k.User, Organization: k.Organization, Cluster: cluster, Client: k.Client,
+	}, err
 }
 
 // ended is the Task with its period ended and its status closed.

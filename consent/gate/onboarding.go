@@ -151,6 +151,9 @@ func (g *Gate) Note(ctx context.Context, n *smart.Event) error {
 	if e.Agent.Subject != "" {
 		e.Agent.Issuer = g.cfg.BaseURL
 	}
+	if err := g.withCluster(ctx, &e); err != nil {
+		return g.failed(ctx, err)
+	}
 	records, buffer := g.encode([]audit.Event{e})
 	receipt, err := g.store.Record(ctx, records...)
 	g.keep(buffer)
