@@ -10,9 +10,10 @@ import (
 const (
 	// notifyEvery is how often the outbox is looked into.
 	notifyEvery = time.Second
-	// A receiver that takes nothing is tried again after notifyFirst, then after
-	// twice as long, up to notifyRarest.
-	notifyFirst, notifyRarest = 2 * time.Second, 5 * time.Minute
+	// A receiver that is down is tried again after notifyFirst, then after twice as
+	// long, up to notifyRarest; one that refuses some notices, up to notifyRefused:
+	// the others do not wait for these.
+	notifyFirst, notifyRefused, notifyRarest = 2 * time.Second, 15 * time.Second, 5 * time.Minute
 	// notifyLate is how long a notice may wait before that is an alert, and how often
 	// the alert is raised.
 	notifyLate = 15 * time.Minute
@@ -65,11 +66,21 @@ func (h *House) deliverNotices(ctx context.Context) {
 			pause = 0
 			return
 		}
-		pause = min(max(2*pause, notifyFirst), notifyRarest)
+		pause = notifyPause(pause, err != nil || out.Down)
 		next = now.Add(pause)
 		if !out.Oldest.IsZero() && now.Sub(out.Oldest) > notifyLate && now.Sub(alerted) > notifyLate {
 			alerted = now
 			h.log.ErrorContext(ctx, "notices to patients are not delivered", "alert", "notices-undelivered", "waiting", out.Waiting, "since", out.Oldest)
 		}
 	})
+}
+
+// notifyPause is how long to wait after a round that did not deliver everything, and
+// waited so long before it.
+func notifyPause(last time.Duration, down bool) time.Duration {
+	most := notifyRefused
+	if down {
+		most = notifyRarest
+	}
+	return min(max(2*last, notifyFirst), most)
 }
