@@ -140,9 +140,7 @@ func shown(labels []string) (out []fhir.Coding) {
 // not broken the glass: that opens nothing, and is worth a look (DOSSIER §2.1).
 func (v *visit) suspect(ctx context.Context) {
 	if v.req.ClaimsEmergency || v.caller.Purpose == consent.BreakGlass {
-		v.claimed()
-		v.g.log.WarnContext(ctx, "an emergency was claimed without a grant; releasing the basic set at most", "alert", "btg-without-grant",
-			"request", v.req.ID, "client", v.caller.Client, "org", v.caller.Organization)
+		v.claimed(ctx)
 	}
 }
 

@@ -180,13 +180,15 @@ func timeless(query string) string {
 	}), "&")
 }
 
-// claimed notices a request that says there is an emergency, once. A client may give
-// two requests the same id; they are two.
-func (v *visit) claimed() {
+// claimed notices a request that says there is an emergency, once, however many
+// patients it meets. A client may give two requests the same id; they are two.
+func (v *visit) claimed(ctx context.Context) {
 	if v.claims {
 		return
 	}
 	v.claims = true
+	v.g.log.WarnContext(ctx, "an emergency was claimed without a grant; releasing the basic set at most", "alert", "btg-without-grant",
+		"request", v.req.ID, "client", v.caller.Client, "org", v.caller.Organization)
 	v.noticed(AlertClaims, v.g.cfg.Oversight.Hours.Day(v.now), newID())
 }
 
