@@ -45,7 +45,7 @@ func (v *visit) search(ctx context.Context, q *search.Query, types []admitted, c
 	if err != nil {
 		return Released{}, nil, err
 	}
-	events, err := v.searched(ctx, u, q, found)
+	events, err := v.searched(ctx, u, q, found, &out)
 	return out, events, err
 }
 
@@ -194,12 +194,12 @@ func (v *visit) hinted(ctx context.Context, u *consent.Universe, q *search.Query
 // searched are the events of a search: one for each patient who was found, and
 // for each who was named and is there for the caller. The record of an attempt
 // upon somebody who is not there names nobody, but says why.
-func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Query, found []store.Found) ([]audit.Event, error) {
+func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Query, found []store.Found, out *Released) ([]audit.Event, error) {
 	patients, reason, err := v.met(ctx, u, q, found)
 	if err != nil {
 		return nil, err
 	}
-	v.unfound(q, found, patients)
+	v.unfound(q, found, patients, out)
 	events, err := v.concerning(ctx, u, patients)
 	if err != nil {
 		return nil, err

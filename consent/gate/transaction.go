@@ -280,7 +280,7 @@ func (w *writing) answerSearch(ctx context.Context, entry *step) (Item, error) {
 		return Item{}, err
 	}
 	defer w.asking(entry.entry)()
-	events, err := w.searched(ctx, u, &q, found)
+	events, err := w.searched(ctx, u, &q, found, &out)
 	w.extra, w.seen = append(w.extra, events...), append(w.seen, events...)
 	return Item{Status: http.StatusOK, Answer: &out}, err
 }

@@ -6,14 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"vitrine/consent"
-	"vitrine/fhir/search"
-	"vitrine/store"
 )
 
 // What is out of the ordinary is noticed where it is answered and told to nobody
@@ -117,67 +114,6 @@ func (v *visit) vain(target string) {
 	case consent.Nobody, consent.System, consent.Regulator, consent.Custodian:
 	default:
 	}
-}
-
-// unfound notices of a search whom it asked for and did not find: of the identifiers
-// in it as many as found nobody, however many of them one request has.
-func (v *visit) unfound(q *search.Query, found []store.Found, patients []string) {
-	if limit := v.g.limit(q); limit > 0 && len(found) >= limit {
-		return // there may be more
-	}
-	asked := v.identifiersIn(q)
-	for _, key := range asked[min(len(patients), len(asked)):] {
-		v.vain("identifier " + key)
-	}
-	if len(asked) == 0 && len(found) == 0 && len(patients) == 0 && (q.Type == "Patient" || slices.Contains(q.Types, "Patient")) {
-		v.vain("search " + timeless(q.Self))
-	}
-}
-
-// identifiersIn are the identifiers of people that a search asks for, of the Patient
-// itself or of whom something is about.
-func (v *visit) identifiersIn(q *search.Query) (keys []string) {
-	p := v.g.tools.Definitions.Resource("Patient").Param("identifier")
-	add := func(c *search.Clause) {
-		for _, m := range c.Any {
-			if p != nil && !c.Not && m.Param == search.Param(p.Number) {
-				keys = append(keys, valueOf(m))
-			}
-		}
-	}
-	for i := range q.Clauses {
-		c := &q.Clauses[i]
-		if q.Type == "Patient" || slices.Contains(q.Types, "Patient") {
-			add(c)
-		}
-		for _, m := range c.Any {
-			if token, ok := m.Stated(); ok && !c.Not {
-				keys = append(keys, valueOf(token))
-			}
-		}
-		for j := range c.Via {
-			if c.Via[j].Reverse || c.Via[j].Type != "Patient" {
-				continue
-			}
-			for k := range c.Via[j].Clauses {
-				add(&c.Via[j].Clauses[k])
-			}
-		}
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
-// valueOf is what a match of a token asks for: a value that is given without a system
-// is asked for in two ways.
-func valueOf(m search.Match) string { return string(m.Key[min(1, len(m.Key)):]) }
-
-// timeless is a query without when things changed: an app that asks for news again
-// and again asks for the same.
-func timeless(query string) string {
-	return strings.Join(slices.DeleteFunc(strings.Split(query, "&"), func(pair string) bool {
-		return strings.HasPrefix(pair, "_lastUpdated=")
-	}), "&")
 }
 
 // claimed notices a request that says there is an emergency, once, however many
