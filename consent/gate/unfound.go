@@ -50,7 +50,7 @@ func (v *visit) unfoundIDs(q *search.Query, found []store.Found, out *Released) 
 	there := map[string]bool{}
 	for i := range found {
 		if found[i].Resource.Type == q.Type {
-			there[found[i].Resource.ID] = true
+			there[found[i].ID] = true
 		}
 	}
 	for i := range q.Clauses {
