@@ -131,6 +131,16 @@ func (c *cast) onlyOwnEvents(t *testing.T) {
 	}
 }
 
+// after is what follows the word that tells of when it is.
+func after(t *testing.T, summary, when string) string {
+	t.Helper()
+	rest, ok := strings.CutPrefix(summary, when)
+	if !ok {
+		t.Errorf("%q does not say %q", summary, when)
+	}
+	return rest
+}
+
 // TestSimulate: what would be so is told, and what would be refused is refused.
 func TestSimulate(t *testing.T) {
 	t.Parallel()
@@ -146,9 +156,9 @@ func TestSimulate(t *testing.T) {
 			for _, side := range list(p, "part") {
 				switch text(side, "name") {
 				case "now":
-					now = partOf(side, "summary")
+					now = after(t, partOf(side, "summary"), "Now: ")
 				case "then":
-					then = partOf(side, "summary")
+					then = after(t, partOf(side, "summary"), "With this choice: ")
 				}
 			}
 		}
@@ -176,7 +186,11 @@ func TestSimulate(t *testing.T) {
 		t.Errorf("by type: %q", then)
 	}
 
-	same(t, "a second restriction", c.post(t, c.appP, without(optOut("p"), "id")).want(t, http.StatusConflict), simulate(c.appP, without(optOut("p"), "id")))
+	second := simulate(c.appP, without(optOut("p"), "id")).want(t, http.StatusConflict)
+	if !strings.Contains(string(second.body), "Consent/consent-p: with its id") {
+		t.Errorf("a second restriction: %s", second.body)
+	}
+	c.post(t, c.appP, without(optOut("p"), "id")).want(t, http.StatusConflict)
 	if now, then := sees(simulate(c.appP, consent("p", "OPTIN", "permit")).want(t, http.StatusOK), "a"); now != "a"+set || then != "a"+whole {
 		t.Errorf("in the place of the first: %q, then %q", now, then)
 	}

@@ -270,6 +270,7 @@ func TestDirectionsAreNarrowed(t *testing.T) {
 		_, err := w.create(regulator(), "Basic", members)
 		w.want(name, outcome(err), "422")
 	}
+	w.put("Device", "none", `"status":"active"`)
 	id := w.created(regulator(), "Basic", destroys("", "Organization/A", "Device/none"))
 	w.want("a Device that is no client", w.directs("$agree", second(), id, "1"), "422")
 	w.want("and nothing came of it", w.sees(other, "Condition", "patient=Patient/q"), "c-q")

@@ -103,11 +103,19 @@ func (v *visit) reaches(ctx context.Context, o *directive.Directive) error {
 }
 
 // inDirectory reports whether a reference is to something of the directory: what the
-// custodian keeps, and the roles that organisations do.
+// custodian keeps and belongs to no patient (a client's Device has no home of its
+// own), and the roles that organisations do.
 func (v *view) inDirectory(ctx context.Context, reference string) (listed bool, err error) {
 	r := fhir.ParseReference(reference, "")
 	_, err = v.read(ctx, r.Type, r.ID, func(f store.Found, _ *fhir.Tape) error {
-		listed = f.Home == consent.HomeShared && (f.Contributor == "" || r.Type == "PractitionerRole")
+		switch r.Type {
+		case "Device":
+			listed = f.Home != consent.HomePatients && f.Contributor == ""
+		case "PractitionerRole":
+			listed = f.Home == consent.HomeShared
+		default:
+			listed = f.Home == consent.HomeShared && f.Contributor == ""
+		}
 		return nil
 	})
 	return listed, err
