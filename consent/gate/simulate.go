@@ -29,6 +29,9 @@ func (g *Gate) Simulate(ctx context.Context, req *Request, c Content) (Released,
 		return Released{}, err
 	}
 	defer v.close()
+	if err := v.maySave(ctx); err != nil {
+		return Released{}, err
+	}
 	if !g.Transactions() { // it would be live until it is undone
 		return Released{}, ErrNoTransactions
 	}
@@ -85,6 +88,25 @@ func (v *visit) rehearse(ctx context.Context, do func(*writing) error) error {
 	default:
 		return v.undone(ctx, err)
 	}
+}
+
+// maySave turns away who could not save the Consent: who may see what is told to whoever
+// may change it, and not to an app that reads Consents alone.
+func (v *visit) maySave(ctx context.Context) error {
+	in := v.req.Interaction
+	var last consent.Verdict
+	for _, letter := range []byte{'c', 'u'} {
+		in.Letter = letter
+		verdict, err := v.verdict(ctx, in, "Consent")
+		if err != nil {
+			return v.g.failed(ctx, err)
+		}
+		if verdict.Admitted {
+			return nil
+		}
+		last = verdict
+	}
+	return v.refuse(ctx, last.Refusal, last.Reason)
 }
 
 // simulation is one Consent as if it were on file.

@@ -12,6 +12,7 @@ import (
 	"vitrine/consent/gate"
 	"vitrine/consent/plain"
 	"vitrine/fhir"
+	"vitrine/fhir/smart"
 	"vitrine/store"
 )
 
@@ -184,6 +185,21 @@ func TestSimulationKeepsNothing(t *testing.T) {
 	for _, c := range []consent.Caller{doctor("A"), system("A"), regulator(), {}} {
 		if _, err := w.simulate(c, consentOf("p", "OPTOUT", `{"type":"deny"}`)); !errors.Is(err, gate.ErrNotFound) {
 			t.Errorf("%s: %v", c.Kind, err)
+		}
+	}
+}
+
+// Who could not save a Consent is not told what one would do: an app that reads
+// Consents alone learns neither where the patient is registered nor of a broken glass.
+func TestSimulationIsForWhoMaySave(t *testing.T) {
+	w := newClinics(t, nil)
+	for scopes, want := range map[string]bool{"patient/*.cruds": true, "patient/Consent.cr": true, "patient/Consent.ru": true, "patient/Consent.rs": false, "patient/*.rs": false} {
+		app := person("p")
+		app.Scopes = smart.ParseScopes(scopes)
+		_, err := w.simulate(app, consentOf("p", "OPTOUT", `{"type":"deny"}`))
+		var refused *gate.Refused
+		if errors.As(err, &refused) == want || (err == nil) != want {
+			t.Errorf("%s: %v", scopes, err)
 		}
 	}
 }
