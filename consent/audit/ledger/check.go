@@ -229,11 +229,8 @@ func (r *run) trust() error {
 		}
 	}
 	for _, path := range r.paths() {
-		s := r.signed[path]
-		for _, by := range s.By {
-			if !has(trusted, by) && !has(r.Witnesses, by) {
-				return broken(path, WhyUntrusted)
-			}
+		if !r.vouched(path, trusted) {
+			return broken(path, WhyUntrusted)
 		}
 	}
 	for i, key := range r.keys {
@@ -241,8 +238,28 @@ func (r *run) trust() error {
 		if !slices.ContainsFunc(r.paths(), by) || i == len(r.keys)-1 && !by(CheckpointFile) {
 			return broken(KeyFile, "a key that signed nothing here")
 		}
+		if !has(trusted, key) {
+			return broken(KeyFile, WhyUntrusted)
+		}
 	}
 	return nil
+}
+
+// vouched reports whether trusted keys alone signed a checkpoint; one that is cosigned,
+// at least one of them, and else witnesses. What witnesses say counts beside the log's
+// own word and never for it: their keys may be the export's.
+func (r *run) vouched(path string, trusted []note.Verifier) bool {
+	cosigned := sizeOf(path, CosignedDirectory) >= 0
+	own := false
+	for _, by := range r.signed[path].By {
+		switch {
+		case has(trusted, by):
+			own = true
+		case !cosigned || !has(r.Witnesses, by):
+			return false
+		}
+	}
+	return own
 }
 
 // paths are the checkpoints in the order of their names, the one that covers all

@@ -258,11 +258,13 @@ func TestForgersAreNotTrusted(t *testing.T) {
 		"a signature beside":           {ministry, forger, map[string][]byte{"checkpoints/100": grafted}},
 		"a succession by the forger":   {ministry, forger, map[string][]byte{"checkpoints/100": genuine.checkpoint(t, 100, ministry), "successors/1": one}},
 		"a succession of other keys":   {ministry, forger, map[string][]byte{"checkpoints/100": genuine.checkpoint(t, 100, ministry), "successors/1": succession(t, forger, ministry)}},
+		"a forger as its own witness":  {ministry, forger, map[string][]byte{"cosigned/300": forged.checkpoint(t, 300, forger), ledger.WitnessFile: []byte(forger.key + "\n")}},
+		"the ministry's word beside":   {ministry, forger, map[string][]byte{"checkpoints/100": genuine.checkpoint(t, 100, ministry), "cosigned/300": forged.checkpoint(t, 300, forger), ledger.WitnessFile: []byte(forger.key + "\n")}},
 		"a key of the same hash":       {first, second, nil},
 		"a key of the same hash, back": {second, first, nil},
 	} {
 		keys := try.signs.key + "\n"
-		if try.optional != nil {
+		if try.optional["checkpoints/100"] != nil {
 			keys = try.trusted.key + "\n" + keys
 		}
 		files := forged.export(t, keys, forged.checkpoint(t, 700, try.signs), try.optional)
