@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"vitrine/consent"
 	"vitrine/consent/directive"
@@ -91,6 +92,19 @@ func (g *Gate) enter(ctx context.Context, req *Request) (*visit, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// itself is a visit of the server's own, in which nobody asks for anything; code is
+// that of what it does. The caller closes it.
+func (g *Gate) itself(ctx context.Context, code string, now time.Time) (*visit, error) {
+	snap, err := g.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &visit{
+		view: view{g: g, reader: snap, snap: snap, now: now},
+		req:  &Request{Now: now, Interaction: Interaction{Code: code, Write: true}},
+	}, nil
 }
 
 func (v *visit) close() {

@@ -56,13 +56,9 @@ func (g *Gate) Watch(ctx context.Context, now time.Time) error {
 
 // watching is a look in a visit of the server itself.
 func (g *Gate) watching(ctx context.Context, now time.Time, look func(*visit, context.Context) error) error {
-	snap, err := g.store.Snapshot(ctx)
+	v, err := g.itself(ctx, "create", now)
 	if err != nil {
 		return g.failed(ctx, err)
-	}
-	v := &visit{
-		view: view{g: g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "create", Write: true}},
 	}
 	defer v.close()
 	return look(v, ctx)

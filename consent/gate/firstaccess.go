@@ -109,13 +109,9 @@ func (g *Gate) lookOn(ctx context.Context, size int64, now time.Time) (more bool
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	snap, err := g.store.Snapshot(ctx)
+	v, err := g.itself(ctx, "notice", now)
 	if err != nil {
 		return false, g.failed(ctx, err)
-	}
-	v := &visit{
-		view: view{g: g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "notice", Write: true}},
 	}
 	defer v.close()
 	before, l, err := v.lookout(ctx, size)

@@ -294,13 +294,9 @@ func (g *Gate) Sweep(ctx context.Context, now time.Time) error {
 // expired are the grants that have run out by now and are not closed, in a visit
 // of the server itself, which the caller closes.
 func (g *Gate) expired(ctx context.Context, now time.Time) (*visit, []opened, error) {
-	snap, err := g.store.Snapshot(ctx)
+	v, err := g.itself(ctx, "$break-glass-stop", now)
 	if err != nil {
 		return nil, nil, err
-	}
-	v := &visit{
-		view: view{g: g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "$break-glass-stop", Write: true}},
 	}
 	due, err := v.openGrants(ctx, "")
 	if err != nil {

@@ -163,16 +163,12 @@ func (g *Gate) manifests(ctx context.Context) (tasks []string, err error) {
 // continueManifest makes the next part. It begins no sooner than all is on record
 // that was read before the direction was agreed to.
 func (g *Gate) continueManifest(ctx context.Context, task string, now time.Time) (more bool, err error) {
-	snap, err := g.store.Snapshot(ctx)
+	v, err := g.itself(ctx, "$agree", now)
 	if err != nil {
 		return false, err
 	}
-	v := &visit{
-		view: view{g: g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "$agree", Write: true}},
-	}
 	defer v.close()
-	value, _, err := snap.State(ctx, stateManifest+task)
+	value, _, err := v.snap.State(ctx, stateManifest+task)
 	if err != nil || value == nil {
 		return false, err
 	}

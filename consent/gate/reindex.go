@@ -116,14 +116,9 @@ func (r *reindexing) run(ctx context.Context) error {
 
 // visit is one of the server itself, to what is there now. The caller closes it.
 func (r *reindexing) visit(ctx context.Context) (*visit, error) {
-	snap, err := r.g.store.Snapshot(ctx)
+	v, err := r.g.itself(ctx, "update", r.clock())
 	if err != nil {
 		return nil, err
-	}
-	now := r.clock()
-	v := &visit{
-		view: view{g: r.g, reader: snap, snap: snap, now: now},
-		req:  &Request{Now: now, Interaction: Interaction{Code: "update", Write: true}},
 	}
 	if err := v.learn(ctx); err != nil {
 		v.close()

@@ -13,6 +13,9 @@ import (
 // answer tells, by what is on the page or by its total, however many one request has.
 // Of a page that has more after it, or others before it, that is not told.
 func (v *visit) unfound(q *search.Query, found []store.Found, patients []string, out *Released) {
+	if !v.isWatched() {
+		return
+	}
 	known := len(patients)
 	if v.g.limit(q) == 0 || out.next != "" {
 		known = max(known, out.total)

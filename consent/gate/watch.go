@@ -87,32 +87,33 @@ const (
 	noticedMost = 1 << 19
 )
 
-// enough is from how much an alert is raised. More is not counted.
+// enough is from how much of what is counted an alert is raised. More is not counted.
 func (g *Gate) enough(a Alert) int {
-	o := &g.cfg.Oversight
-	switch a {
-	case AlertOverrides:
-		return o.OverridesByPerson
-	case AlertOverdue:
-		return 1
-	case AlertSweep:
-		return min(o.Sweep, consent.AlertMost)
-	case AlertClaims:
-		return min(o.Claims, consent.AlertMost)
-	default:
-		return consent.AlertMost
+	most := g.cfg.Oversight.Claims
+	if a == AlertSweep {
+		most = g.cfg.Oversight.Sweep
 	}
+	return min(most, consent.AlertMost)
 }
 
 // vain notices that the caller was told that there is no such patient, or nothing of
 // one, be it hidden or absent. What is asked for twice counts once, and is kept as no
 // more than a keyed hash.
 func (v *visit) vain(target string) {
+	if v.isWatched() {
+		v.noticed(AlertSweep, v.now.UTC().Format("2006-01-02T15"), target)
+	}
+}
+
+// isWatched reports whether the caller is one of those who are looked after for sweeps.
+func (v *visit) isWatched() bool {
 	switch v.caller.Kind {
 	case consent.Practitioner, consent.Patient, consent.Representative:
-		v.noticed(AlertSweep, v.now.UTC().Format("2006-01-02T15"), target)
+		return true
 	case consent.Nobody, consent.System, consent.Regulator, consent.Custodian:
+		return false
 	default:
+		return false
 	}
 }
 
