@@ -27,7 +27,8 @@ import (
 //
 // No access is told of twice. Broken glass is told of when it is broken; the
 // organisation is not new after that, whatever it reads. Nor is one whose public
-// cluster was met, for patients are told of the cluster.
+// cluster was met, for patients are told of the cluster: the one that was recorded
+// with the access, and where none was, the one of now, as by the access history.
 //
 // What was in the record when it was looked through for the first time makes known
 // who is in it and is not told: nobody is to get years of notices at once. Who had
@@ -65,11 +66,12 @@ type lookout struct {
 }
 
 // meeting is an access of an organisation to the record of a patient whom it had
-// not met. Quiet says that the patient is not to be told.
+// not met, and the public cluster that was recorded with it. Quiet says that the
+// patient is not to be told.
 type meeting struct {
-	patient, organization string
-	at                    time.Time
-	quiet                 bool
+	patient, organization, cluster string
+	at                             time.Time
+	quiet                          bool
 }
 
 // key is where a meeting is kept. Ids have no slash.
@@ -87,7 +89,8 @@ func meetingIn(record []byte) (m meeting, ok bool) {
 	if e.Kind == audit.KindBreakGlassStart && e.Outcome == audit.OutcomeSuccess {
 		organization, ok, quiet = e.Agent.Organization, true, true
 	}
-	return meeting{e.Patient, organization, e.Recorded, quiet}, ok && fhir.ValidID(e.Patient) && fhir.ValidID(organization)
+	m = meeting{e.Patient, organization, e.Agent.Cluster, e.Recorded, quiet}
+	return m, ok && fhir.ValidID(m.patient) && fhir.ValidID(m.organization) && (m.cluster == "" || fhir.ValidID(m.cluster))
 }
 
 // TellFirstAccesses looks through what is new in the record of access and tells
@@ -238,7 +241,7 @@ func (w *writing) meet(ctx context.Context, m meeting) error {
 	if known, err := w.keepMeeting(ctx, &m); err != nil || known {
 		return err
 	}
-	shown, err := w.shownAs(ctx, m.organization)
+	shown, err := w.toldOf(ctx, &m)
 	if err != nil {
 		return err
 	}
@@ -259,6 +262,14 @@ func (w *writing) meet(ctx context.Context, m meeting) error {
 		kind: NoticeFirstAccess, patient: m.patient, organization: shown,
 		reason: codes(systemNotice, NoticeFirstAccess), text: toPatient().FirstAccess(name, m.at),
 	})
+}
+
+// toldOf is the organisation that the patient is told of.
+func (w *writing) toldOf(ctx context.Context, m *meeting) (string, error) {
+	if m.cluster != "" {
+		return m.cluster, nil
+	}
+	return w.shownAs(ctx, m.organization)
 }
 
 // keepMeeting keeps a meeting, unless it was.

@@ -174,6 +174,49 @@ func TestFirstAccessOfACluster(t *testing.T) {
 	}
 }
 
+// TestFirstAccessIsToldAsRecorded: under the public cluster that was recorded with it,
+// whatever the directory or the setting says when it is told. Where none was recorded
+// it is told as the access history tells it, under the cluster of now.
+func TestFirstAccessIsToldAsRecorded(t *testing.T) {
+	const ofK, leftA = "Organization/K: Eastern Cluster", "Organization/A: Institute of Mental Health"
+	alone := func(w *world) { w.put("Organization", "A", `"active":true,"name":"Institute of Mental Health"`) }
+	part := func(w *world) {
+		w.put("Organization", "A", `"active":true,"name":"Institute of Mental Health","partOf":{"reference":"Organization/K"}`)
+	}
+	without := func(w *world) { w.gate = w.clustered() }
+	with := func(w *world) { w.gate = w.clustered("K") }
+	for _, row := range []struct {
+		what          string
+		before, after func(*world)
+		want          string
+	}{
+		{"it leaves the cluster", part, alone, ofK},
+		{"the setting goes", with, without, ofK},
+		{"the setting comes", without, with, ofK},
+		{"it joins the cluster", alone, part, ofK},
+		{"there is no setting", without, without, leftA},
+		{"there is no cluster", alone, alone, leftA},
+	} {
+		w := newCluster(t)
+		w.tellsFirst()
+		row.before(w)
+		w.looks(doctor("A"), "p")
+		row.after(w)
+		w.tellsFirst()
+		w.noticed(row.what, "p", row.want+" looked at your record for the first time on 1 September 2026.")
+	}
+}
+
+// TestAClusterThatWasMetIsNotNew: also where it was met under what was recorded.
+func TestAClusterThatWasMetIsNotNew(t *testing.T) {
+	w := newCluster(t)
+	w.tellsFirst()
+	_, _ = w.looks(doctor("A"), "p"), w.looks(doctor("B"), "p")
+	w.put("Organization", "A", `"active":true,"name":"Institute of Mental Health"`)
+	w.tellsFirst()
+	w.noticed("two of one cluster, of which one left", "p", "Organization/K: Eastern Cluster looked at your record for the first time on 1 September 2026.")
+}
+
 // TestFirstAccessLeavesByTheOutbox: in order with the others, and it is on record.
 func TestFirstAccessLeavesByTheOutbox(t *testing.T) {
 	w := notifying(t)
