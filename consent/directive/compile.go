@@ -69,7 +69,7 @@ func Compile(t *fhir.Tape, base string) (Directive, error) {
 	if n := t.Field(t.Root(), "subject"); n != fhir.None {
 		r.place = "Basic.subject"
 		if ref, ok := r.who(n); ok {
-			r.d.Targets = append(r.d.Targets, Target{Who: []string{ref}})
+			r.d.Targets = append(r.d.Targets, Target{Who: []string{ref}, Place: r.place})
 		}
 	}
 	r.extensions()
@@ -241,11 +241,11 @@ func (r *reader) target(n fhir.Node) {
 	parts := t.Field(n, "extension")
 	if parts == fhir.None {
 		if ref, ok := r.who(t.Field(n, "valueReference")); ok {
-			r.d.Targets = append(r.d.Targets, Target{Who: []string{ref}})
+			r.d.Targets = append(r.d.Targets, Target{Who: []string{ref}, Place: r.place})
 		}
 		return
 	}
-	var one Target
+	one := Target{Place: r.place}
 	for p := t.First(parts); p != fhir.None; p = t.Next(p) {
 		switch t.Text(t.Field(p, "url")) {
 		case partWho:

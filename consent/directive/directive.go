@@ -62,6 +62,8 @@ type Target struct {
 	Who []string
 	// Professions are codes of PractitionerRole.code.
 	Professions []fhir.Coding
+	// Place is where in the resource it is named.
+	Place string
 }
 
 // Set is all directives on file.

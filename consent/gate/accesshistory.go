@@ -207,28 +207,12 @@ func (v *visit) toldAs(ctx context.Context, e *audit.Event, names map[string]str
 
 // lastName is what an organisation is called, or was when it was on file last.
 func (v *view) lastName(ctx context.Context, id string) (string, error) {
-	name, err := v.nameOf(ctx, "Organization/"+id)
-	if err != nil || name != "" || !fhir.ValidID(id) {
-		return name, err
-	}
-	versions, _, _, err := v.reader.History(ctx, consent.Everything(), "Organization", id, 2, nil)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrGone) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	for i := range versions {
-		if versions[i].Deleted {
-			continue
-		}
-		err := v.g.parsed(versions[i], func(_ store.Found, t *fhir.Tape) error {
-			name = nameIn(t)
-			return nil
-		})
-		return name, err
-	}
-	return "", nil
+	name := ""
+	err := v.lastly(ctx, "Organization", id, func(_ store.Found, t *fhir.Tape) error {
+		name = nameIn(t)
+		return nil
+	})
+	return name, err
 }
 
 // accessQuery is what the page looks for; of a public cluster, everywhere.

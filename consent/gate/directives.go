@@ -38,6 +38,7 @@ const (
 	declinedPerson = "same-person"
 	declinedLapsed = "proposal-lapsed"
 	declinedState  = "nothing-proposed"
+	declinedTarget = "no-target"
 )
 
 // order is the draft of a proposal, under the server's own label and in nobody's
@@ -56,8 +57,11 @@ func (v *visit) order(ctx context.Context, d *draft) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := v.reaches(ctx, &o); err != nil {
-		return nil, err
+	switch place, err := v.misses(ctx, &o); {
+	case err != nil:
+		return nil, v.g.failed(ctx, err)
+	case place != "":
+		return nil, invalid(statusBusiness, fhir.CodeBusinessRule, "a target is not in the directory, so that the directive would reach nobody", place)
 	}
 	text := directive.Recorded(d.tape, directive.Record{State: directive.Proposed, Proposed: directive.Act{By: by, At: v.now}})
 	own, err := v.own(text, "Basic", "")
@@ -82,43 +86,6 @@ func unread(err error) error {
 
 func unreadable(why, place string) error {
 	return invalid(http.StatusUnprocessableEntity, fhir.CodeBusinessRule, "the directive cannot be read: "+why, place)
-}
-
-// reaches refuses a directive about somebody who is not in the directory: it would
-// stand against nobody. The directory is the regulator's to read, and patients are no
-// targets.
-func (v *visit) reaches(ctx context.Context, o *directive.Directive) error {
-	for _, t := range o.Targets {
-		for _, who := range t.Who {
-			listed, err := v.inDirectory(ctx, who)
-			if err != nil {
-				return v.g.failed(ctx, err)
-			}
-			if !listed {
-				return invalid(statusBusiness, fhir.CodeBusinessRule, "a target is not in the directory, so that the directive would reach nobody", "Basic")
-			}
-		}
-	}
-	return nil
-}
-
-// inDirectory reports whether a reference is to something of the directory: what the
-// custodian keeps and belongs to no patient (a client's Device has no home of its
-// own), and the roles that organisations do.
-func (v *view) inDirectory(ctx context.Context, reference string) (listed bool, err error) {
-	r := fhir.ParseReference(reference, "")
-	_, err = v.read(ctx, r.Type, r.ID, func(f store.Found, _ *fhir.Tape) error {
-		switch r.Type {
-		case "Device":
-			listed = f.Home != consent.HomePatients && f.Contributor == ""
-		case "PractitionerRole":
-			listed = f.Home == consent.HomeShared
-		default:
-			listed = f.Home == consent.HomeShared && f.Contributor == ""
-		}
-		return nil
-	})
-	return listed, err
 }
 
 // isDirective reports whether a Basic would be an order of the ministry's.
@@ -201,8 +168,13 @@ type directing struct {
 
 // decline says that nothing is done, and why.
 func (o *directing) decline(reason, text string) error {
+	return o.declineAt(reason, text, "Basic")
+}
+
+// declineAt is the same of what is wrong with one place.
+func (o *directing) declineAt(reason, text, place string) error {
 	o.declined = reason
-	return invalid(http.StatusConflict, fhir.CodeConflict, text, "Basic")
+	return invalid(http.StatusConflict, fhir.CodeConflict, text, place)
 }
 
 // direct does something to a directive that the regulator's person knows at its
@@ -332,6 +304,9 @@ func (w *writing) agree(ctx context.Context, o *directing) error {
 	agreed := directive.Act{By: o.by, At: w.now}
 	switch {
 	case r.State == directive.Proposed:
+		if err := w.stillReaches(ctx, o); err != nil {
+			return err
+		}
 		o.act, r.State, r.Agreed = actAgreed, directive.Active, agreed
 		return w.destroy(ctx, o)
 	case r.Until.After(w.now):
@@ -358,6 +333,15 @@ func (o *directing) agreeable(proposed *directive.Act, now time.Time) error {
 	default:
 		return nil
 	}
+}
+
+// stillReaches declines what a target has left since it was proposed.
+func (w *writing) stillReaches(ctx context.Context, o *directing) error {
+	place, err := w.misses(ctx, &o.Directive)
+	if err != nil || place == "" {
+		return err
+	}
+	return o.declineAt(declinedTarget, "a target is not in the directory any more, so that the directive would reach nobody", place)
 }
 
 // lift proposes the end of a directive.

@@ -109,9 +109,9 @@ func (v *view) partsOf(ctx context.Context, organization string) ([]string, erro
 	return all, nil
 }
 
-// clientOf is the client_id of a Device that the custodian keeps.
+// clientOf is the client_id of a Device that the custodian keeps, or kept.
 func (v *view) clientOf(ctx context.Context, device string) (client string, err error) {
-	_, err = v.read(ctx, "Device", device, func(f store.Found, t *fhir.Tape) error {
+	err = v.lastly(ctx, "Device", device, func(f store.Found, t *fhir.Tape) error {
 		elements(t, t.Root(), "identifier", func(n fhir.Node) {
 			if f.Contributor == "" && t.Text(t.Field(n, "system")) == consent.SystemClient {
 				client = t.Text(t.Field(n, "value"))
