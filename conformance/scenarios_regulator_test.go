@@ -165,7 +165,7 @@ func TestTheBreakGlassReport(t *testing.T) {
 	if want := map[string]int{"Organization/a": 4, "Organization/b": 1, "Practitioner/dr-a": 4, "Practitioner/dr-b": 1}; !maps.Equal(counts, want) {
 		t.Errorf("counts %v, want %v\n%s", counts, want, a.body)
 	}
-	for name, want := range map[string]int{"override": 5, "without-encounter": 4, "repeated-by-practitioner": 4, "repeated-on-patient": 4, "overdue": 0} {
+	for name, want := range map[string]int{"override": 5, "without-encounter": 0, "encounter-awaited": 4, "repeated-by-practitioner": 4, "repeated-on-patient": 4, "overdue": 0} {
 		if lists[name] != want {
 			t.Errorf("%s: %d, want %d", name, lists[name], want)
 		}

@@ -53,8 +53,9 @@ type Override struct {
 	Due     time.Time
 	Overdue bool
 	// WithoutEncounter, RepeatedByPerson, RepeatedOnPatient and OutsideHours say why
-	// it stands out.
-	WithoutEncounter, RepeatedByPerson, RepeatedOnPatient, OutsideHours bool
+	// it stands out. EncounterAwaited says that no visit followed yet, and that there
+	// is time for one.
+	WithoutEncounter, EncounterAwaited, RepeatedByPerson, RepeatedOnPatient, OutsideHours bool
 
 	role string
 }
@@ -236,8 +237,14 @@ func (v *visit) completed(ctx context.Context, o *Override) error {
 		}
 	}
 	seen, err := v.attended(ctx, o)
-	o.WithoutEncounter = !seen
+	late := v.now.After(v.attendedBy(o))
+	o.WithoutEncounter, o.EncounterAwaited = !seen && late, !seen && !late
 	return err
+}
+
+// attendedBy is when the patient is to have been seen.
+func (v *view) attendedBy(o *Override) time.Time {
+	return o.Start.Add(v.g.cfg.Oversight.EncounterWithin)
 }
 
 // attended reports whether the patient was seen at the organisation: an Encounter
@@ -250,7 +257,7 @@ func (v *visit) attended(ctx context.Context, o *Override) (bool, error) {
 		{Name: "service-provider:below", Value: o.Organization},
 		{Name: "patient", Value: o.Patient},
 		{Name: "date", Value: "ge" + fhir.FormatInstant(o.Start)},
-		{Name: "date", Value: "le" + fhir.FormatInstant(o.Start.Add(v.g.cfg.Oversight.EncounterWithin))},
+		{Name: "date", Value: "le" + fhir.FormatInstant(v.attendedBy(o))},
 	}, false)
 	if refusal != nil {
 		return false, refusal

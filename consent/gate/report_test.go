@@ -40,7 +40,7 @@ func flags(o *gate.Override) string {
 		is   bool
 		name string
 	}{
-		{o.WithoutEncounter, "alone"}, {o.RepeatedByPerson, "person"}, {o.RepeatedOnPatient, "patient"}, {o.OutsideHours, "hours"}, {o.Overdue, "overdue"}, {o.Open, "open"},
+		{o.WithoutEncounter, "alone"}, {o.EncounterAwaited, "awaited"}, {o.RepeatedByPerson, "person"}, {o.RepeatedOnPatient, "patient"}, {o.OutsideHours, "hours"}, {o.Overdue, "overdue"}, {o.Open, "open"},
 	} {
 		if f.is {
 			out += " " + f.name
@@ -82,7 +82,7 @@ func TestBreakGlassReport(t *testing.T) {
 	if err := w.review(regulator(), first, "", to(gate.ReviewInReview)); err != nil {
 		t.Fatal(explain(err))
 	}
-	w.at("2026-09-08T12:00:00+08:00")
+	w.at("2026-09-08T12:10:00+08:00")
 	whole, err := w.report(regulator(), gate.ReportRequest{})
 	if err != nil {
 		t.Fatal(explain(err))
@@ -136,4 +136,37 @@ func TestBreakGlassReport(t *testing.T) {
 	if got := len(w.events("subtype=http://dicom.nema.org/resources/ontology/DCM|110101&subtype=http://hl7.org/fhir/restful-interaction|operation")); got < 8 {
 		t.Errorf("%d looks at the report are on record", got)
 	}
+}
+
+// TestAVisitIsAwaited: while there is time for one, nobody says that none followed.
+func TestAVisitIsAwaited(t *testing.T) {
+	w := newClinics(t, nil)
+	broken := w.now
+	for _, p := range []string{"p", "q"} {
+		w.override(doctor("A"), p)
+	}
+	told := func(what, p, q string) {
+		t.Helper()
+		r, err := w.report(regulator(), gate.ReportRequest{Start: broken.Add(-time.Hour)})
+		if err != nil || len(r.Overrides) != 2 {
+			t.Fatalf("%s: %d overrides, %v", what, len(r.Overrides), err)
+		}
+		for i := range r.Overrides {
+			o := &r.Overrides[i]
+			got := fmt.Sprintf("without %v, awaited %v", o.WithoutEncounter, o.EncounterAwaited)
+			w.want(what+", "+o.Patient, got, map[string]string{"Patient/p": p, "Patient/q": q}[o.Patient])
+		}
+	}
+	const awaited, came, none = "without false, awaited true", "without false, awaited false", "without true, awaited false"
+	w.now = broken.Add(time.Second)
+	told("at once", awaited, awaited)
+	w.now = broken.Add(time.Hour)
+	w.put("Encounter", "came", visitOf("p", "A", "in-progress", `"start":"`+w.now.Format(time.RFC3339)+`"`))
+	told("after an hour", came, awaited)
+	w.now = broken.Add(72 * time.Hour)
+	told("at the last moment", came, awaited)
+	w.now = broken.Add(72*time.Hour + time.Second)
+	told("after three days", came, none)
+	w.put("Encounter", "told-late", visitOf("q", "A", "finished", `"start":"`+broken.Add(time.Hour).Format(time.RFC3339)+`","end":"`+broken.Add(2*time.Hour).Format(time.RFC3339)+`"`))
+	told("when one is on file late", came, came)
 }

@@ -267,13 +267,14 @@ func ofTheRegulator() map[string]operation {
 	}
 	why := map[string]string{
 		"without-encounter":        "No visit followed in time.",
+		"encounter-awaited":        "No visit followed so far, and there is time for one.",
 		"repeated-by-practitioner": "The same person did it before.",
 		"repeated-on-patient":      "It happened to the same patient before.",
 		"outside-hours":            "It was outside working hours.",
 		"overdue":                  "The review is late.",
 	}
 	for _, list := range lists() {
-		gives = append(gives, argument{name: list.name, kind: "Reference", to: "Task", many: true, text: "The review of one that stands out. " + why[list.name]})
+		gives = append(gives, argument{name: list.name, kind: "Reference", to: "Task", many: true, text: "The review of one. " + why[list.name]})
 		parts = append(parts, argument{name: list.name, kind: "boolean", least: 1, text: why[list.name]})
 	}
 	gives = append(gives, argument{name: "override", many: true, text: "One override.", parts: parts})

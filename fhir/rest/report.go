@@ -119,10 +119,11 @@ func appendReport(dst []byte, r *gate.Report) []byte {
 	return w.raw("]}")
 }
 
-// lists are those of the overrides that stand out.
+// lists are those of the overrides that stand out, or may yet.
 func lists() []listed {
 	return []listed{
 		{"without-encounter", func(o *gate.Override) bool { return o.WithoutEncounter }},
+		{"encounter-awaited", func(o *gate.Override) bool { return o.EncounterAwaited }},
 		{"repeated-by-practitioner", func(o *gate.Override) bool { return o.RepeatedByPerson }},
 		{"repeated-on-patient", func(o *gate.Override) bool { return o.RepeatedOnPatient }},
 		{"outside-hours", func(o *gate.Override) bool { return o.OutsideHours }},
