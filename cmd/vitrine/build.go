@@ -151,6 +151,7 @@ func (h *House) buildGate(tools gate.Tools) (*gate.Gate, error) {
 		Validation:  h.cfg.validation(),
 		Site:        h.cfg.Site,
 		Clusters:    h.cfg.clusters(),
+		Reserved:    rest.Reserved(),
 		Notifies:    h.cfg.NotifyURL != "",
 		Alone:       h.cfg.Store.embedded(),
 		Log:         h.log,

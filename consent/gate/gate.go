@@ -81,6 +81,9 @@ type Config struct {
 	// Clusters are the ids of public clusters: patients are told of these where the
 	// organisation that looked is part of one.
 	Clusters []string
+	// Reserved are the addresses, such as "OperationDefinition/x", at which there is
+	// something that no store has: nothing is written to them, which would be hidden.
+	Reserved []string
 	// Site is AuditEvent.source.site.
 	Site string
 	Log  *slog.Logger

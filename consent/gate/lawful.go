@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -63,6 +64,15 @@ func (v *visit) writable(ctx context.Context, t fhir.ResourceType) error {
 	return nil
 }
 
+// unreserved refuses what would be hidden by something that no store has. What a
+// store has there from before is deleted or left.
+func (w *writing) unreserved(d *draft) error {
+	if d.byServer || !slices.Contains(w.g.cfg.Reserved, string(d.typ)+"/"+d.id) {
+		return nil
+	}
+	return invalid(statusBusiness, fhir.CodeBusinessRule, "this id is the server's own, which shows a resource of its own there; take another", string(d.typ)+".id")
+}
+
 // own is the draft of what the server itself writes.
 func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*draft, error) {
 	tape := new(fhir.Tape)
@@ -77,7 +87,7 @@ func (v *visit) own(resource []byte, t fhir.ResourceType, contributor string) (*
 // lawful holds a write against what is on file: a Consent is the patient's own,
 // and there is one that is active.
 func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.Found) error {
-	if err := w.kept(prior, d); err != nil {
+	if err := cmp.Or(w.kept(prior, d), w.unreserved(d)); err != nil {
 		return err
 	}
 	if d.typ == "Device" && d.contributor == "" {

@@ -68,6 +68,17 @@ func defined(rows []interaction) (out []interaction) {
 	return out
 }
 
+// Reserved are the addresses below the base at which the program's own are found: what
+// a store had there would not be read.
+func Reserved() (out []string) {
+	for _, row := range interactions() {
+		if row.name == "definition" && row.method == http.MethodGet {
+			out = append(out, strings.TrimPrefix(row.pattern, "/"))
+		}
+	}
+	return out
+}
+
 // defines is the id of the definition of the row's operation; empty where it is no
 // operation, or one that somebody else defines.
 func (i *interaction) defines() string {

@@ -143,6 +143,70 @@ func TestNothingIsKeptInThePlaceOfADefinition(t *testing.T) {
 	}
 }
 
+// TestNothingIsKeptUnderAnIdOfOurOwnByAsking: to write by a condition, or several
+// things at once, is no way round; the reason names the place. A new resource has an
+// id that the server gives, whatever it says of itself.
+func TestNothingIsKeptUnderAnIdOfOurOwnByAsking(t *testing.T) {
+	h := build(t)
+	h.furnish()
+	const id = "Consent-simulate"
+	resource := func(id string) string {
+		return `{"resourceType":"OperationDefinition","id":"` + id + `","url":"https://elsewhere.example/` + id +
+			`","name":"X","status":"active","kind":"operation","code":"x","system":false,"type":true,"instance":false}`
+	}
+	none := "url=https://elsewhere.example/" + id
+	entry := func(method, at, body string) string {
+		return `{"request":{"method":"` + method + `","url":"` + at + `"},"resource":` + body + `}`
+	}
+	bundle := func(kind, entries string) string {
+		return `{"resourceType":"Bundle","type":"` + kind + `","entry":[` + entries + `]}`
+	}
+	refused := func(place, body string) {
+		t.Helper()
+		if !strings.Contains(body, `["`+place+`"]`) || !strings.Contains(body, "the server's own") {
+			t.Errorf("%s: %s", place, body)
+		}
+	}
+	refused("OperationDefinition.id", h.want("good", "PUT", "OperationDefinition?"+none, resource(id), 422).Body.String())
+	refused("Bundle.entry[1].resource.id", h.want("good", "POST", "", bundle("transaction", entry("POST", "OperationDefinition", resource("x"))+","+entry("PUT", "OperationDefinition?"+none, resource(id))), 422).Body.String())
+	refused("Bundle.entry[0].resource.id", h.want("good", "POST", "", bundle("batch", entry("PUT", "OperationDefinition?"+none, resource(id))), 200).Body.String())
+	h.want("clinic", "PUT", "OperationDefinition?"+none, resource(id), 400)
+	if found := h.want("good", "GET", "OperationDefinition", "", 200); strings.Contains(found.Body.String(), `"fullUrl"`) {
+		t.Errorf("something was kept: %s", found.Body)
+	}
+
+	made := h.want("good", "POST", "OperationDefinition", resource(id), 201)
+	if at := made.Header().Get("Location"); strings.Contains(at, id) {
+		t.Errorf("made at %s", at)
+	}
+	h.want("good", "PUT", "OperationDefinition?url=https://elsewhere.example/Consent-stimulate", resource("Consent-stimulate"), 201)
+	h.want("good", "PUT", "Basic?identifier=x|"+id, `{"resourceType":"Basic","id":"`+id+`","code":{"text":"of another type"}}`, 201)
+}
+
+// TestWhatAnOlderStoreHasUnderAnIdOfOurOwn can be deleted and not be changed.
+func TestWhatAnOlderStoreHasUnderAnIdOfOurOwn(t *testing.T) {
+	const none = `{"resourceType":"OperationDefinition","id":"Consent-simulate","url":"https://elsewhere.example/o","name":"X","status":"active","kind":"operation","code":"x","system":false,"type":true,"instance":false}`
+	h, older := buildAfter(t)
+	older.want("good", "PUT", "OperationDefinition?url=https://elsewhere.example/o", none, 201)
+	found := func() int {
+		return strings.Count(h.want("good", "GET", "OperationDefinition?url=https://elsewhere.example/o", "", 200).Body.String(), `"fullUrl"`)
+	}
+	if found() != 1 {
+		t.Fatal("it is not there")
+	}
+	changed := strings.Replace(none, `"name":"X"`, `"name":"Y"`, 1)
+	h.want("good", "PUT", "OperationDefinition?url=https://elsewhere.example/o", changed, 422)
+	h.want("good", "PUT", "OperationDefinition?url=https://elsewhere.example/o", strings.Replace(changed, `"id":"Consent-simulate",`, "", 1), 422)
+	h.want("good", "PATCH", "OperationDefinition?url=https://elsewhere.example/o", `[{"op":"replace","path":"/name","value":"Y"}]`, 422, "Content-Type", "application/json-patch+json")
+	if got := h.want("", "GET", "OperationDefinition/Consent-simulate", "", 200).Body.String(); strings.Contains(got, "elsewhere") {
+		t.Errorf("read as %s", got)
+	}
+	h.want("good", "DELETE", "OperationDefinition?url=https://elsewhere.example/o", "", 204)
+	if found() != 0 {
+		t.Error("it is there still")
+	}
+}
+
 // readings are how the parameters of each operation are read: by whom it is asked,
 // at which address, and whether they are in the address or in the body. Those that are
 // missing overlook all parameters.

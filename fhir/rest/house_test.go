@@ -81,7 +81,21 @@ func build(tb testing.TB) *house {
 // buildWith wires it with other settings of the gate.
 func buildWith(tb testing.TB, cfg gate.Config) *house {
 	tb.Helper()
-	cfg.BaseURL = base
+	cfg.Reserved = rest.Reserved()
+	return houses(tb, cfg)[0]
+}
+
+// buildAfter is a house, and one of before it on the same store, which had nothing of
+// its own to show.
+func buildAfter(tb testing.TB) (h, older *house) {
+	tb.Helper()
+	all := houses(tb, gate.Config{Reserved: rest.Reserved()}, gate.Config{})
+	return all[0], all[1]
+}
+
+// houses are several on one store.
+func houses(tb testing.TB, all ...gate.Config) (out []*house) {
+	tb.Helper()
 	definitions, err := r4.Load()
 	if err != nil {
 		tb.Fatal(err)
@@ -103,15 +117,20 @@ func buildWith(tb testing.TB, cfg gate.Config) *house {
 			tb.Error(err)
 		}
 	})
-	door := gate.New(cfg, gate.Tools{
+	tools := gate.Tools{
 		Definitions: definitions, Indexer: indexer, Parser: indexer.Parser(),
 		Validator: validate.New(definitions), Compartments: compartment.New(definitions), Basic: set, Terms: search.NewShipped(terms(tb)), Codes: terms(tb),
-	}, db)
-	s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
-	if err != nil {
-		tb.Fatal(err)
 	}
-	return &house{tb, s.Handler(), door}
+	for _, cfg := range all {
+		cfg.BaseURL = base
+		door := gate.New(cfg, tools, db)
+		s, err := rest.New(rest.Config{BaseURL: base, Now: now}, rest.Tools{Definitions: definitions, Parser: indexer.Parser()}, door, cast())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		out = append(out, &house{tb, s.Handler(), door})
+	}
+	return out
 }
 
 // furnish stores what the stories need.
