@@ -128,7 +128,7 @@ func AppendCommon(e *Entries, id string, updated time.Time) {
 // AppendUpdated adds the entry of _lastUpdated alone.
 func AppendUpdated(e *Entries, updated time.Time) {
 	low := momentKey(updated.Truncate(time.Millisecond).UnixMicro())
-	e.addRange(ParamLastUpdated, tagMoment, nil, low, low+999, dayWidth)
+	e.addRange(ParamLastUpdated, tagMoment, nil, low, low+momentWidth, dayWidth)
 }
 
 // AppendAwaits adds the identifier of a patient whom a resource in quarantine
@@ -153,6 +153,24 @@ func AppendReference(e *Entries, p Param, reference string) {
 func AppendInstant(e *Entries, p Param, at time.Time) {
 	point := momentKey(at.Truncate(time.Millisecond).UnixMicro())
 	e.addRange(p, tagMoment, nil, point, point, dayWidth)
+}
+
+const (
+	// MomentTag is the tag of the ranges that AppendInstant and AppendUpdated add.
+	MomentTag = tagMoment
+	// momentWidth is the most that such a range is wide, in microseconds.
+	momentWidth = 999
+)
+
+// Moments is between which low bounds a range of AppendInstant or AppendUpdated lies
+// that m holds for; false when m is about others, and low is above high when there
+// are none.
+func (m *Match) Moments() (low, high uint64, ok bool) {
+	if m.Op != OpRange || len(m.Key) != 1 || m.Key[0] != MomentTag {
+		return 0, 0, false
+	}
+	low = m.Bounds.HighMin - min(m.Bounds.HighMin, momentWidth)
+	return max(low, m.Bounds.LowMin), min(m.Bounds.LowMax, m.Bounds.HighMax), true
 }
 
 // MomentOf is the time with which a range begins whose low bound that is: the way

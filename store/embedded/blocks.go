@@ -152,6 +152,8 @@ type blocks struct {
 	// from the top.
 	now []number
 	at  int // of the number last found in it
+	// end says that there is none from there on; zero while nobody knows.
+	end number
 	// cut takes the steps from the front of a value; nil where they are all of
 	// it.
 	cut func(value []byte) (steps []byte, err error)
@@ -167,6 +169,9 @@ func newBlocks(src source, prefix []byte) (*blocks, error) {
 }
 
 func (b *blocks) seek(n number) (number, bool) {
+	if b.end > 0 && n >= b.end {
+		return 0, false
+	}
 	if len(b.now) > 0 && b.now[0] <= n {
 		if at, ok := b.within(n); ok {
 			return at, true
@@ -185,7 +190,8 @@ func (b *blocks) seek(n number) (number, bool) {
 			return at, true
 		}
 	}
-	if !b.read(b.it.SeekGE(b.key)) {
+	if !b.read(b.it.Next()) { // from before the first it goes there
+		b.end = n
 		return 0, false
 	}
 	return b.within(n)

@@ -8,11 +8,11 @@
 // bits, the row's own sequence in the low 36. Postings are ordered by that
 // number, so what belongs to one patient lies together in every list, and a
 // walk seeks from patient to patient of the universe without reading what lies
-// between. keys.go has the layout, plan.go what leads a walk, joins.go what is
-// asked of other resources and rarer.go when they lead, ordered.go the other way
-// through a type, in the order of a sort key, tally.go how matches are counted
-// without their rows, marks.go the views kept for later pages, and tidy.go how a
-// store at rest comes to have each patient's rows in one place.
+// between. keys.go has the layout, plan.go what leads a walk, interval.go how times
+// narrow it, joins.go what is asked of other resources and rarer.go when they lead,
+// ordered.go the other way through a type, in the order of a sort key, tally.go how
+// matches are counted without their rows, marks.go the views kept for later pages,
+// and tidy.go how a store at rest comes to have each patient's rows in one place.
 //
 // Every version leaves a key among the changes of its type, by time: the history
 // of a type is a walk along them, and that of all types one along each, merged, so

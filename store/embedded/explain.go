@@ -47,6 +47,8 @@ func (w *walk) ledBy() string {
 		}
 		switch _, own := w.u.Contributor(); {
 		case own:
+		case l.interval:
+			name += " (an interval of time)"
 		case l.hits < probed:
 			name += fmt.Sprintf(" (%d in the universe)", l.hits)
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 
 	"vitrine/fhir/search"
 )
@@ -25,6 +26,8 @@ const (
 	// perRow is how many postings are read for the price of a row when a list is
 	// put into the order of numbers.
 	perRow = 4
+	// perEvent is the same for an event, whose entries are made anew to look at it.
+	perEvent = 16
 	// glance is how many rows of listed patients are looked at before a plan is
 	// made: most have no more, and what they have lies together, which postings do
 	// not.
@@ -45,6 +48,8 @@ type lead struct {
 	stream
 	clause int // of the query; -1 for what the universe asks for
 	hits   int // in the universe; probed for that many or more
+	// interval says that it leads nowhere by itself, and only beside others.
+	interval bool
 }
 
 // plan chooses what leads the walk: the clause with the fewest hits in the
@@ -73,21 +78,14 @@ func (w *walk) plan(ctx context.Context) error {
 		w.later = w.effort
 		w.effort *= perRow
 	}
-	if len(leads) == 0 {
-		return nil
+	if !slices.ContainsFunc(leads, func(l lead) bool { return !l.interval }) {
+		return closeLeads(leads)
 	}
 	if _, own := w.u.Contributor(); !own { // what others contributed is not looked at
-		best, found := 0, []number(nil)
-		for i := range leads {
-			hits, err := w.hitsOf(ctx, leads[i], leads[best].hits)
-			if err != nil {
-				return errors.Join(err, closeLeads(leads))
-			}
-			if leads[i].hits = len(hits); len(hits) < leads[best].hits || i == 0 {
-				best, found = i, hits
-			}
-		}
+		best, found, err := w.fewest(ctx, leads)
 		switch {
+		case err != nil:
+			return errors.Join(err, closeLeads(leads))
 		case leads[best].hits < probed:
 			w.later = 0
 			w.leaders = leads[best : best+1]
@@ -104,7 +102,29 @@ func (w *walk) plan(ctx context.Context) error {
 		}
 	}
 	w.leaders, w.driver = leads, all
+	if len(all) == 1 {
+		w.driver = all[0]
+	}
 	return nil
+}
+
+// fewest is the lead with the fewest hits, of those that lead by themselves, and what
+// it leads to if that is few.
+func (w *walk) fewest(ctx context.Context, leads []lead) (best int, found []number, err error) {
+	best = -1
+	for i, most := 0, probed; i < len(leads); i++ {
+		if leads[i].interval {
+			continue
+		}
+		hits, err := w.hitsOf(ctx, leads[i], most)
+		if err != nil {
+			return 0, nil, err
+		}
+		if leads[i].hits = len(hits); len(hits) < most || best < 0 {
+			best, found, most = i, hits, len(hits)
+		}
+	}
+	return best, found, nil
 }
 
 // unlead takes away what leads the walk.
@@ -133,9 +153,12 @@ func (w *walk) leads(ctx context.Context) (all []lead, short bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		all = append(all, lead{s, -1, probed})
+		all = append(all, lead{s, -1, probed, false})
 	}
 	for i := range w.q.Clauses {
+		if _, ok := w.timed(&w.q.Clauses[i]); ok {
+			continue
+		}
 		s, err := w.clauseLead(ctx, &w.q.Clauses[i])
 		switch {
 		case errors.Is(err, errMany):
@@ -144,8 +167,17 @@ func (w *walk) leads(ctx context.Context) (all []lead, short bool, err error) {
 		case err != nil:
 			return nil, false, errors.Join(err, closeLeads(all))
 		default:
-			all = append(all, lead{s, i, probed})
+			all = append(all, lead{s, i, probed, false})
 		}
+	}
+	l, ok, err := w.timeLead()
+	switch {
+	case errors.Is(err, errShort):
+		short = true
+	case err != nil:
+		return nil, false, errors.Join(err, closeLeads(all))
+	case ok:
+		all = append(all, l)
 	}
 	return all, short, nil
 }
@@ -184,6 +216,9 @@ func (w *walk) clauseLead(ctx context.Context, c *search.Clause) (stream, error)
 // matchLeads are the streams of what any of the matches may hold for.
 func (w *walk) matchLeads(matches []search.Match) (union, error) {
 	limit := perRow * w.effort
+	if w.q.Type == typeAuditEvent {
+		limit = perEvent * w.effort
+	}
 	if w.own.kind == ownersListed {
 		limit = 0 // how long a list is depends on patients whom the universe does not hold
 	}
@@ -314,6 +349,10 @@ func (w *walk) hitsOf(ctx context.Context, s stream, limit int) ([]number, error
 			continue
 		}
 		at = n + 1
+		if w.u.IsEverything() { // nothing is hidden, and each is looked at later
+			hits = append(hits, n)
+			continue
+		}
 		ok, err := w.admits(ctx, n, &at)
 		if err != nil {
 			return nil, err

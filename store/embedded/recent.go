@@ -1,10 +1,10 @@
 package embedded
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
+	"math/bits"
 	"slices"
 	"sort"
 	"time"
@@ -47,7 +47,7 @@ func (s *searching) recent(ctx context.Context, page *store.Page) (ok bool, err 
 	if !all {
 		return false, m.close()
 	}
-	slices.SortFunc(numbers, func(a, b number) int { return cmp.Compare(b.sequence(), a.sequence()) })
+	bySequence(numbers)
 	first, err := s.newest(ctx, w, numbers, off)
 	s.explain(page, "take the newest of", m)
 	if err = errors.Join(err, m.close()); err != nil {
@@ -75,6 +75,17 @@ func (w *walk) led() (numbers []number, all bool) {
 		numbers, at = append(numbers, n), n+1
 	}
 	return nil, false
+}
+
+// bySequence puts numbers into the order of their sequences, the last one first.
+func bySequence(all []number) {
+	for i, n := range all {
+		all[i] = number(^bits.RotateLeft64(uint64(n), 64-sequenceBits))
+	}
+	slices.Sort(all)
+	for i, n := range all {
+		all[i] = number(bits.RotateLeft64(^uint64(n), sequenceBits))
+	}
 }
 
 // newest are the first matches behind the position, of numbers in the order of their

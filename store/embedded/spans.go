@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -33,7 +32,7 @@ func (s span) bounds(prefix []byte, k search.SortKey) (lower, upper []byte) {
 // any does not match.
 func (s *searching) spans() (spans map[byte]span, met bool) {
 	for _, c := range s.ranges() {
-		one, _ := spansOf(c, s.q.Sort[0])
+		one, _ := s.spansOf(c)
 		if spans == nil {
 			spans = one
 			continue
@@ -54,19 +53,21 @@ func (s *searching) spans() (spans map[byte]span, met bool) {
 func (s *searching) ranges() []search.Clause {
 	var all []search.Clause
 	for _, c := range s.q.Clauses {
-		if _, ok := spansOf(c, s.q.Sort[0]); ok {
+		if _, ok := s.spansOf(c); ok {
 			all = append(all, c)
 		}
 	}
 	return all
 }
 
-// spansOf are the spans of a clause that is about nothing but ranges of the key.
-func spansOf(c search.Clause, k search.SortKey) (map[byte]span, bool) {
-	spans := map[byte]span{}
+// spansOf are the spans of a clause that is about nothing but ranges of the sort key.
+func (s *searching) spansOf(c search.Clause) (map[byte]span, bool) {
+	k := s.q.Sort[0]
 	if !c.Plain() {
 		return nil, false
 	}
+	moments := k.Param == search.ParamLastUpdated || s.q.Type == typeAuditEvent && s.view.db.events != nil && s.view.db.events.Chronological(k.Param)
+	spans := map[byte]span{}
 	for _, m := range c.Any {
 		var one [17]byte
 		if m.Param != k.Param || m.Op != search.OpRange || len(m.Key) != 1 || !k.Range {
@@ -76,11 +77,18 @@ func spansOf(c search.Clause, k search.SortKey) (map[byte]span, bool) {
 		if _, sorts := k.Cut(one[:]); !sorts {
 			return nil, false
 		}
-		s, ok := spans[m.Key[0]]
-		if !ok {
-			s = span{low: math.MaxUint64}
+		low, high := m.Bounds.LowMin, m.Bounds.LowMax
+		if l, h, ok := m.Moments(); ok && moments {
+			low, high = l, h
 		}
-		spans[m.Key[0]] = span{min(s.low, m.Bounds.LowMin), max(s.high, m.Bounds.LowMax)}
+		if low > high {
+			continue
+		}
+		within, ok := spans[m.Key[0]]
+		if !ok {
+			within = span{low, high}
+		}
+		spans[m.Key[0]] = span{min(within.low, low), max(within.high, high)}
 	}
 	return spans, true
 }

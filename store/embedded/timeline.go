@@ -48,10 +48,22 @@ type timeline struct {
 	span   uint64
 	stamps []stamp // of the span, in order
 	i      int
-	key    []byte
-	made   search.Entries
-	err    error
+	// Where the iterator stands: the side of the span, and whether on another.
+	side  side
+	other bool
+	key   []byte
+	made  search.Entries
+	err   error
 }
+
+// side is that of a stretch on which an iterator has left it.
+type side int8
+
+const (
+	astray side = iota // on neither, or nobody knows
+	before
+	behind
+)
 
 // stamp is the time of one event.
 type stamp struct {
@@ -81,7 +93,7 @@ func (l *timeline) SeekGE(key []byte) bool {
 	if bytes.Compare(key, l.lower) < 0 {
 		key = l.lower
 	}
-	if !l.load(l.it.SeekGE(prefixMoments(nil, l.spanOf(key)))) {
+	if !l.load(l.it.SeekGE(prefixMoments(nil, l.spanOf(key))), behind) {
 		return false
 	}
 	l.i = l.search(key)
@@ -94,11 +106,7 @@ func (l *timeline) SeekLT(key []byte) bool {
 		key = l.upper
 	}
 	span := l.spanOf(key)
-	live := l.it.SeekGE(prefixMoments(nil, span))
-	if !live || spanOfKey(l.it.Key()) != span {
-		live = l.it.SeekLT(prefixMoments(nil, span))
-	}
-	if !l.load(live) {
+	if !l.load(l.it.SeekLT(prefixMoments(nil, span+1)), before) {
 		return false
 	}
 	l.i = l.search(key) - 1
@@ -118,7 +126,10 @@ func (l *timeline) Prev() bool {
 // forwards goes to the next stretch at the end of one.
 func (l *timeline) forwards() bool {
 	if l.i >= len(l.stamps) {
-		if !l.load(l.it.SeekGE(prefixMoments(nil, l.span+1))) {
+		if l.side != behind {
+			l.other = l.it.SeekGE(prefixMoments(nil, l.span+1))
+		}
+		if !l.load(l.other, behind) {
 			return false
 		}
 		l.i = 0
@@ -129,7 +140,10 @@ func (l *timeline) forwards() bool {
 
 func (l *timeline) backwards() bool {
 	if l.i < 0 {
-		if !l.load(l.it.SeekLT(prefixMoments(nil, l.span))) {
+		if l.side != before {
+			l.other = l.it.SeekLT(prefixMoments(nil, l.span))
+		}
+		if !l.load(l.other, before) {
 			return false
 		}
 		l.i = len(l.stamps) - 1
@@ -138,15 +152,19 @@ func (l *timeline) backwards() bool {
 	return bytes.Compare(l.key, l.lower) >= 0
 }
 
-// load reads the stretch that the iterator stands in. It has one block at least,
-// and no block is empty.
-func (l *timeline) load(live bool) bool {
-	l.stamps = l.stamps[:0]
+// load reads the stretch that the iterator stands in, on its first block or, when it
+// is to be left on the side before it, on its last. It has one block at least, and no
+// block is empty.
+func (l *timeline) load(live bool, leave side) bool {
+	l.stamps, l.side = l.stamps[:0], astray
 	if !live || l.err != nil {
 		return false
 	}
-	l.span = spanOfKey(l.it.Key())
-	for live = l.it.SeekGE(prefixMoments(nil, l.span)); live && spanOfKey(l.it.Key()) == l.span; live = l.it.Next() {
+	step := l.it.Next
+	if leave == before {
+		step = l.it.Prev
+	}
+	for l.span = spanOfKey(l.it.Key()); live && spanOfKey(l.it.Key()) == l.span; live = step() {
 		l.err = eachLeap(l.it, 1, func(n number, rest []byte) {
 			l.stamps = append(l.stamps, stamp{rest[0], n})
 		})
@@ -154,6 +172,7 @@ func (l *timeline) load(live bool) bool {
 			return false
 		}
 	}
+	l.side, l.other = leave, live
 	slices.SortFunc(l.stamps, func(a, b stamp) int {
 		return cmp.Or(cmp.Compare(a.within, b.within), cmp.Compare(a.n, b.n))
 	})
@@ -199,13 +218,10 @@ func (l *timeline) spanOf(key []byte) uint64 {
 		return lastSpan
 	}
 	low := unescapeStart(rest)
-	l.made.Reset()
-	search.AppendUpdated(&l.made, time.UnixMilli(0))
-	_, value := l.made.At(0)
-	switch {
-	case low[0] < value[0]:
+	switch tag := low[0]; {
+	case tag < search.MomentTag:
 		return 0
-	case low[0] > value[0]:
+	case tag > search.MomentTag:
 		return lastSpan
 	}
 	span, _ := momentOf(search.MomentOf(binary.BigEndian.Uint64(low[1:])))
