@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ func (s *server) asDefined(t *testing.T, r request, a answer) {
 	if !strings.HasPrefix(name, "$") || a.status/100 != 2 || len(a.body) == 0 || !strings.HasPrefix(a.header.Get("Content-Type"), "application/fhir+json") {
 		return
 	}
-	defined := s.definition(t, typ+"-"+name[1:])
+	defined := s.definition(t, "OperationDefinition/"+typ+"-"+name[1:])
 	if defined == nil {
 		return // somebody else's
 	}
@@ -71,7 +72,26 @@ func asDefinedParts(t *testing.T, place string, got, defined []any) {
 	}
 }
 
-// definition is the OperationDefinition of the id; nil for none that is open to all.
+// ownCoding is a coding of the server's own systems, as it writes one itself.
+var ownCoding = regexp.MustCompile(`"system":"https://vitrine\.example/(CodeSystem/[^"]*)","code":"([^"]*)"`) //nolint:gochecknoglobals // never changes
+
+// asCoded fails unless every code of the server's own systems in an answer is one that
+// the CodeSystem has: so is every answer of every test.
+func (s *server) asCoded(t *testing.T, r request, a answer) {
+	t.Helper()
+	for _, m := range ownCoding.FindAllSubmatch(a.body, -1) {
+		system, code, found := string(m[1]), string(m[2]), false
+		for _, c := range list(s.definition(t, system), "concept") {
+			found = found || text(c, "code") == code
+		}
+		if !found {
+			t.Errorf("%s %s: %d has %s of %s, which is not defined", r.method, r.path, a.status, code, system)
+		}
+	}
+}
+
+// definition is what is at the address of one of the server's own; nil for none that is
+// open to all.
 func (s *server) definition(t *testing.T, id string) object {
 	t.Helper()
 	s.mu.Lock()
@@ -83,7 +103,7 @@ func (s *server) definition(t *testing.T, id string) object {
 		s.definitions = map[string]object{}
 	}
 	s.definitions[id] = nil
-	if a, err := s.try("", get("OperationDefinition/"+id)); err == nil && a.status == http.StatusOK {
+	if a, err := s.try("", get(id)); err == nil && a.status == http.StatusOK {
 		s.definitions[id] = decode(t, a.body)
 	}
 	return s.definitions[id]

@@ -58,7 +58,7 @@ type server struct {
 	tokens *minted
 
 	mu sync.Mutex
-	// definitions are the OperationDefinitions that were asked for.
+	// definitions are what was asked for of what the server defines, by its address.
 	definitions map[string]object
 }
 
@@ -265,6 +265,7 @@ func (s *server) do(t *testing.T, token string, r request) answer {
 		t.Fatalf("%s %s: %v", r.method, r.path, err)
 	}
 	s.asDefined(t, r, a)
+	s.asCoded(t, r, a)
 	return a
 }
 

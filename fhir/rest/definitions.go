@@ -3,20 +3,23 @@ package rest
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"vitrine/consent"
 	"vitrine/fhir"
+	"vitrine/fhir/r4"
 )
 
-// The operations of our own are defined here: what the CapabilityStatement names by
-// its canonical URL is answered at the last part of that URL below the base, to
+// What is our own is defined here: the operations and search parameters that the
+// CapabilityStatement names by a canonical URL, and the code systems of what the
+// server writes, are answered at the last part of that URL below the base, to
 // everybody, as the CapabilityStatement is. They are the program's, not the record's:
 // no store has them, and no search finds them.
 
 // definitionType is the type of what they are.
-const definitionType = "OperationDefinition"
+const definitionType fhir.ResourceType = "OperationDefinition"
 
 // definitionVersion is the business version of all of them.
 const definitionVersion = "1.0.0"
@@ -43,7 +46,8 @@ type argument struct {
 	parts     []argument
 }
 
-// defined are the rows that answer the definitions of the operations among the rows.
+// defined are the rows that answer what is our own: the definitions of the operations
+// among the rows, and what no row names.
 func defined(rows []interaction) (out []interaction) {
 	told := operations()
 	seen := map[string]bool{}
@@ -57,15 +61,43 @@ func defined(rows []interaction) (out []interaction) {
 		if !ok {
 			continue // a test holds the rows against the table
 		}
-		body := o.resource(id, rows)
-		out = append(out, interaction{
-			name: "definition", method: http.MethodGet, pattern: "/" + definitionType + "/" + id, open: true,
-			handle: func(*Server, context.Context, *exchange) (answer, error) {
-				return answer{form: formStatic, status: http.StatusOK, text: body}, nil
-			},
-		})
+		out = append(out, shown(definitionType, id, o.resource(id, rows)))
 	}
+	for _, p := range r4.Own() {
+		id := p.URL[strings.LastIndexByte(p.URL, '/')+1:]
+		out = append(out, shown("SearchParameter", id, parameter(id, p)))
+	}
+	for id, v := range vocabularies() {
+		out = append(out, shown("CodeSystem", id, v.resource(id)))
+	}
+	slices.SortFunc(out, func(a, b interaction) int { return strings.Compare(a.pattern, b.pattern) })
 	return out
+}
+
+// shown is the row of what is our own and always the same.
+func shown(t fhir.ResourceType, id string, body []byte) interaction {
+	return interaction{
+		name: "definition", method: http.MethodGet, pattern: "/" + string(t) + "/" + id, open: true,
+		handle: func(*Server, context.Context, *exchange) (answer, error) {
+			return answer{form: formStatic, status: http.StatusOK, text: body}, nil
+		},
+	}
+}
+
+// heading opens a definition of our own, up to its name.
+func heading(t fhir.ResourceType, id string) text {
+	w := text(`{"resourceType":"` + string(t) + `","id":`).quote(id).raw(`,"url":`).quote(consent.Canon + "/" + string(t) + "/" + id)
+	return w.raw(`,"version":"` + definitionVersion + `","name":`).quote(camel(id))
+}
+
+// parameter is the definition of a search parameter (R4 searchparameter.html).
+func parameter(id string, p *r4.SearchParam) []byte {
+	w := heading("SearchParameter", id).raw(`,"status":"active","publisher":"Vitrine","description":`).quote("What an access was for: the purpose of use of the event, or of one of its agents.")
+	w = w.raw(`,"code":`).quote(p.Code).raw(`,"base":[`)
+	for i, t := range p.Bases {
+		w = w.comma(i).quote(string(t))
+	}
+	return w.raw(`],"type":`).quote(p.Kind.String()).raw(`,"expression":`).quote(p.Expression).raw("}")
 }
 
 // Reserved are the addresses below the base at which the program's own are found: what
@@ -96,7 +128,7 @@ func (i *interaction) canonical() string {
 	if url := standard(i.name); url != "" {
 		return url
 	}
-	return consent.Canon + "/" + definitionType + "/" + i.defines()
+	return consent.Canon + "/" + string(definitionType) + "/" + i.defines()
 }
 
 // definitionsOfBulkData is where the operations of Bulk Data Access are defined.
@@ -132,8 +164,7 @@ func (o *operation) resource(id string, rows []interaction) []byte {
 		ofType = ofType || strings.HasPrefix(row.pattern, onType) && !strings.HasPrefix(row.pattern, onInstance)
 		onSystem = onSystem || !strings.HasPrefix(row.pattern, onType)
 	}
-	w := text(`{"resourceType":"` + definitionType + `","id":`).quote(id).raw(`,"url":`).quote(consent.Canon + "/" + definitionType + "/" + id)
-	w = w.raw(`,"version":"` + definitionVersion + `","name":`).quote(camel(id)).raw(`,"title":`).quote(o.title)
+	w := heading(definitionType, id).raw(`,"title":`).quote(o.title)
 	w = w.raw(`,"status":"active","kind":"operation","publisher":"Vitrine","description":`).quote(o.text)
 	w = w.raw(`,"affectsState":` + strconv.FormatBool(writes) + `,"code":`).quote(name)
 	if only != "" {

@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"vitrine/consent"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
+	"vitrine/fhir/rest"
 	"vitrine/fhir/validate"
 )
 
@@ -99,6 +101,90 @@ func TestOperationsOfOurOwnAreDefined(t *testing.T) {
 			t.Errorf("HEAD of %s has a body", id)
 		}
 	}
+}
+
+// TestWhatIsOurOwnIsDefined: each canonical URL of ours that the CapabilityStatement
+// names, and each of the code systems that stand in the source, is there at its last
+// part, valid in every respect, and open to everybody; no search finds it.
+func TestWhatIsOurOwnIsDefined(t *testing.T) {
+	h := build(t)
+	definitions, err := r4.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := validate.New(definitions)
+	named := regexp.MustCompile(`"` + regexp.QuoteMeta(consent.Canon) + `/([A-Za-z]+/[A-Za-z0-9.-]+)"`)
+	var all []string
+	for _, m := range named.FindAllStringSubmatch(h.want("", "GET", "metadata", "", 200).Body.String(), -1) {
+		all = append(all, m[1])
+	}
+	if !slices.Contains(all, "SearchParameter/auditevent-purpose") {
+		t.Errorf("the CapabilityStatement names %v", all)
+	}
+	systems := systemsOfTheSource(t)
+	if len(systems) < 19 {
+		t.Errorf("%d code systems stand in the source: %v", len(systems), systems)
+	}
+	all = append(all, systems...)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	for _, at := range all {
+		w := h.want("", "GET", at, "", 200)
+		var tape fhir.Tape
+		if err := tape.Parse(w.Body.Bytes(), fhir.Limits{}); err != nil {
+			t.Fatalf("%s: %v", at, err)
+		}
+		if issues := check.Check(&tape, validate.How{Level: validate.LevelFull}); len(issues) > 0 {
+			t.Errorf("%s: %+v\n%s", at, issues, w.Body)
+		}
+		var got struct{ ResourceType, ID, URL string }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.ResourceType+"/"+got.ID != at || got.URL != consent.Canon+"/"+at {
+			t.Errorf("%s: %+v, %v", at, got, err)
+		}
+		if again := h.want("self", "GET", at, "", 200); again.Body.String() != w.Body.String() {
+			t.Errorf("%s is another for a patient", at)
+		}
+		if w := h.want("good", "PUT", at, w.Body.String(), 405); w.Header().Get("Allow") != "GET, HEAD" {
+			t.Errorf("%s: Allow %q", at, w.Header().Get("Allow"))
+		}
+		typ, id, _ := strings.Cut(at, "/")
+		if found := h.want("good", "GET", typ+"?_id="+id, "", 200); strings.Contains(found.Body.String(), `"fullUrl"`) {
+			t.Errorf("%s is found: %s", at, found.Body)
+		}
+		h.want("good", "PUT", typ+"?url="+consent.Canon+"/"+at, w.Body.String(), 422)
+	}
+	if shown := len(rest.Reserved()); shown != len(all) {
+		t.Errorf("%d are shown, and %d are named", shown, len(all))
+	}
+}
+
+// systemsOfTheSource are the addresses of the code systems below our canonical base
+// that stand in the source.
+func systemsOfTheSource(t *testing.T) (out []string) {
+	t.Helper()
+	system := regexp.MustCompile(`^(?:` + regexp.QuoteMeta(consent.Canon) + `)?/(CodeSystem/[a-z-]+)$`)
+	err := filepath.WalkDir("../..", func(path string, f os.DirEntry, err error) error {
+		if err != nil || f.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(source, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				if s, err := strconv.Unquote(l.Value); err == nil && system.MatchString(s) {
+					out = append(out, system.FindStringSubmatch(s)[1])
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestNothingIsKeptInThePlaceOfADefinition: an id of our own is taken by nobody, in

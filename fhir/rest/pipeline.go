@@ -223,8 +223,8 @@ func (s *Server) address(x *exchange) error {
 	if !x.row.serves(x.request.Type) {
 		return &fault{problem: problemMethod, allow: s.allow(x.row.pattern, x.request.Type)}
 	}
-	if x.row.write && x.row.pattern == onInstance && t.Name == definitionType { // nothing is kept where the program's own is shown
-		if allow := s.allow("/"+definitionType+"/"+x.target.id, ""); allow != "" {
+	if x.row.write && x.row.pattern == onInstance { // nothing is kept where the program's own is shown
+		if allow := s.allow("/"+t.Name+"/"+x.target.id, ""); allow != "" {
 			return &fault{problem: problemMethod, allow: allow}
 		}
 	}
