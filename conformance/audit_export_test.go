@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -136,6 +137,7 @@ func TestAuditExportIsChecked(t *testing.T) {
 	holds("--key", key, "--since", since, "--witness", witnessKey)
 	holds("--ndjson")
 	_, events := check("--ndjson", dir)
+	saysUntilWhen(t, dir, check)
 	if use := base64.StdEncoding.EncodeToString([]byte("GET /fhir/AuditEvent/$checkpoint")); !strings.Contains(events, use[:len(use)-4]) {
 		t.Error("the record does not say that it was asked for its checkpoint")
 	}
@@ -144,6 +146,24 @@ func TestAuditExportIsChecked(t *testing.T) {
 	}
 	breaksEverywhere(t, dir, check)
 	holds("--key", key)
+}
+
+// saysUntilWhen fails unless auditcheck says when the last record is of, whatever else
+// it writes: a log that ends early holds as well, and is known by that.
+func saysUntilWhen(t *testing.T, dir string, check func(...string) (int, string)) {
+	t.Helper()
+	_, events := check("--ndjson", "--quiet", dir)
+	recorded := regexp.MustCompile(`"recorded":"([^"]*)"`).FindAllStringSubmatch(events, -1)
+	if len(recorded) == 0 {
+		t.Fatalf("no events:\n%s", events)
+	}
+	want := ", the last of " + recorded[len(recorded)-1][1] + "\n"
+	if _, said := check(dir); !strings.Contains(said, want) {
+		t.Errorf("auditcheck says %q, and not%s", said, want)
+	}
+	if !strings.Contains(events, want) {
+		t.Errorf("beside the events it does not say%s", want)
+	}
 }
 
 // TestAuditExportAfterALostKey: a log whose keys were rotated twice at once, and then

@@ -20,6 +20,7 @@ import (
 	"vitrine/consent"
 	"vitrine/consent/audit"
 	"vitrine/consent/audit/ledger"
+	"vitrine/fhir"
 )
 
 // The exits.
@@ -39,15 +40,18 @@ type command struct {
 	segments   []string
 	ndjson     bool
 	quiet      bool
-	out        *bufio.Writer
-	err        io.Writer
+	// last is the last record of the export under way that is there.
+	last []byte
+	out  *bufio.Writer
+	err  io.Writer
 }
 
 const usage = `auditcheck [--key FILE] [--since FILE] [--witness KEY] [--segment DIR] [--may-be-gone INDEX] [--ndjson] [--quiet] DIR...
 
 Checks exports of the record of access that "vitrine audit export" made: that every record is there, in its place, as it was when
 the log was signed, and that not a byte of the export is anything else. It needs no server, no network and no password; it reads
-each file once, and as little memory does for a billion records as for ten.
+each file once, and as little memory does for a billion records as for ten. That no records follow it cannot prove: it says when the
+last one is of, and whether that is as late as it should be is for whoever asks to say. A checkpoint has no time.
 
 It exits with 0 and says what holds; or with 1 and names the first place where it breaks: the file, the byte in it, which record of
 the log that is, and whose event it says it is; with 2 when it was not told what to do.
@@ -136,9 +140,8 @@ func (c *command) check(dir string) int {
 		return exitUsage
 	}
 	check.Progress = c.progress(dir)
-	if c.ndjson {
-		check.Each = c.event
-	}
+	c.last = c.last[:0]
+	check.Each = c.record
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		c.say("auditcheck: %s is no directory that can be read", dir)
 		return exitUsage
@@ -216,11 +219,20 @@ func (c *command) progress(dir string) func(done, size int64) {
 	}
 }
 
-// event writes a record as an AuditEvent.
-func (c *command) event(index int64, record []byte) error {
+// record takes the next record; of one that is gone there is nothing to take.
+func (c *command) record(index int64, record []byte) error {
 	if record == nil {
 		return nil
 	}
+	c.last = append(c.last[:0], record...)
+	if !c.ndjson {
+		return nil
+	}
+	return c.event(index, record)
+}
+
+// event writes a record as an AuditEvent.
+func (c *command) event(index int64, record []byte) error {
 	e, err := audit.Decode(record)
 	if errors.Is(err, audit.ErrRecord) {
 		c.say("record %d is as it was recorded, and of a version that is not known here", index)
@@ -240,6 +252,15 @@ func (c *command) verdict(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.out, format+"\n", args...)
 }
 
+// until says when the last record is of, where it can be told.
+func (c *command) until() string {
+	e, err := audit.Decode(c.last)
+	if err != nil {
+		return ""
+	}
+	return ", the last of " + fhir.FormatInstant(e.Recorded)
+}
+
 // sizes are a list as it is read aloud.
 func sizes(all []int64) string {
 	words := make([]string, len(all))
@@ -252,9 +273,9 @@ func sizes(all []int64) string {
 // holds says what was proved.
 func (c *command) holds(dir string, got *ledger.Result) {
 	if whole := (ledger.Span{To: got.Size}); got.Span == whole {
-		c.verdict("%s HOLDS: all %d records of %s, root %s", dir, got.Size, got.Origin, got.Root)
+		c.verdict("%s HOLDS: all %d records of %s, root %s%s", dir, got.Size, got.Origin, got.Root, c.until())
 	} else {
-		c.verdict("%s HOLDS: records %d to %d of the %d of %s, root %s", dir, got.Span.From, got.Span.To-1, got.Size, got.Origin, got.Root)
+		c.verdict("%s HOLDS: records %d to %d of the %d of %s, root %s%s", dir, got.Span.From, got.Span.To-1, got.Size, got.Origin, got.Root, c.until())
 	}
 	if got.Moved > 0 {
 		c.verdict("  %d of them were moved to the segments given, and are there as they were", got.Moved)
