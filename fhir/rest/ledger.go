@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"maps"
@@ -51,18 +52,21 @@ func (s *Server) cosign(ctx context.Context, x *exchange) (answer, error) {
 		return s.cosigned(ctx, x, string(x.body))
 	}
 	var note string
+	var stands bool
+	var all faults
 	err := readParameters(x.tape, func(name string, p fhir.Node) error {
 		v := x.tape.Field(p, "valueString")
+		stands = stands || name == "checkpoint"
 		if name != "checkpoint" || x.tape.Kind(v) != fhir.String {
 			return parameterError(x.tape, p, "The one parameter is checkpoint, and must have a valueString.")
 		}
 		note = x.tape.Text(v)
 		return nil
 	})
-	if err == nil && note == "" {
-		err = parameterError(x.tape, fhir.None, "The parameter checkpoint is required.")
+	if err = all.add(err); err == nil && note == "" && (!stands || len(all.issues) == 0) {
+		err = all.add(parameterError(x.tape, fhir.None, "The parameter checkpoint is required."))
 	}
-	if err != nil {
+	if err = cmp.Or(err, all.err()); err != nil {
 		return answer{}, err
 	}
 	return s.cosigned(ctx, x, note)
@@ -145,18 +149,20 @@ func (x *exchange) numbers(known map[string]int64) (map[string]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := map[string]bool{}
+	seen, bad := map[string]bool{}, faults{}
 	for _, p := range all {
-		if err := number(known, seen, p); err != nil {
+		if err := bad.add(number(known, seen, p)); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(known)) {
-		if known[name] < 0 {
-			return nil, badNumber(name, "The parameter "+name+" is required.")
+		if known[name] < 0 && !seen[name] {
+			if err := bad.add(badNumber(name, "The parameter "+name+" is required.")); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return known, nil
+	return known, bad.err()
 }
 
 // mostNumber is more than anything here is counted to.
@@ -171,11 +177,12 @@ func number(known map[string]int64, seen map[string]bool, p search.Pair) error {
 	case seen[p.Name]:
 		return wrongParameter(p.Name, "it stands there twice")
 	}
+	seen[p.Name] = true
 	n, err := strconv.ParseInt(p.Value, 10, 64)
 	if least := leastOf(p.Name); err != nil || n < least || n > mostNumber {
 		return badNumber(p.Name, "The parameter "+p.Name+" must be a whole number, "+strconv.FormatInt(least, 10)+" or more.")
 	}
-	known[p.Name], seen[p.Name] = n, true
+	known[p.Name] = n
 	return nil
 }
 

@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -55,8 +57,43 @@ func (s *Server) access(ctx context.Context, x *exchange) (answer, error) {
 	return answer{released: released, form: formAccess, status: http.StatusOK}, nil
 }
 
+// faultsMost is how many faults of parameters are told: more nobody reads.
+const faultsMost = 20
+
+// faults are what is wrong with several parameters, under the status of the first.
+type faults struct {
+	status int
+	issues []fhir.Issue
+}
+
+// add keeps what is wrong with one. It returns what ends the search for more: that it
+// went wrong otherwise, or that there are enough.
+func (f *faults) add(err error) error {
+	var bad *gate.Invalid
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &bad):
+		return err
+	}
+	f.status = cmp.Or(f.status, bad.Status)
+	f.issues = append(f.issues, bad.Issues...)
+	if len(f.issues) >= faultsMost {
+		return f.err()
+	}
+	return nil
+}
+
+// err is all that is wrong; nil for nothing.
+func (f *faults) err() error {
+	if len(f.issues) == 0 {
+		return nil
+	}
+	return &gate.Invalid{Status: f.status, Issues: f.issues}
+}
+
 // readParameters hands each parameter of a Parameters resource to yield
-// (R4 parameters.html).
+// (R4 parameters.html). All that are wrong are told.
 func readParameters(t *fhir.Tape, yield func(name string, p fhir.Node) error) error {
 	if err := sameType(t, "Parameters"); err != nil {
 		return err
@@ -69,20 +106,23 @@ func readParameters(t *fhir.Tape, yield func(name string, p fhir.Node) error) er
 		return parameterError(t, list, "parameter must be a list.")
 	}
 	seen := make(map[string]bool)
+	var all faults
 	for p := t.First(list); p != fhir.None; p = t.Next(p) {
-		name := t.Text(t.Field(p, "name"))
-		if name == "" {
-			return parameterError(t, p, "Every parameter must have a name.")
+		var err error
+		switch name := t.Text(t.Field(p, "name")); {
+		case name == "":
+			err = parameterError(t, p, "Every parameter must have a name.")
+		case seen[name]:
+			err = parameterError(t, p, "A parameter stands there twice.")
+		default:
+			seen[name] = true
+			err = yield(name, p)
 		}
-		if seen[name] {
-			return parameterError(t, p, "A parameter stands there twice.")
-		}
-		seen[name] = true
-		if err := yield(name, p); err != nil {
+		if err := all.add(err); err != nil {
 			return err
 		}
 	}
-	return nil
+	return all.err()
 }
 
 // parameterPairs are the parameters of an operation that stands for a search, in

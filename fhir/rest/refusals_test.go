@@ -1,8 +1,11 @@
 package rest_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const directiveAgainstA = `{"resourceType":"Basic","code":{"coding":[{"system":"https://vitrine.example/CodeSystem/nehr-directive","code":"BLOCK_READ"}]},"subject":{"reference":"Organization/a"}}`
@@ -112,4 +115,53 @@ func TestExportsSayHowFarTheyAre(t *testing.T) {
 	_, at, _ := strings.Cut(kicked.Header().Get("Content-Location"), "/fhir/")
 	h.says("regulator", "GET", at, "", 202, "in progress")
 	h.says("regulator", "DELETE", at, "", 202, "cancelled")
+}
+
+// TestAllFaultsOfParametersAreTold: not the first alone, in the body as in the address;
+// of very many, as many as somebody reads.
+func TestAllFaultsOfParametersAreTold(t *testing.T) {
+	h := build(t)
+	issues := func(token, method, path, body string) (texts []string) {
+		t.Helper()
+		var got struct {
+			Issue []struct{ Details struct{ Text string } }
+		}
+		if err := json.Unmarshal(h.want(token, method, path, body, 400).Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range got.Issue {
+			texts = append(texts, i.Details.Text)
+		}
+		return texts
+	}
+	const checkpoint = "AuditEvent/$checkpoint"
+	parameters := func(all ...string) string {
+		return `{"resourceType":"Parameters","parameter":[` + strings.Join(all, ",") + `]}`
+	}
+	const one, missing = "The one parameter is checkpoint, and must have a valueString.", "The parameter checkpoint is required."
+	for name, row := range map[string]struct {
+		body string
+		want []string
+	}{
+		"two unknown, and it is missing": {parameters(`{"name":"a","valueString":"x"}`, `{"name":"b","valueString":"x"}`), []string{one, one, missing}},
+		"of another type":                {parameters(`{"name":"checkpoint","valueInteger":1}`, `{"valueString":"x"}`), []string{one, "Every parameter must have a name."}},
+		"twice, and unknown":             {parameters(`{"name":"checkpoint","valueString":"x"}`, `{"name":"checkpoint","valueString":"y"}`, `{"name":"a"}`), []string{"A parameter stands there twice.", one}},
+		"without any":                    {parameters(), []string{missing}},
+	} {
+		if d := cmp.Diff(row.want, issues("regulator", "POST", checkpoint, row.body)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+	if got := issues("regulator", "POST", checkpoint, parameters(strings.Repeat(`{},`, 5000)+"{}")); len(got) != 20 {
+		t.Errorf("%d issues", len(got))
+	}
+	want := []string{
+		`Parameter "x": known are: count, start.`, "The parameter count must be a whole number, 1 or more.", "The parameter start is required.",
+	}
+	if d := cmp.Diff(want, issues("regulator", "GET", "AuditEvent/$log-records?x=1&count=many", "")); d != "" {
+		t.Errorf("in the address (-want +got):\n%s", d)
+	}
+	if got := issues("doctor", "POST", "Patient/p/$break-glass", parameters(`{"name":"x"}`, `{"name":"y"}`)); len(got) != 2 {
+		t.Errorf("of another operation: %q", got)
+	}
 }
