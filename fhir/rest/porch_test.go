@@ -143,7 +143,7 @@ func TestNothingIsServedOutsideTheTable(t *testing.T) {
 	}
 	for _, at := range strings.Fields(`SearchParameter/auditevent-purpose CodeSystem/label CodeSystem/outcome CodeSystem/search-index CodeSystem/nehr-alert
 		CodeSystem/nehr-because CodeSystem/nehr-deed CodeSystem/nehr-direction CodeSystem/nehr-directive CodeSystem/nehr-event CodeSystem/nehr-grant CodeSystem/nehr-notice
-		CodeSystem/nehr-purpose CodeSystem/nehr-review CodeSystem/nehr-role CodeSystem/nehr-task CodeSystem/nehr-unsaid CodeSystem/nehr-view CodeSystem/nehr-visit CodeSystem/nehr-who`) {
+		CodeSystem/nehr-purpose CodeSystem/nehr-review CodeSystem/nehr-role CodeSystem/nehr-task CodeSystem/nehr-unsaid CodeSystem/nehr-view CodeSystem/nehr-visit CodeSystem/nehr-who CodeSystem/within`) {
 		want = append(want, "GET /fhir/"+at, "HEAD /fhir/"+at)
 	}
 	slices.Sort(want)

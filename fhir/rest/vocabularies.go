@@ -7,7 +7,8 @@ import (
 	"vitrine/fhir/validate"
 )
 
-// vocabulary is a code system of our own, with all its codes.
+// vocabulary is a code system of our own, with all its codes; without any it says
+// whose it has.
 type vocabulary struct {
 	text  string
 	terms []term
@@ -19,6 +20,9 @@ type term struct{ code, display string }
 // resource is the code system of the id (R4 codesystem.html).
 func (v *vocabulary) resource(id string) []byte {
 	w := heading("CodeSystem", id).raw(`,"status":"active","publisher":"Vitrine","description":`).quote(v.text)
+	if len(v.terms) == 0 {
+		return w.raw(`,"caseSensitive":true,"content":"not-present"}`)
+	}
 	w = w.raw(`,"caseSensitive":true,"content":"complete","concept":[`)
 	for i, t := range v.terms {
 		w = w.comma(i).raw(`{"code":`).quote(t.code).raw(`,"display":`).quote(t.display).raw("}")
@@ -85,6 +89,8 @@ func ofTheRecord() map[string]*vocabulary {
 			{"oversight", "Made for the ministry's oversight"},
 			{"search-index", "The index of a search parameter"},
 		}},
+		"within": {"Of what type something is that a resource holds, or that goes with it, among the labels of the resource in the record of access. " +
+			"Its codes are those of http://hl7.org/fhir/resource-types.", nil},
 		"outcome": {"What an answer says of itself, in OperationOutcome.issue.details.", []term{
 			{string(consent.RefusedClient), "The client or its organisation may not"},
 			{string(consent.RefusedScope), "The scopes of the token do not cover it"},
