@@ -207,6 +207,8 @@ func TestTheBreakGlassReport(t *testing.T) {
 		if !strings.Contains(statement, "/OperationDefinition/"+name+`"`) {
 			t.Errorf("%s is not declared", name)
 		}
+		defined := decode(t, c.do(t, "", get("OperationDefinition/"+name)).want(t, http.StatusOK).body)
+		c.do(t, c.root, send(http.MethodPut, "OperationDefinition?url="+text(defined, "url"), encode(t, defined))).want(t, http.StatusUnprocessableEntity)
 	}
 }
 

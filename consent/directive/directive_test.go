@@ -49,6 +49,7 @@ func TestCompileReadsEveryPart(t *testing.T) {
 		Targets: about("Organization/a", "Device/d1"), Types: []fhir.ResourceType{"Immunization"},
 		Period: consent.Period{From: time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)},
 	}
+	want.Targets[0].Place, want.Targets[1].Place = "Basic.subject", "Basic.extension[0]"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
