@@ -85,6 +85,7 @@ func volume() []string {
 		"action=C", "action=R", "source:identifier=vitrine", "source:identifier=elsewhere", "site=vitrine", "site=elsewhere", "address=10.77", "address=10.77.0.7",
 		"agent-role=doctor", "agent-name=x", "entity-type=2", "entity-role=24", "entity-role=13",
 		"agent=Organization/clinic-77&date=%day", "agent=Organization/clinic-77&outcome=4", "agent=Organization/clinic-77&subtype=break-glass-use",
+		"agent=Organization/clinic-77&action=C", "agent=Organization/clinic-77&date=%day&action=C", "purpose=BTG&outcome=0", "patient=p%d&address=10.77.0.7",
 		"agent=PractitionerRole/dr-%d&date=%day", "patient=p%d&purpose=BTG", "patient=p%d&agent=Organization/clinic-77", "patient=p%d&entity-role=24", "patient=p%d&address=10.7",
 		"date=%day&action=C", "date=%hour&address=10.77.0.7", "date=%hour&entity-role=24", "date=%hour&agent-role=doctor", "date=%day&purpose=BTG", "date=%hour&source:identifier=elsewhere",
 		"type=rest&outcome=0&purpose=TREAT", "outcome=4&date=%day",
