@@ -25,7 +25,7 @@ func (w *walk) item(at store.Position) item {
 
 // mostAhead bounds the room that is made for a page before it is known to be
 // filled.
-const mostAhead = 1 << 10
+const mostAhead = 1 << 6
 
 // read fetches the items in the order in which they lie, and gives them in
 // theirs.
