@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -34,6 +35,9 @@ func (v *visit) denied(ctx context.Context, cause error, reason string, whom []c
 	}
 	if len(whom) == 0 {
 		events = append(events, v.attempt(reason))
+	}
+	if errors.Is(cause, ErrNotFound) {
+		v.hold(ctx)
 	}
 	if _, err := v.record(ctx, Released{}, events); err != nil {
 		return err

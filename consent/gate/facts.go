@@ -37,6 +37,7 @@ func (v *view) facts(ctx context.Context, patient string) (*consent.Facts, error
 		return f, nil
 	}
 	l := &factsLoad{view: v, facts: &consent.Facts{Patient: patient}}
+	v.gathered = append(v.gathered, patient)
 	if err := l.run(ctx); err != nil {
 		return nil, err
 	}

@@ -111,6 +111,9 @@ func (w *writing) lawful(ctx context.Context, d *draft, h homing, prior *store.F
 		return nil
 	}
 	if h.home != consent.HomePatients || len(h.patients) != 1 {
+		if err := w.phantom(ctx, "Consent/"+d.id); err != nil { // as if it were somebody's
+			return err
+		}
 		return &absence{reason: consent.ReasonNotOwn}
 	}
 	patient := h.patients[0]

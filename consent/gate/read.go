@@ -72,10 +72,6 @@ func (v *visit) find(ctx context.Context, t fhir.ResourceType, id string,
 // reasonHidden is the reason of an attempt upon what is there and not to be seen.
 const reasonHidden = "hidden"
 
-// phantom is the id of a patient who never is: deciding about it costs what
-// deciding about another does.
-const phantom = "-"
-
 // absent records that there is no such resource for the caller, and why. What
 // is hidden and what is absent go the same way.
 func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string, cause error) error {
@@ -102,24 +98,17 @@ func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceTyp
 	default:
 		return "", nil, err
 	}
-	ask := patients
-	if len(ask) == 0 {
-		ask = []string{phantom}
-	}
-	for _, p := range ask {
+	for _, p := range patients {
 		d, err := v.decision(ctx, u, p)
 		if err != nil {
 			return "", nil, err
-		}
-		if len(patients) == 0 {
-			break
 		}
 		whom = append(whom, concerned{p, d})
 		if d.Level < consent.Full && d.Reason != "" {
 			reason = d.Reason
 		}
 	}
-	return reason, whom, nil
+	return reason, whom, v.even(ctx, string(t)+"/"+id, patients)
 }
 
 // concerning are the events of the request: one for each of the patients, or

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"time"
 
 	"vitrine/consent"
@@ -31,6 +32,9 @@ type Request struct {
 	// ClaimsEmergency says that a Category header declares BTG. It opens
 	// nothing; without a grant it is an anomaly.
 	ClaimsEmergency bool
+	// Hold returns at a moment that does not tell how long it took to find out that
+	// there is nothing. It is called before that is recorded; nil for at once.
+	Hold func(context.Context)
 }
 
 // Interaction is what a request does.

@@ -30,6 +30,9 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 	if err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
+	if len(out.items) == 0 && out.total <= 0 || out.missed {
+		v.hold(ctx)
+	}
 	return v.record(ctx, out, events)
 }
 
@@ -200,6 +203,11 @@ func (v *visit) searched(ctx context.Context, u *consent.Universe, q *search.Que
 		return nil, err
 	}
 	v.unfound(q, found, patients, out)
+	if _, listed := u.Patients(); !listed && len(found) == 0 && out.total <= 0 && len(patients) == 0 {
+		if err := v.even(ctx, q.Self, nil); err != nil {
+			return nil, err
+		}
+	}
 	events, err := v.concerning(ctx, u, patients)
 	if err != nil {
 		return nil, err
@@ -271,9 +279,12 @@ func (v *visit) named(ctx context.Context, u *consent.Universe, pinned []string)
 			}
 			if d.Level > consent.None {
 				patients = append(patients, p)
-			} else {
-				reason = d.Reason
-				v.vain("Patient/" + p)
+				continue
+			}
+			reason = d.Reason
+			v.vain("Patient/" + p)
+			if err := v.even(ctx, "Patient/"+p, []string{p}); err != nil {
+				return nil, "", err
 			}
 		case consent.Nobody, consent.System:
 		default:

@@ -239,7 +239,7 @@ func (w *writing) answerAll(ctx context.Context, p *plan, items []Item) (err err
 func (w *writing) answer(ctx context.Context, s *step) (Item, error) {
 	out := &Released{total: -1}
 	e := s.entry
-	w.caller.Confined, w.letter = s.confined, e.Interaction.Letter
+	w.caller.Confined, w.letter, w.gathered = s.confined, e.Interaction.Letter, nil
 	if e.Query != nil {
 		return w.answerSearch(ctx, s)
 	}

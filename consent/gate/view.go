@@ -23,6 +23,9 @@ type view struct {
 	// snap is nil within a write: nothing worked out there may be kept.
 	snap store.Snapshot
 	now  time.Time
+	// gathered are the patients whose facts were not remembered and had to be
+	// gathered, and the phantoms.
+	gathered []string
 }
 
 // read calls with for the current version of a resource; found is false when

@@ -153,8 +153,13 @@ func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
 // addressed is the newest version, perhaps a deletion, of what the caller may
 // write to (ACCESS §4).
 func (v *visit) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
-	u := v.addressable()
+	u, before := v.addressable(), len(v.gathered)
 	prior, err := newest(ctx, v.reader, u, t, id)
+	if _, own := u.Contributor(); errors.Is(err, store.ErrNotFound) && !own && len(v.gathered) == before {
+		if failed := v.phantom(ctx, string(t)+"/"+id); failed != nil {
+			return nil, failed
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"vitrine/consent/gate"
 	"vitrine/fhir"
@@ -152,13 +151,13 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		x.prefer.returns = returnMinimal
 	}
 	defer s.release(x)
-	began := time.Now() //nolint:forbidigo // how long it takes, not when it was
+	hold := s.holding(x)
 	a, err := s.batchPhases(ctx, x, outer.tape, e)
 	if err == nil && a.withheld() {
 		err = gate.ErrUnavailable
 	}
 	if a.nothing(err) { // each by itself, or many would add up to what one does not tell
-		s.hold(ctx, began)
+		hold(ctx)
 	}
 	if err != nil {
 		shifted(err, outer.tape, e.resource)

@@ -32,6 +32,21 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldOnce: what the gate held is not held again, however long it took to record.
+func TestHoldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{cfg: Config{AbsenceGrid: 10 * time.Millisecond}}
+		x, began := new(exchange), time.Now()
+		hold := s.holding(x)
+		time.Sleep(3 * time.Millisecond)
+		x.request.Hold(t.Context())
+		time.Sleep(4 * time.Millisecond)
+		if hold(t.Context()); time.Since(began) != 14*time.Millisecond {
+			t.Errorf("left after %v", time.Since(began))
+		}
+	})
+}
+
 // TestHoldInBatch: each entry that is not there leaves on the grid, so that many
 // of them add up to nothing.
 func TestHoldInBatch(t *testing.T) {

@@ -80,10 +80,10 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		ctx := c.Request.Context()
 		x := s.open(row, c)
 		defer s.close(ctx, c.Writer, x)
-		began := time.Now() //nolint:forbidigo // how long it takes, not when it was
+		hold := s.holding(x)
 		a, err := s.phases(ctx, c.Writer, c.Request, x)
 		if a.nothing(err) {
-			s.hold(ctx, began)
+			hold(ctx)
 		}
 		if err != nil {
 			s.fail(c.Writer, x, err)
@@ -106,6 +106,21 @@ func (a *answer) nothing(err error) bool {
 }
 
 func empty(r *gate.Released) bool { return len(r.Items()) == 0 && r.Total() <= 0 }
+
+// holding is what holds the request, once: the gate before it records that there is
+// nothing, for to wait for the disk takes now longer and now shorter than a step, or
+// else the porch before it says so.
+func (s *Server) holding(x *exchange) func(context.Context) {
+	began := time.Now() //nolint:forbidigo // how long it takes, not when it was
+	held := false
+	x.request.Hold = func(ctx context.Context) {
+		if !held {
+			held = true
+			s.hold(ctx, began)
+		}
+	}
+	return x.request.Hold
+}
 
 // hold keeps an answer of absence back until the next step of its grid, so that
 // what it took to find out does not tell whether there was something to hide:
