@@ -37,9 +37,7 @@ func backing(t *testing.T, data string) []string {
 		databases.Store(data, name)
 	}
 	text, _ := name.(string)
-	// The grid of absences is for looks over a network: here it would be most of
-	// the time that the tests take.
-	return append(os.Environ(), "VITRINE_STORE="+uri, "VITRINE_STORE_DATABASE="+text, "VITRINE_ABSENCE_GRID=1ms")
+	return append(os.Environ(), "VITRINE_STORE="+uri, "VITRINE_STORE_DATABASE="+text)
 }
 
 // dataOf is the data directory named on a command line.

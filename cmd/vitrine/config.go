@@ -80,7 +80,7 @@ type settings struct {
 	InFlight    int           `name:"client-in-flight" help:"Most requests of one client served at once." default:"256"`
 	Rate        float64       `name:"client-rate" help:"Requests a second one client may make on average; 0 sets no limit." default:"0"`
 	Burst       int           `name:"client-burst" help:"Requests one client may make at once above its rate." default:"100"`
-	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples an answer that there is nothing leaves (a 404, an empty search), so that its time tells nothing; it should be longer than a look at the store. Default: 1ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
+	AbsenceGrid time.Duration `name:"absence-grid" help:"Step at whose multiples an answer that there is nothing (a 404, an empty search) is recorded, and then leaves, so that its time tells nothing; it should be longer than a dozen looks at the store. Default: 3ms embedded, 25ms in MongoDB." placeholder:"DURATION"`
 	Exports     int           `name:"exports" help:"Most exports one client may have under way for whom it acts." default:"4"`
 	ExportFile  int           `name:"export-file" help:"Most resources in one file of an export; a file has about 64 MiB at most, too." default:"100000"`
 	ExportWait  time.Duration `name:"export-wait" help:"How long an export waits for what is on its way into the record. Longer than a request takes." default:"3s"`
@@ -172,10 +172,10 @@ func (c *settings) checkLives() error {
 }
 
 // The steps of answers of absence where none is chosen. Between a row that is
-// hidden and one that is not there lies a look at the facts of its owner: some
-// microseconds here, some round trips there.
+// hidden and one that is not there lies what there is to read of its owner: some
+// tenths of a millisecond here, some round trips there.
 const (
-	gridEmbedded = time.Millisecond
+	gridEmbedded = 3 * time.Millisecond
 	gridMongo    = 25 * time.Millisecond
 )
 
