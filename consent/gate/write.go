@@ -155,12 +155,13 @@ func (w *writing) same(d *draft, prior *store.Found) (same bool, err error) {
 func (v *visit) addressed(ctx context.Context, t fhir.ResourceType, id string) (*store.Found, error) {
 	u, before := v.addressable(), len(v.gathered)
 	prior, err := newest(ctx, v.reader, u, t, id)
-	if _, own := u.Contributor(); errors.Is(err, store.ErrNotFound) && !own && len(v.gathered) == before {
-		if failed := v.phantom(ctx, string(t)+"/"+id); failed != nil {
-			return nil, failed
-		}
-	}
 	if err != nil {
+		_, own := u.Contributor()
+		if errors.Is(err, store.ErrNotFound) && !own && len(v.gathered) == before { // nobody was decided about
+			if failed := v.phantom(ctx, string(t)+"/"+id); failed != nil {
+				return nil, failed
+			}
+		}
 		return nil, err
 	}
 	return prior, v.within(ctx, u, prior)
