@@ -129,13 +129,30 @@ func (s *Server) hold(ctx context.Context, began time.Time) {
 	if s.cfg.AbsenceGrid <= 0 {
 		return
 	}
-	wait := time.NewTimer(s.cfg.AbsenceGrid - time.Since(began)%s.cfg.AbsenceGrid)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
+	took := time.Since(began)
+	for end := took - took%s.cfg.AbsenceGrid + s.cfg.AbsenceGrid; took < end; took = time.Since(began) {
+		left := end - took
+		if left <= timerSlack && s.nap != nil {
+			s.nap(left)
+			continue
+		}
+		if s.nap != nil {
+			left -= timerSlack
+		}
+		wait := time.NewTimer(left)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			return
+		}
 	}
 }
+
+// timerSlack is by how much a timer may be late: where nothing else is to be done it
+// goes by whole milliseconds from when it was set, which would tell when that was. The
+// last of a wait is slept by the system's own clock.
+const timerSlack = 1200 * time.Microsecond
 
 // open takes the request's moment and its id. The exchange is one that was
 // cleared and used again: it is by far the largest thing a request needs.

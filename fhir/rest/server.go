@@ -109,6 +109,8 @@ type Server struct {
 	tapes     sync.Pool
 	buffers   sync.Pool
 	exchanges sync.Pool
+	// nap is the end of a wait; nil where timers are exact.
+	nap func(time.Duration)
 }
 
 // New builds the porch.
@@ -120,7 +122,7 @@ func New(cfg Config, tools Tools, g *gate.Gate, v Verifier) (*Server, error) {
 		return nil, errors.New("rest: definitions, parser, gate and verifier are required")
 	}
 	cfg.fill()
-	s := &Server{cfg: cfg, tools: tools, gate: g, verifier: v, table: interactions()}
+	s := &Server{cfg: cfg, tools: tools, gate: g, verifier: v, table: interactions(), nap: nap}
 	for i := range s.table {
 		if row := &s.table[i]; row.method != "" {
 			row.log = row.events(cfg.Log, row.method)
