@@ -11,7 +11,7 @@ func directiveMutations() []mutation {
 		in("consent/directive/record.go", "one person is two", two, "return !same && (p.User", "return same || (p.User"),
 		in(acts, "a back end is a person", two, "known := p.Known() && c.Subject != c.Client", "known := p.Known()"),
 		in(acts, "what a body says counts", two, "text := directive.Recorded(d.tape, directive.Record{State: directive.Proposed, Proposed: directive.Act{By: by, At: v.now}})", "text := d.tape.Source()\n\tif by.Subject == \"\" {\n\t\treturn nil, nil\n\t}"),
-		in(acts, "the custodian lifts", two, "if w.caller.Kind != consent.Regulator || d == nil {", "if w.caller.Kind == consent.Nobody {"),
+		in(acts, "the custodian changes a proposal", two, "if w.caller.Kind != consent.Regulator || d == nil {", "if w.caller.Kind == consent.Nobody {"),
 		in(acts, "what is in force is changed", two, "if o.Record.State == directive.Proposed {\n\t\t\treturn nil\n\t\t}", "if o.Record.State < 9 {\n\t\t\treturn nil\n\t\t}"),
 		in("consent/gate/admission.go", "a proposal is in force", two, "if d.Record.State == directive.Active { // the others", "if d.Record.State = directive.Active; true { // the others"),
 		in("consent/directive/directive.go", "others of the organisation go on", clinic, "return c.PartOf(r.ID)", "return c.Organization == \"\""),

@@ -163,7 +163,27 @@ func TestAttackOnePersonDirects(t *testing.T) {
 			t.Errorf("%s: %s", name, got.body)
 		}
 	}
-	agree(mei, text(decode(t, c.do(t, mei, get(at)).body), "meta", "versionId"), http.StatusConflict)
+	proposed := text(decode(t, c.do(t, mei, get(at)).body), "meta", "versionId")
+	agree(mei, proposed, http.StatusConflict)
+
+	// Whose proposal it is not changes nothing, and nobody deletes it.
+	for name, r := range map[string]request{
+		"update": send(http.MethodPut, at, encode(t, with(o, "id", id))), "update as one": transaction("PUT", at, with(o, "id", id)),
+		"patch":  send(http.MethodPatch, at, []byte(`[{"op":"replace","path":"/subject/reference","value":"Organization/b"}]`)).with("Content-Type", "application/json-patch+json"),
+		"delete": {method: http.MethodDelete, path: at}, "delete as one": transaction("DELETE", at, nil),
+	} {
+		for who, token := range map[string]string{"the custodian": c.root, "mei": mei} {
+			if who == "mei" && !strings.HasPrefix(name, "delete") {
+				continue // it is hers
+			}
+			if a := c.do(t, token, r); a.status/100 != 4 {
+				t.Errorf("%s by %s: %d %s", name, who, a.status, a.body)
+			}
+			if got := text(decode(t, c.do(t, mei, get(at)).want(t, http.StatusOK).body), "meta", "versionId"); got != proposed {
+				t.Fatalf("%s by %s made version %s", name, who, got)
+			}
+		}
+	}
 	c.directed(t, tan, at, "$agree").want(t, http.StatusOK)
 	look(http.StatusForbidden)
 
