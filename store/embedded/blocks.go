@@ -12,31 +12,25 @@ import (
 	"vitrine/store/events"
 )
 
-// What is kept of events comes in blocks: the postings of one value, one patient
-// and one chunk of the log are a single key, which ends in the first number and
-// has the steps to the others as its value. Chunks follow each other in the order
-// of sequences, so the blocks of a value and a patient do not overlap. The rows of
-// a patient, the ids and the times of a chunk are blocks, too, with more to each
-// number.
+// What is kept of events comes in blocks: the postings of one value and one chunk of
+// the log are a single key, which ends in the first number and has the steps to the
+// others as its value. A later chunk has smaller numbers, so the blocks of a value do
+// not overlap. The events of a patient, and the ids and the times of a chunk are
+// blocks, too; the last two with more behind each number.
 
 // shelfRows are the keys of a chunk of events. They go to the engine in order:
 // what lies side by side is put in for a fraction of the price.
 type shelfRows struct {
-	// blocks are by their key, with zeros for the sequence, or for all of the
-	// first number.
+	// blocks are by their key, with zeros for the first number.
 	blocks map[string]*block
 	spare  []*block
 	key    []byte
-	value  []byte
 }
 
 // block is what will be the value of one key.
 type block struct {
 	first, last number
-	record      uint64
 	steps       []byte
-	// more is what stands behind the steps: of the rows of a patient alone.
-	more []byte
 }
 
 func (r *shelfRows) reset() {
@@ -49,14 +43,15 @@ func (r *shelfRows) reset() {
 	clear(r.blocks)
 }
 
-// at is the block under r.key; begun says that it has numbers.
+// at is the block under the prefix in key; begun says that it has numbers.
 func (r *shelfRows) at(n number) (b *block, begun bool) {
+	r.key = appendNumber(r.key, 0)
 	if b, ok := r.blocks[string(r.key)]; ok {
 		return b, true
 	}
 	if last := len(r.spare) - 1; last >= 0 {
 		b, r.spare = r.spare[last], r.spare[:last]
-		*b = block{steps: b.steps[:0], more: b.more[:0]}
+		*b = block{steps: b.steps[:0]}
 	} else {
 		b = &block{}
 	}
@@ -65,40 +60,39 @@ func (r *shelfRows) at(n number) (b *block, begun bool) {
 	return b, false
 }
 
-// post adds a number to the block of the posting prefix in key.
+// post adds a number to a block of numbers alone, once.
 func (r *shelfRows) post(n number) {
-	r.key = appendNumber(r.key, n.ordinal().first())
 	if b, begun := r.at(n); begun && n > b.last {
 		b.step(n)
 	}
 }
 
-// step adds a number that comes after the last.
+// beside adds a number to a block of numbers with more behind each.
+func (r *shelfRows) beside(n number, more ...byte) {
+	b, _ := r.at(n)
+	b.step(n)
+	b.steps = append(b.steps, more...)
+}
+
+// step adds a number that does not come before the last.
 func (b *block) step(n number) {
 	b.steps = binary.AppendUvarint(b.steps, uint64(n-b.last))
 	b.last = n
 }
 
-// leap adds a number that may come before the last, the first one again too.
-func (b *block) leap(n number) {
-	b.steps = binary.AppendVarint(b.steps, int64(n)-int64(b.last)) //nolint:gosec // what wraps wraps back
-	b.last = n
-}
-
-// add makes the keys of an event with its number.
-func (r *shelfRows) add(i *events.Index, t typeNumber, one *shelved, n number) {
-	r.row(n, one)
+// add makes the keys of an event of a patient, or of nobody, who is in quarantine. Of
+// the events of a chunk the newest comes first.
+func (r *shelfRows) add(i *events.Index, t typeNumber, one *shelved, o ordinal) {
+	n := eventNumber(one.record)
+	if o != ordinalQuarantine {
+		r.key = prefixEvents(r.key[:0], o)
+		r.post(n)
+	}
 	r.key = prefixEventID(r.key[:0], one.id)
-	r.key = appendNumber(r.key, 0)
-	b, _ := r.at(n)
-	b.leap(n)
-	b.steps = append(b.steps, one.id[idBucket:]...)
+	r.beside(n, one.id[idBucket:]...)
 	span, within := momentOf(one.recorded)
 	r.key = prefixMoments(r.key[:0], span)
-	r.key = appendNumber(r.key, 0)
-	b, _ = r.at(n)
-	b.leap(n)
-	b.steps = append(b.steps, within)
+	r.beside(n, within)
 	for param, value := range one.postings.All() {
 		if !i.Chronological(param) {
 			r.key = prefixValue(r.key[:0], consent.EditionFull, param, t, value)
@@ -112,13 +106,7 @@ func (r *shelfRows) set(batch *pebble.Batch) error {
 	for _, key := range slices.Sorted(maps.Keys(r.blocks)) {
 		b := r.blocks[key]
 		r.key = appendNumber(append(r.key[:0], key[:len(key)-8]...), b.first)
-		value := b.steps
-		if len(b.more) > 0 {
-			r.value = binary.AppendUvarint(r.value[:0], uint64(len(b.steps)))
-			r.value = append(append(r.value, b.steps...), b.more...)
-			value = r.value
-		}
-		if err := batch.Set(r.key, value, nil); err != nil {
+		if err := batch.Set(r.key, b.steps, nil); err != nil {
 			return err
 		}
 	}
@@ -154,10 +142,6 @@ type blocks struct {
 	at  int // of the number last found in it
 	// end says that there is none from there on; zero while nobody knows.
 	end number
-	// cut takes the steps from the front of a value; nil where they are all of
-	// it.
-	cut func(value []byte) (steps []byte, err error)
-	err error
 }
 
 func newBlocks(src source, prefix []byte) (*blocks, error) {
@@ -207,12 +191,6 @@ func (b *blocks) read(ok bool) bool {
 	if err != nil {
 		return false // the iterator keeps it for close
 	}
-	if b.cut != nil {
-		if steps, err = b.cut(steps); err != nil {
-			b.err = err
-			return false
-		}
-	}
 	b.now = appendBlock(b.now, b.it.Key(), steps)
 	return true
 }
@@ -226,4 +204,4 @@ func (b *blocks) within(n number) (number, bool) {
 	return b.now[b.at], true
 }
 
-func (b *blocks) close() error { return errors.Join(b.err, b.it.Error(), b.it.Close()) }
+func (b *blocks) close() error { return errors.Join(b.it.Error(), b.it.Close()) }

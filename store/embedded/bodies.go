@@ -93,7 +93,7 @@ func (b *bodies) event(e consent.Edition, primary number) (store.Found, error) {
 	r := b.events[e]
 	if r == nil {
 		var err error
-		if r, err = newEventRows(b.view, e); err != nil {
+		if r, err = b.view.eventRows(e); err != nil {
 			return store.Found{}, err
 		}
 		b.events[e] = r

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -10,117 +11,260 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
+	"vitrine/consent/audit"
 	"vitrine/fhir"
+	"vitrine/fhir/search"
+	"vitrine/store/events"
 )
 
-// The row of an event says whose it is and where in the log its record is. All
-// else is made from the record. Both editions are the same row.
+// The row of an event is its record in the log. Its number says which, and the later
+// a record the smaller that is: the order of numbers begins with the newest. Both
+// editions are the same row.
 
 var errEventRow = errors.New("malformed rows of events")
 
 // placed says where a record is: its number, and that of its round.
 type placed struct{ record, round uint64 }
 
-// row adds the row of an event to those of its patient.
-func (r *shelfRows) row(n number, one *shelved) {
-	r.key = appendNumber(append(r.key[:0], spaceEvent), n.ordinal().first())
-	b, begun := r.at(n)
-	if begun {
-		b.step(n)
-	} else {
-		b.more = appendText(b.more, one.patient)
-	}
-	b.more = binary.AppendUvarint(b.more, one.at.record-b.record)
-	b.more = binary.AppendUvarint(b.more, one.at.record-one.at.round)
-	b.record = one.at.record
-}
+// eventNumber is the number of the row of a record. Whose it is says the record, and
+// not the number.
+func eventNumber(record uint64) number { return makeNumber(ordinalShared, sequenceMax-record) }
+
+func recordOf(n number) uint64 { return sequenceMax - n.sequence() }
 
 // eventRows streams the rows of events.
 type eventRows struct {
-	blocks
+	view    *view
+	it      *pebble.Iterator // over the log
 	edition consent.Edition
-	// hot is the number of the first record that was not put away: the rows of those
-	// before are as good as deleted.
-	hot uint64
-	// Of the block last read.
-	patient string
-	places  []placed
+	// own are the events of the universe's patients; nil where there are no others.
+	own stream
+	// There are rows of the records from hot on, which were not put away, to last,
+	// which has been shelved.
+	hot, last uint64
+
+	// The row last found.
+	found   bool
+	n       number
+	at      placed
+	event   audit.Event
+	maker   *events.Maker // of entries, once they are asked for
+	encoded search.Encoded
+	err     error
 }
 
-func newEventRows(v *view, e consent.Edition) (*eventRows, error) {
-	b, err := newBlocks(v.src, []byte{spaceEvent})
-	if err != nil {
-		return nil, err
+// eventsOf are the rows of the events that a universe may have in an edition.
+func (v *view) eventsOf(ctx context.Context, u *consent.Universe, e consent.Edition) (*eventRows, error) {
+	var own stream
+	if !u.IsEverything() {
+		var err error
+		if own, err = v.ownEvents(ctx, u, e); err != nil {
+			return nil, err
+		}
 	}
-	r := &eventRows{blocks: *b, edition: e, hot: v.db.cold.Load().record}
-	r.blocks.cut = r.cutRows
+	r, err := v.eventRows(e)
+	if err != nil {
+		return nil, errors.Join(err, closeAll([]stream{own}))
+	}
+	r.own = own
 	return r, nil
 }
 
-// cutRows takes a block of rows apart.
-func (r *eventRows) cutRows(value []byte) (steps []byte, err error) {
-	in := reader{b: value}
-	steps = in.bytes()
-	if patient := in.bytes(); string(patient) != r.patient {
-		r.patient = string(patient)
-	}
-	r.places = r.places[:0]
-	record := uint64(0)
-	for len(in.b) > 0 {
-		record += in.uvarint()
-		back := in.uvarint()
-		if in.err != nil || back > record {
-			return nil, errEventRow
+// eventRows are the rows of all events.
+func (v *view) eventRows(e consent.Edition) (*eventRows, error) {
+	r := &eventRows{view: v, edition: e, hot: v.db.cold.Load().record}
+	value, closer, err := v.src.Get([]byte(metaAudited))
+	switch {
+	case errors.Is(err, pebble.ErrNotFound): // nothing was shelved
+	case err != nil:
+		return nil, err
+	default:
+		if len(value) == 8 {
+			r.last = binary.BigEndian.Uint64(value)
 		}
-		r.places = append(r.places, placed{record, record - back})
+		if err := closer.Close(); err != nil {
+			return nil, err
+		}
 	}
-	return steps, in.err
+	r.it, err = v.src.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceAuditLog}, UpperBound: []byte{spaceAuditLog + 1}})
+	return r, err
+}
+
+// ownEvents streams the events of the patients of a universe, of whom those who have
+// none, or none that exists in the edition, cost nothing.
+func (v *view) ownEvents(ctx context.Context, u *consent.Universe, e consent.Edition) (stream, error) {
+	if _, own := u.Contributor(); own || !u.Keeps(typeAuditEvent, consent.HomePatients) {
+		return nothing{}, nil
+	}
+	own, err := v.ownersOf(ctx, u, typeAuditEvent, e)
+	if err != nil {
+		return nil, err
+	}
+	it, err := v.src.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceEvent}, UpperBound: []byte{spaceEvent + 1}})
+	if err != nil {
+		return nil, errors.Join(err, own.patient.close())
+	}
+	var all union
+	for o, ok := own.next(ordinalFirst); ok && err == nil && it.SeekGE(prefixEvents(nil, o)); o, ok = own.next(o) {
+		if has := ordinalOfKey(it.Key()); has > o {
+			o = has
+			continue
+		}
+		all, err = v.addEvents(ctx, all, u, e, o)
+		o++
+	}
+	if err = errors.Join(err, it.Error(), it.Close(), own.patient.close()); err != nil {
+		return nil, errors.Join(err, all.close())
+	}
+	return all, nil
+}
+
+// addEvents adds the events of a patient.
+func (v *view) addEvents(ctx context.Context, all union, u *consent.Universe, e consent.Edition, o ordinal) (union, error) {
+	patient, err := v.patientOf(o)
+	if err != nil {
+		return all, err
+	}
+	if d, err := u.Decide(ctx, patient); err != nil || d.Excludes(typeAuditEvent, e) {
+		return all, err
+	}
+	one, err := newBlocks(v.src, prefixEvents(nil, o))
+	if err != nil {
+		return all, err
+	}
+	return append(all, one), nil
+}
+
+// prefixEvents starts the events of a patient; the number follows.
+func prefixEvents(dst []byte, o ordinal) []byte {
+	return binary.BigEndian.AppendUint32(append(dst, spaceEvent), uint32(o))
+}
+
+func ordinalOfKey(key []byte) ordinal { return ordinal(binary.BigEndian.Uint32(key[1:])) }
+
+func (r *eventRows) seek(n number) (number, bool) {
+	if r.found && n == r.n {
+		return n, true
+	}
+	for r.found = false; r.err == nil; n++ {
+		if r.own != nil {
+			var ok bool
+			if n, ok = r.own.seek(n); !ok {
+				break
+			}
+		}
+		if n > eventNumber(r.hot) || !r.read(min(recordOf(n), r.last)) {
+			break
+		}
+		at := eventNumber(r.at.record)
+		if r.found = r.own == nil || at == n; r.found {
+			r.n = at
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// read reads the last record up to one. What nobody can read is passed by: the shelf
+// has said so.
+func (r *eventRows) read(record uint64) bool {
+	round := &r.view.round
+	for ; record >= max(r.hot, 1); record-- {
+		if !round.has(record) && !r.turn(record) {
+			return false
+		}
+		record = min(record, round.last())
+		raw, _ := round.record(record)
+		var err error
+		if r.event, err = audit.Decode(raw); err == nil {
+			r.at = placed{record, round.first}
+			return record >= r.hot
+		}
+	}
+	return false
+}
+
+// turn reads the last round that begins with a record or before it.
+func (r *eventRows) turn(record uint64) bool {
+	first := func() uint64 { return binary.BigEndian.Uint64(r.it.Key()[1:]) }
+	if near := r.it.Valid() && first() > record && r.it.Prev(); !near || first() > record {
+		if !r.it.SeekLT(keyAudit(nil, record+1)) {
+			r.err = r.it.Error()
+			return false
+		}
+	}
+	value, err := r.it.ValueAndErr()
+	if err == nil {
+		err = r.view.round.read(first(), value)
+	}
+	r.err = err
+	return err == nil
 }
 
 func (r *eventRows) cut(h *header, _ fhir.ResourceType, _ names) ([]byte, error) {
-	return nil, r.head(h)
+	if !r.found {
+		return nil, errors.Join(r.err, errEventRow)
+	}
+	r.head(h)
+	return nil, nil
 }
 
-// head is the header of the row last found. Id and time stand in the record.
-func (r *eventRows) head(h *header) error {
-	if r.err != nil || r.at >= len(r.now) || len(r.now) != len(r.places) {
-		return errors.Join(r.err, errEventRow)
-	}
+// head is the header of the row last found, but for what entries gives.
+func (r *eventRows) head(h *header) {
 	*h = header{
 		row:      consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine, Patients: h.row.Patients[:0]},
-		ordinals: h.ordinals[:0], version: "1", count: 1, event: r.places[r.at],
+		ordinals: h.ordinals[:0], version: "1", count: 1, event: r.at,
 	}
-	h.deleted = h.event.record < r.hot
 	if r.edition == consent.EditionBasic {
 		h.version = "b1"
 	}
-	if r.patient != "" {
+	if r.event.Patient != "" {
 		h.row.Home = consent.HomePatients
-		h.row.Patients = append(h.row.Patients, r.patient)
-		h.ordinals = append(h.ordinals, r.now[r.at].ordinal())
+		h.row.Patients = append(h.row.Patients, r.event.Patient)
 	}
-	return nil
 }
 
-// headAt reads the header of the row with a number.
+// entries are all entries of the row last found, valid until the next call, and its
+// id and time.
+func (r *eventRows) entries(h *header) (search.Encoded, error) {
+	if r.maker == nil {
+		if r.view.db.events == nil {
+			return nil, errNoEvents
+		}
+		r.maker = r.view.db.events.NewMaker()
+	}
+	h.id, h.updated = formatUUID(r.event.ID), r.event.Recorded
+	var err error
+	r.encoded, err = r.maker.Entries(r.encoded, &r.event, h.id, r.edition)
+	return r.encoded, err
+}
+
+// headAt reads the header of the row with a number; pebble.ErrNotFound when there is
+// none.
 func (r *eventRows) headAt(h *header, n number) error {
 	if at, ok := r.seek(n); !ok || at != n {
 		return errors.Join(r.err, r.it.Error(), pebble.ErrNotFound)
 	}
-	return r.head(h)
+	r.head(h)
+	return nil
+}
+
+func (r *eventRows) close() error {
+	err := errors.Join(r.err, r.it.Error(), r.it.Close())
+	if r.own != nil {
+		err = errors.Join(err, r.own.close())
+	}
+	return err
 }
 
 // event is the place of an event, of which there is no more than the row.
 func (v *view) event(e consent.Edition, t typeNumber, n number) (place, error) {
-	rows, err := newEventRows(v, e)
+	rows, err := v.eventRows(e)
 	if err != nil {
 		return place{}, err
 	}
 	p := place{t: t, n: n, edition: e, closer: noCloser{}}
-	if err = rows.headAt(&p.head, n); err == nil && p.head.deleted {
-		err = pebble.ErrNotFound // put away, and not deleted by anybody
-	}
-	return p, errors.Join(err, rows.close())
+	return p, errors.Join(rows.headAt(&p.head, n), rows.close())
 }
 
 // idBucket is how much of an id the key has. The ids of events begin with their
@@ -152,7 +296,7 @@ func findEvent(src source, id [16]byte) (found number, ok bool, err error) {
 		return 0, false, err
 	}
 	for live := it.First(); live; live = it.Next() {
-		err := eachLeap(it, len(id)-idBucket, func(n number, rest []byte) {
+		err := eachBeside(it, len(id)-idBucket, func(n number, rest []byte) {
 			if bytes.Equal(rest, id[idBucket:]) {
 				found, ok = n, true
 			}
@@ -164,19 +308,19 @@ func findEvent(src source, id [16]byte) (found number, ok bool, err error) {
 	return found, ok, errors.Join(it.Error(), it.Close())
 }
 
-// eachLeap goes over a block in which size bytes stand behind each number.
-func eachLeap(it *pebble.Iterator, size int, each func(n number, rest []byte)) error {
+// eachBeside goes over a block in which size bytes stand behind each number.
+func eachBeside(it *pebble.Iterator, size int, each func(n number, rest []byte)) error {
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return err
 	}
 	n := lastNumber(it.Key())
 	for len(value) > 0 {
-		leap, w := binary.Varint(value)
+		step, w := binary.Uvarint(value)
 		if w <= 0 || len(value) < w+size {
 			return errEventRow
 		}
-		n = number(int64(n) + leap) //nolint:gosec // what wrapped wraps back
+		n += number(step)
 		each(n, value[w:w+size])
 		value = value[w+size:]
 	}

@@ -7,40 +7,23 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
-	"vitrine/consent/audit"
 	"vitrine/fhir/search"
-	"vitrine/store/events"
 )
 
 var errNoEvents = errors.New("no definitions of AuditEvent")
 
-// eventEntries makes the entries of events; those handed out are valid until it
-// makes others.
-type eventEntries struct {
-	*events.Maker
-	encoded search.Encoded
-}
-
-// entriesOfEvent are all entries of an edition of an event, made from its
-// record, which has its id and its time as well.
-func (v *view) entriesOfEvent(m **eventEntries, h *header, e consent.Edition) (search.Encoded, error) {
-	if v.db.events == nil {
-		return nil, errNoEvents
-	}
-	if *m == nil {
-		*m = &eventEntries{Maker: v.db.events.NewMaker()}
-	}
-	raw, err := v.record(h.event)
+// entriesOfEvent are all entries of an edition of the event with a number.
+func (v *view) entriesOfEvent(n number, e consent.Edition) (search.Encoded, error) {
+	r, err := v.eventRows(e)
 	if err != nil {
 		return nil, err
 	}
-	ev, err := audit.Decode(raw)
-	if err != nil {
-		return nil, err
+	var h header
+	var entries search.Encoded
+	if err = r.headAt(&h, n); err == nil {
+		entries, err = r.entries(&h)
 	}
-	h.id, h.updated = formatUUID(ev.ID), ev.Recorded
-	(*m).encoded, err = (*m).Entries((*m).encoded, &ev, h.id, e)
-	return (*m).encoded, err
+	return entries, errors.Join(err, r.close())
 }
 
 // eventStream streams the events that a match holds for, or more of them; every

@@ -36,6 +36,9 @@ func (s *searching) explainTally(page *store.Page) {
 
 // ledBy says what leads a walk.
 func (w *walk) ledBy() string {
+	if w.driver == nil && w.high > 0 {
+		return "the rows of an interval of time lead"
+	}
 	if w.driver == nil {
 		return "the rows lead"
 	}
@@ -47,8 +50,6 @@ func (w *walk) ledBy() string {
 		}
 		switch _, own := w.u.Contributor(); {
 		case own:
-		case l.interval:
-			name += " (an interval of time)"
 		case l.hits < probed:
 			name += fmt.Sprintf(" (%d in the universe)", l.hits)
 		default:

@@ -54,6 +54,9 @@ func appendText(dst []byte, s string) []byte {
 
 // primary is the number under which the content is kept.
 func (h *header) primary(sequence uint64) number {
+	if h.event != (placed{}) {
+		return makeNumber(ordinalShared, sequence)
+	}
 	lowest := ordinalMax
 	for _, o := range h.ordinals {
 		lowest = min(lowest, o)

@@ -7,37 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"vitrine/consent"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
-
-// TestIntervalIsItsNumbers: an interval gives the first number from any on that lies
-// in it.
-func TestIntervalIsItsNumbers(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		low := rapid.Uint64Range(0, 5).Draw(t, "low")
-		in := interval{low, low + rapid.Uint64Range(0, 3).Draw(t, "more")}
-		from := makeNumber(ordinal(rapid.IntRange(2, 4).Draw(t, "patient")), rapid.Uint64Range(0, 9).Draw(t, "sequence"))
-		want := from
-		for want.sequence() < in.low || want.sequence() > in.high {
-			if want++; want.sequence() > 10 {
-				want = (want.ordinal() + 1).first()
-			}
-		}
-		if got, ok := in.seek(from); !ok || got != want {
-			t.Fatalf("%v from %x: got %x, %v, want %x", in, from, got, ok, want)
-		}
-	})
-	if got, ok := (interval{3, 4}).seek(makeNumber(ordinalMax, 5)); ok {
-		t.Errorf("behind the last: got %x, want nothing", got)
-	}
-	if got, ok := (interval{1, 0}).seek(0); ok {
-		t.Errorf("of an empty one: got %x, want nothing", got)
-	}
-}
 
 // TestValueAndTime: what a value leads to within a time is found, each once, however
 // far the order of records is from that of time; and where it is near, what was

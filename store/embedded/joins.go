@@ -225,8 +225,7 @@ func (o *others) target(ctx context.Context, j *search.Join, id string) (bool, e
 		return false, err
 	}
 	if j.Type == typeAuditEvent && len(j.Clauses) > 0 {
-		var m *eventEntries
-		if r.entries, err = o.view.entriesOfEvent(&m, &r.head, r.edition); err != nil {
+		if r.entries, err = o.view.entriesOfEvent(r.n, r.edition); err != nil {
 			return false, err
 		}
 	}
@@ -285,6 +284,12 @@ func (o *others) row(ctx context.Context, t fhir.ResourceType, id string) (enter
 func (v *view) enter(e consent.Edition, t fhir.ResourceType, tn typeNumber, n number) (entered, error) {
 	if t == typeAuditEvent {
 		p, err := v.event(e, tn, n)
+		for i := 0; err == nil && i < len(p.head.row.Patients); i++ {
+			var at ordinal
+			if at, _, err = readOrdinal(v.src, p.head.row.Patients[i]); err == nil {
+				p.head.ordinals = append(p.head.ordinals, at)
+			}
+		}
 		return entered{place: p}, err
 	}
 	r := entered{place: place{t: tn, n: n, edition: e}}

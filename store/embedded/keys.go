@@ -24,7 +24,7 @@ import (
 //	C type, ^time, id, ^version count       → when a version was replaced; nothing of the current one
 //	S edition, parameter, type              → nothing: some row has several ranges
 //	A number of the first record            → a round of audit records
-//	E primary number                        → rows of events of one patient, see chunk.go
+//	E patient's ordinal, number             → events of the patient, see blocks.go
 //	U part of an id, number                 → ids of events
 //	T part of a time, number                → times of events
 //	W key                                   → end, value: a state
@@ -68,7 +68,7 @@ const (
 
 // schema names the layout above. A directory with another one is not opened. A key
 // space that was added and may be empty does not change it.
-const schema = "vitrine embedded 8"
+const schema = "vitrine embedded 9"
 
 // number is the row number of a resource: ordinal, then sequence.
 type number uint64

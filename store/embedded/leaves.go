@@ -9,7 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"golang.org/x/mod/sumdb/tlog"
 
-	"vitrine/consent"
 	"vitrine/store"
 )
 
@@ -135,17 +134,12 @@ func (db *DB) Leaf(ctx context.Context, id [16]byte) (int64, bool, error) {
 	return index, ok, nil
 }
 
-// recordWith is the number of the record of an event.
+// recordWith is the number of the record of an event that was not put away.
 func (db *DB) recordWith(id [16]byte) (record uint64, ok bool, err error) {
 	n, ok, err := findEvent(db.eng, id)
 	if !ok || err != nil {
 		return 0, false, err
 	}
-	v := &view{db: db, src: db.eng}
-	t, _ := db.typeNumber(typeAuditEvent)
-	p, err := v.event(consent.EditionFull, t, n)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 0, false, nil
-	}
-	return p.head.event.record, err == nil, err
+	record = recordOf(n)
+	return record, record >= db.cold.Load().record, nil
 }

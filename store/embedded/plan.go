@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 
 	"vitrine/fhir/search"
 )
@@ -48,8 +47,6 @@ type lead struct {
 	stream
 	clause int // of the query; -1 for what the universe asks for
 	hits   int // in the universe; probed for that many or more
-	// interval says that it leads nowhere by itself, and only beside others.
-	interval bool
 }
 
 // plan chooses what leads the walk: the clause with the fewest hits in the
@@ -78,8 +75,8 @@ func (w *walk) plan(ctx context.Context) error {
 		w.later = w.effort
 		w.effort *= perRow
 	}
-	if !slices.ContainsFunc(leads, func(l lead) bool { return !l.interval }) {
-		return closeLeads(leads)
+	if len(leads) == 0 {
+		return nil
 	}
 	if _, own := w.u.Contributor(); !own { // what others contributed is not looked at
 		best, found, err := w.fewest(ctx, leads)
@@ -108,14 +105,10 @@ func (w *walk) plan(ctx context.Context) error {
 	return nil
 }
 
-// fewest is the lead with the fewest hits, of those that lead by themselves, and what
-// it leads to if that is few.
+// fewest is the lead with the fewest hits, and what it leads to if that is few.
 func (w *walk) fewest(ctx context.Context, leads []lead) (best int, found []number, err error) {
 	best = -1
 	for i, most := 0, probed; i < len(leads); i++ {
-		if leads[i].interval {
-			continue
-		}
 		hits, err := w.hitsOf(ctx, leads[i], most)
 		if err != nil {
 			return 0, nil, err
@@ -153,7 +146,7 @@ func (w *walk) leads(ctx context.Context) (all []lead, short bool, err error) {
 		if err != nil {
 			return nil, false, err
 		}
-		all = append(all, lead{s, -1, probed, false})
+		all = append(all, lead{s, -1, probed})
 	}
 	for i := range w.q.Clauses {
 		if _, ok := w.timed(&w.q.Clauses[i]); ok {
@@ -167,16 +160,17 @@ func (w *walk) leads(ctx context.Context) (all []lead, short bool, err error) {
 		case err != nil:
 			return nil, false, errors.Join(err, closeLeads(all))
 		default:
-			all = append(all, lead{s, i, probed, false})
+			all = append(all, lead{s, i, probed})
 		}
 	}
-	l, ok, err := w.timeLead()
+	l, err := w.timeLead()
 	switch {
+	case errors.Is(err, errMany):
 	case errors.Is(err, errShort):
 		short = true
 	case err != nil:
 		return nil, false, errors.Join(err, closeLeads(all))
-	case ok:
+	default:
 		all = append(all, l)
 	}
 	return all, short, nil
@@ -232,6 +226,9 @@ func (w *walk) matchLeads(matches []search.Match) (union, error) {
 		}
 		if len(others) < len(matches) {
 			matches, all = others, append(all, ids)
+		}
+		if len(others) > 0 && !w.u.IsEverything() {
+			return nil, errors.Join(errMany, all.close()) // whose the others are, their postings do not say
 		}
 	}
 	var lists [][]byte
@@ -332,13 +329,13 @@ func (w *walk) groupLead(ctx context.Context, all []search.Clause) (stream, erro
 // may be too costly where they are and not where they are not.
 func (w *walk) hitsOf(ctx context.Context, s stream, limit int) ([]number, error) {
 	var hits []number
-	at := number(0)
+	at := w.low
 	for steps := 0; len(hits) < limit; steps++ {
 		if steps&0x3FF == 0x3FF && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		n, ok := s.seek(at)
-		if !ok {
+		if !ok || w.high > 0 && n > w.high {
 			break
 		}
 		o, ok := w.own.next(n.ordinal())

@@ -98,7 +98,7 @@ func (p *probe) find(ctx context.Context, m search.Match) (bool, error) {
 	w.at, w.driver = 0, p.lead
 	if p.list != nil {
 		p.list.reset(prefixValue(nil, w.edition, m.Param, w.t, m.Key))
-	} else {
+	} else if w.u.IsEverything() { // whose they are, postings of events do not say
 		s, err := w.view.eventStream(w.edition, w.t, m, 0)
 		if err != nil && !errors.Is(err, errMany) {
 			return false, err

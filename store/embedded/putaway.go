@@ -11,7 +11,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"vitrine/consent"
-	"vitrine/consent/audit"
 	"vitrine/fhir/search"
 	"vitrine/store"
 )
@@ -22,12 +21,11 @@ var _ store.Archive = (*DB)(nil)
 const sweepMost = 1 << 14
 
 // cold says what was put away: the leaves before an index, which are the records
-// before a number, whose rows have sequences before another. One key settles it:
-// from then on the rows are as good as deleted, and what is kept of them is swept
-// out at leisure.
+// before a number. One key settles it: from then on there are no rows of them, and
+// what is kept is swept out at leisure.
 type cold struct {
-	index            int64
-	record, sequence uint64
+	index  int64
+	record uint64
 }
 
 func readCold(eng *pebble.DB) (*cold, error) {
@@ -39,19 +37,17 @@ func readCold(eng *pebble.DB) (*cold, error) {
 		return nil, err
 	}
 	defer closer.Close()
-	if len(v) != 24 {
+	if len(v) != 16 {
 		return nil, fmt.Errorf("%w: what was put away", errSchema)
 	}
 	return &cold{
-		index:    int64(binary.BigEndian.Uint64(v)), //nolint:gosec // it was one
-		record:   binary.BigEndian.Uint64(v[8:]),
-		sequence: binary.BigEndian.Uint64(v[16:]),
+		index:  int64(binary.BigEndian.Uint64(v)), //nolint:gosec // it was one
+		record: binary.BigEndian.Uint64(v[8:]),
 	}, nil
 }
 
 func (c *cold) bytes() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(c.index)) //nolint:gosec // not negative
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, c.record), c.sequence)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(c.index)), c.record) //nolint:gosec // not negative
 }
 
 // Hot is the first leaf that was not put away.
@@ -84,10 +80,6 @@ func (db *DB) PutAway(ctx context.Context, to int64) error {
 		if record, ok := g.recordOf(to); ok {
 			next.record = record
 		}
-		var err error
-		if next.sequence, err = db.sequenceFrom(next.record); err != nil {
-			return err
-		}
 		if err := db.eng.Set([]byte(metaCold), next.bytes(), pebble.Sync); err != nil {
 			return err
 		}
@@ -97,44 +89,8 @@ func (db *DB) PutAway(ctx context.Context, to int64) error {
 	return db.sweep(ctx, c)
 }
 
-// sequenceFrom is the sequence of the row of the first event from a record on. Rows
-// are numbered in the order of records.
-func (db *DB) sequenceFrom(record uint64) (uint64, error) {
-	last, beyond := db.shelvedTo()
-	it, err := db.eng.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceAuditLog}, UpperBound: []byte{spaceAuditLog + 1}})
-	if err != nil {
-		return 0, err
-	}
-	w := walkedLog{it: it}
-	for ; record <= last; record++ {
-		raw, err := w.record(record)
-		if err != nil {
-			return 0, errors.Join(err, it.Close())
-		}
-		ev, err := audit.Decode(raw)
-		if err != nil {
-			continue // it has no row
-		}
-		n, ok, err := findEvent(db.eng, ev.ID)
-		if err != nil || ok {
-			return n.sequence(), errors.Join(err, it.Close())
-		}
-	}
-	return beyond, it.Close()
-}
-
-// shelvedTo is the last record that has a row, and the first sequence that no row
-// has yet.
-func (db *DB) shelvedTo() (record, beyond uint64) {
-	db.shelf.mu.Lock()
-	defer db.shelf.mu.Unlock()
-	db.turn <- struct{}{}
-	defer func() { <-db.turn }()
-	return db.shelf.at.Load(), db.counters.sequence + 1
-}
-
 // sweep takes out what is kept of the events that were put away. A block that has
-// others too stays: the row says which are gone.
+// others too stays.
 func (db *DB) sweep(ctx context.Context, c *cold) error {
 	if c.index == 0 {
 		return nil
@@ -142,11 +98,8 @@ func (db *DB) sweep(ctx context.Context, c *cold) error {
 	if err := db.sweepRounds(c.record); err != nil {
 		return err
 	}
-	for _, s := range []struct {
-		space byte
-		last  func(it *pebble.Iterator) (uint64, error)
-	}{{spaceEvent, lastOfRows}, {spaceEventID, lastOfIDs}, {spaceMoment, lastOfMoments}} {
-		if err := db.sweepBetween(ctx, []byte{s.space}, []byte{s.space + 1}, c.sequence, s.last); err != nil {
+	for _, space := range []byte{spaceEvent, spaceEventID, spaceMoment} {
+		if err := db.sweepBetween(ctx, []byte{space}, []byte{space + 1}, c.record); err != nil {
 			return err
 		}
 	}
@@ -160,7 +113,7 @@ func (db *DB) sweep(ctx context.Context, c *cold) error {
 			return err
 		}
 		lower := prefixPostings(nil, consent.EditionFull, param, t)
-		if err := db.sweepBetween(ctx, lower, after(lower), c.sequence, lastOfBlock); err != nil {
+		if err := db.sweepBetween(ctx, lower, after(lower), c.record); err != nil {
 			return err
 		}
 		if param == math.MaxUint16 {
@@ -204,16 +157,16 @@ func (db *DB) sweepRounds(record uint64) error {
 	return db.eng.DeleteRange([]byte{spaceAuditLog}, end, pebble.Sync)
 }
 
-// sweepBetween drops the keys of which every number has a sequence before one.
-func (db *DB) sweepBetween(ctx context.Context, lower, upper []byte, sequence uint64, last func(it *pebble.Iterator) (uint64, error)) error {
+// sweepBetween drops the blocks of which every record is before one: the first number
+// is that of the latest.
+func (db *DB) sweepBetween(ctx context.Context, lower, upper []byte, record uint64) error {
 	it, err := db.eng.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return err
 	}
 	batch := db.eng.NewBatch()
 	for live := it.First(); live && err == nil; live = it.Next() {
-		var at uint64
-		if at, err = last(it); err != nil || at >= sequence {
+		if recordOf(lastNumber(it.Key())) >= record {
 			continue
 		}
 		if err = batch.Delete(it.Key(), nil); err == nil && batch.Count() >= sweepMost {
@@ -226,44 +179,4 @@ func (db *DB) sweepBetween(ctx context.Context, lower, upper []byte, sequence ui
 		err = batch.Commit(pebble.NoSync) // what is lost with the machine is swept with the next call
 	}
 	return errors.Join(err, batch.Close())
-}
-
-// lastOfBlock is the greatest sequence in a block of postings.
-func lastOfBlock(it *pebble.Iterator) (uint64, error) {
-	steps, err := it.ValueAndErr()
-	if err != nil {
-		return 0, err
-	}
-	return lastStep(lastNumber(it.Key()), steps), nil
-}
-
-func lastStep(n number, steps []byte) uint64 {
-	for len(steps) > 0 {
-		step, size := binary.Uvarint(steps)
-		if size <= 0 {
-			break
-		}
-		n, steps = n+number(step), steps[size:]
-	}
-	return n.sequence()
-}
-
-// lastOfRows is that in a block of rows.
-func lastOfRows(it *pebble.Iterator) (uint64, error) {
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return 0, err
-	}
-	in := reader{b: value}
-	steps := in.bytes()
-	return lastStep(lastNumber(it.Key()), steps), in.err
-}
-
-func lastOfIDs(it *pebble.Iterator) (uint64, error)     { return lastLeap(it, 16-idBucket) }
-func lastOfMoments(it *pebble.Iterator) (uint64, error) { return lastLeap(it, 1) }
-
-// lastLeap is that in a block of which the numbers are in no order.
-func lastLeap(it *pebble.Iterator, size int) (last uint64, err error) {
-	err = eachLeap(it, size, func(n number, _ []byte) { last = max(last, n.sequence()) })
-	return last, err
 }

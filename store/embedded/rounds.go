@@ -141,7 +141,7 @@ func (u *unpacked) read(first uint64, value []byte) error {
 
 // record is one record of the round, valid until another is read.
 func (u *unpacked) record(number uint64) ([]byte, bool) {
-	if number < u.first || number-u.first >= uint64(len(u.ends)) {
+	if !u.has(number) {
 		return nil, false
 	}
 	i, start := int(number-u.first), 0 //nolint:gosec // an index
@@ -150,6 +150,11 @@ func (u *unpacked) record(number uint64) ([]byte, bool) {
 	}
 	_, n := binary.Uvarint(u.plain[start:])
 	return u.plain[start+n : u.ends[i]], true
+}
+
+// has reports whether the round has a record with a number.
+func (u *unpacked) has(number uint64) bool {
+	return number >= u.first && number-u.first < uint64(len(u.ends))
 }
 
 // last is the number of the last record of the round.

@@ -19,7 +19,6 @@ func (v *view) Search(ctx context.Context, u *consent.Universe, q *search.Query,
 	v.db.figures.searches.Add(1)
 	page := store.Page{Total: -1}
 	s := searching{view: v, u: u, q: q, p: p, budget: v.db.opt.ScanBudget}
-	s.inTime()
 	if err := s.readAfter(); err != nil {
 		return store.Page{}, err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,8 @@ const (
 	mostBacklog = 1 << 15
 )
 
-// shelf makes the records of the log findable as AuditEvents: it gives each a
-// row among its patient's and posts its entries. What is stored of the resource
+// shelf makes the records of the log findable as AuditEvents: it puts each among
+// its patient's and posts its entries. What is stored of the resource
 // itself stays the record in the log, which is rendered when it is read. Its
 // place in the log is written with the rows, so that a record is shelved once
 // whatever happens.
@@ -165,7 +166,7 @@ func (s *shelf) shelve(ctx context.Context, target uint64) error {
 
 // shelved is an event made ready outside the writer's turn.
 type shelved struct {
-	at       placed
+	record   uint64
 	id       [16]byte
 	patient  string
 	recorded time.Time
@@ -210,7 +211,7 @@ func (s *shelf) readRound(all []shelved, from, target uint64) []shelved {
 		if !ok {
 			break
 		}
-		one, err := s.prepare(placed{record, s.round.first}, raw)
+		one, err := s.prepare(record, raw)
 		if err != nil {
 			s.db.figures.unreadable.Add(1)
 			s.db.opt.Logger.Error("audit record not readable", slog.Uint64("record", record))
@@ -222,12 +223,12 @@ func (s *shelf) readRound(all []shelved, from, target uint64) []shelved {
 }
 
 // prepare reads a record and makes its postings.
-func (s *shelf) prepare(at placed, raw []byte) (shelved, error) {
+func (s *shelf) prepare(record uint64, raw []byte) (shelved, error) {
 	ev, err := audit.Decode(raw)
 	if err != nil {
 		return shelved{}, err
 	}
-	one := shelved{at: at, id: ev.ID, patient: ev.Patient, recorded: ev.Recorded}
+	one := shelved{record: record, id: ev.ID, patient: ev.Patient, recorded: ev.Recorded}
 	s.entries.Reset()
 	if err := s.postings.Postings(&s.entries, &ev); err != nil {
 		return shelved{}, err
@@ -288,15 +289,15 @@ func (s *shelf) write(ctx context.Context, events []shelved, to uint64) error {
 	return x.batch.Close()
 }
 
-// fill makes the keys of the events: the id, the row of both editions, the
-// postings of the full one. Ids are drawn by the server and not looked up.
+// fill makes the keys of the events, the newest first. Ids are drawn by the server
+// and not looked up.
 func (r *shelfRows) fill(i *events.Index, x *tx, events []shelved) error {
 	t, err := x.typeFor(typeAuditEvent)
 	if err != nil {
 		return err
 	}
 	known := map[string]ordinal{"": ordinalQuarantine}
-	for k := range events {
+	for k := range slices.Backward(events) {
 		one := &events[k]
 		o, ok := known[one.patient]
 		if !ok {
@@ -305,11 +306,10 @@ func (r *shelfRows) fill(i *events.Index, x *tx, events []shelved) error {
 			}
 			known[one.patient] = o
 		}
-		sequence, err := x.nextSequence()
-		if err != nil {
-			return err
+		if one.record > sequenceMax {
+			return errFull
 		}
-		r.add(i, t, one, makeNumber(o, sequence))
+		r.add(i, t, one, o)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"vitrine/consent"
 	"vitrine/fhir"
 )
 
@@ -74,13 +73,6 @@ type rows interface {
 	stream
 	// cut takes the row last found apart: its header, and the entries behind it.
 	cut(h *header, t fhir.ResourceType, known names) (entries []byte, err error)
-}
-
-func (v *view) rowsOf(t fhir.ResourceType, e consent.Edition, tn typeNumber) (rows, error) {
-	if t == typeAuditEvent {
-		return newEventRows(v, e)
-	}
-	return newKeys(v.src, prefixRows(nil, e, tn))
 }
 
 func (k *keys) cut(h *header, t fhir.ResourceType, known names) ([]byte, error) {

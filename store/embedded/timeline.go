@@ -165,7 +165,7 @@ func (l *timeline) load(live bool, leave side) bool {
 		step = l.it.Prev
 	}
 	for l.span = spanOfKey(l.it.Key()); live && spanOfKey(l.it.Key()) == l.span; live = step() {
-		l.err = eachLeap(l.it, 1, func(n number, rest []byte) {
+		l.err = eachBeside(l.it, 1, func(n number, rest []byte) {
 			l.stamps = append(l.stamps, stamp{rest[0], n})
 		})
 		if l.err != nil {

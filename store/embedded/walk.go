@@ -24,7 +24,7 @@ type walk struct {
 	rows    rows
 	own     *owners
 	known   names
-	events  *eventEntries // makes the entries of events, once it is asked to
+	events  *eventRows // the rows, of events
 	others  *others
 	beyond  bool // the query asks for more than entries answer
 	entered bool // entries are wanted whatever the query asks
@@ -37,6 +37,9 @@ type walk struct {
 	looked  int // rows that were asked for
 
 	at number // where to go on
+	// low and high are the first number and the last that rows may have; high is zero
+	// for the last there is.
+	low, high number
 	// The row found, valid until the next step.
 	n       number
 	head    header
@@ -49,10 +52,25 @@ func (s *searching) newWalk(ctx context.Context, e consent.Edition, budget *int)
 	if w.own, err = s.view.ownersOf(ctx, s.u, s.q.Type, e); err != nil {
 		return nil, err
 	}
-	if w.rows, err = s.view.rowsOf(s.q.Type, e, s.t); err != nil {
+	if err = w.openRows(ctx); err != nil {
 		return nil, errors.Join(err, w.own.patient.close())
 	}
 	return w, nil
+}
+
+// openRows opens the rows of the type; those of events for the time that the query
+// names.
+func (w *walk) openRows(ctx context.Context) (err error) {
+	if w.q.Type != typeAuditEvent {
+		w.rows, err = newKeys(w.view.src, prefixRows(nil, w.edition, w.t))
+		return err
+	}
+	if err = w.inTime(); err != nil {
+		return err
+	}
+	w.events, err = w.view.eventsOf(ctx, w.u, w.edition)
+	w.rows = w.events
+	return err
 }
 
 func (w *walk) close() error {
@@ -99,11 +117,14 @@ func (w *walk) next(ctx context.Context) (bool, error) {
 	}
 }
 
-func (w *walk) lead() (number, bool) {
+func (w *walk) lead() (n number, ok bool) {
+	at := max(w.at, w.low)
 	if w.driver == nil {
-		return w.rows.seek(w.at)
+		n, ok = w.rows.seek(at)
+	} else {
+		n, ok = w.driver.seek(at)
 	}
-	return w.driver.seek(w.at)
+	return n, ok && (w.high == 0 || n <= w.high)
 }
 
 // examine admits the row first and asks what is in it after.
@@ -132,8 +153,8 @@ func (w *walk) examine(ctx context.Context, n number) (bool, error) {
 		return false, store.ErrTooCostly
 	}
 	w.n, w.entries = n, rest
-	if w.q.Type == typeAuditEvent && (w.entered || len(w.q.Clauses)+len(w.q.Sort) > 0) {
-		if w.entries, err = w.view.entriesOfEvent(&w.events, &w.head, w.edition); err != nil {
+	if w.events != nil && (w.entered || len(w.q.Clauses)+len(w.q.Sort) > 0) {
+		if w.entries, err = w.events.entries(&w.head); err != nil {
 			return false, err
 		}
 	}
