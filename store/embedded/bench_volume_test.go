@@ -151,7 +151,7 @@ func (g *grownStore) sizes(b *testing.B, n int) {
 	for _, s := range []struct {
 		name  string
 		space byte
-	}{{"records", spaceAuditLog}, {"rows", spaceEvent}, {"ids", spaceEventID}, {"times", spaceMoment}, {"postings", spacePosting}} {
+	}{{"records", spaceAuditLog}, {"patients", spaceEvent}, {"ids", spaceEventID}, {"times", spaceMoment}, {"postings", spacePosting}} {
 		size, err := g.eng.EstimateDiskUsage([]byte{s.space}, []byte{s.space + 1})
 		if err != nil {
 			b.Fatal(err)

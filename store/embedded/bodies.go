@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"slices"
@@ -16,11 +17,16 @@ type item struct {
 	edition consent.Edition
 	n       number
 	primary number
+	record  []byte // of an event
 }
 
 // item is the row on which the walk stands.
 func (w *walk) item(at store.Position) item {
-	return item{at: at, edition: w.edition, n: w.n, primary: w.head.primary(w.n.sequence())}
+	one := item{at: at, edition: w.edition, n: w.n, primary: w.head.primary(w.n.sequence())}
+	if w.events != nil {
+		one.record = bytes.Clone(w.events.record)
+	}
+	return one
 }
 
 // mostAhead bounds the room that is made for a page before it is known to be
@@ -42,7 +48,7 @@ func (s *searching) read(items []item, page *store.Page) error {
 	b := bodies{view: s.view, t: s.t, known: names{}}
 	for _, i := range order {
 		var err error
-		if page.Found[i], err = b.found(items[i].edition, items[i].primary, s.q.Type); err != nil {
+		if page.Found[i], err = b.found(&items[i], s.q.Type); err != nil {
 			return errors.Join(err, b.close())
 		}
 		page.Found[i].Keys = items[i].at.Keys
@@ -55,16 +61,15 @@ type bodies struct {
 	view  *view
 	t     typeNumber
 	parts [consent.EditionBasic + 1]*keys
-	// events are read another way.
-	events [consent.EditionBasic + 1]*eventRows
-	head   header
-	known  names
+	head  header
+	known names
 }
 
-func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (store.Found, error) {
+func (b *bodies) found(one *item, t fhir.ResourceType) (store.Found, error) {
 	if t == typeAuditEvent {
-		return b.event(e, primary)
+		return foundEvent(one.record, one.edition)
 	}
+	e, primary := one.edition, one.primary
 	k := b.parts[e]
 	if k == nil {
 		prefix := keyCurrent(nil, e, b.t, 0)
@@ -88,32 +93,11 @@ func (b *bodies) found(e consent.Edition, primary number, t fhir.ResourceType) (
 	return b.view.found(&b.head, e, body)
 }
 
-// event reads an AuditEvent, of which there is no more than the row.
-func (b *bodies) event(e consent.Edition, primary number) (store.Found, error) {
-	r := b.events[e]
-	if r == nil {
-		var err error
-		if r, err = b.view.eventRows(e); err != nil {
-			return store.Found{}, err
-		}
-		b.events[e] = r
-	}
-	if err := r.headAt(&b.head, primary); err != nil {
-		return store.Found{}, err
-	}
-	return b.view.found(&b.head, e, nil)
-}
-
 func (b *bodies) close() error {
 	var err error
 	for _, k := range b.parts {
 		if k != nil {
 			err = errors.Join(err, k.close())
-		}
-	}
-	for _, r := range b.events {
-		if r != nil {
-			err = errors.Join(err, r.close())
 		}
 	}
 	return err

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -14,6 +15,7 @@ import (
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
+	"vitrine/store"
 	"vitrine/store/events"
 )
 
@@ -22,9 +24,6 @@ import (
 // editions are the same row.
 
 var errEventRow = errors.New("malformed rows of events")
-
-// placed says where a record is: its number, and that of its round.
-type placed struct{ record, round uint64 }
 
 // eventNumber is the number of the row of a record. Whose it is says the record, and
 // not the number.
@@ -46,7 +45,7 @@ type eventRows struct {
 	// The row last found.
 	found   bool
 	n       number
-	at      placed
+	record  []byte
 	event   audit.Event
 	maker   *events.Maker // of entries, once they are asked for
 	encoded search.Encoded
@@ -55,24 +54,22 @@ type eventRows struct {
 
 // eventsOf are the rows of the events that a universe may have in an edition.
 func (v *view) eventsOf(ctx context.Context, u *consent.Universe, e consent.Edition) (*eventRows, error) {
-	var own stream
-	if !u.IsEverything() {
-		var err error
-		if own, err = v.ownEvents(ctx, u, e); err != nil {
-			return nil, err
-		}
-	}
 	r, err := v.eventRows(e)
-	if err != nil {
-		return nil, errors.Join(err, closeAll([]stream{own}))
+	if err != nil || u.IsEverything() {
+		return r, err
 	}
-	r.own = own
+	if r.own, err = v.ownEvents(ctx, u, e); err != nil {
+		return nil, errors.Join(err, r.it.Close())
+	}
 	return r, nil
 }
 
 // eventRows are the rows of all events.
 func (v *view) eventRows(e consent.Edition) (*eventRows, error) {
-	r := &eventRows{view: v, edition: e, hot: v.db.cold.Load().record}
+	if v.cold == nil {
+		v.cold = v.db.cold.Load() // what is put away later is there as long as the view is
+	}
+	r := &eventRows{view: v, edition: e, hot: v.cold.record}
 	value, closer, err := v.src.Get([]byte(metaAudited))
 	switch {
 	case errors.Is(err, pebble.ErrNotFound): // nothing was shelved
@@ -153,10 +150,14 @@ func (r *eventRows) seek(n number) (number, bool) {
 				break
 			}
 		}
-		if n > eventNumber(r.hot) || !r.read(min(recordOf(n), r.last)) {
+		if n > eventNumber(r.hot) {
 			break
 		}
-		at := eventNumber(r.at.record)
+		record, ok := r.read(min(recordOf(n), r.last))
+		if !ok {
+			break
+		}
+		at := eventNumber(record)
 		if r.found = r.own == nil || at == n; r.found {
 			r.n = at
 			return at, true
@@ -167,21 +168,21 @@ func (r *eventRows) seek(n number) (number, bool) {
 
 // read reads the last record up to one. What nobody can read is passed by: the shelf
 // has said so.
-func (r *eventRows) read(record uint64) bool {
+func (r *eventRows) read(record uint64) (uint64, bool) {
 	round := &r.view.round
 	for ; record >= max(r.hot, 1); record-- {
 		if !round.has(record) && !r.turn(record) {
-			return false
+			return 0, false
 		}
 		record = min(record, round.last())
 		raw, _ := round.record(record)
 		var err error
 		if r.event, err = audit.Decode(raw); err == nil {
-			r.at = placed{record, round.first}
-			return record >= r.hot
+			r.record = append(r.record[:0], raw...)
+			return record, record >= r.hot
 		}
 	}
-	return false
+	return 0, false
 }
 
 // turn reads the last round that begins with a record or before it.
@@ -205,22 +206,22 @@ func (r *eventRows) cut(h *header, _ fhir.ResourceType, _ names) ([]byte, error)
 	if !r.found {
 		return nil, errors.Join(r.err, errEventRow)
 	}
-	r.head(h)
+	headOf(h, &r.event, r.edition)
 	return nil, nil
 }
 
-// head is the header of the row last found, but for what entries gives.
-func (r *eventRows) head(h *header) {
+// headOf is the header of an event, but for its id and its time.
+func headOf(h *header, ev *audit.Event, e consent.Edition) {
 	*h = header{
 		row:      consent.Row{Type: typeAuditEvent, Home: consent.HomeQuarantine, Patients: h.row.Patients[:0]},
-		ordinals: h.ordinals[:0], version: "1", count: 1, event: r.at,
+		ordinals: h.ordinals[:0], version: "1", count: 1, event: true,
 	}
-	if r.edition == consent.EditionBasic {
+	if e == consent.EditionBasic {
 		h.version = "b1"
 	}
-	if r.event.Patient != "" {
+	if ev.Patient != "" {
 		h.row.Home = consent.HomePatients
-		h.row.Patients = append(h.row.Patients, r.event.Patient)
+		h.row.Patients = append(h.row.Patients, ev.Patient)
 	}
 }
 
@@ -239,13 +240,11 @@ func (r *eventRows) entries(h *header) (search.Encoded, error) {
 	return r.encoded, err
 }
 
-// headAt reads the header of the row with a number; pebble.ErrNotFound when there is
-// none.
-func (r *eventRows) headAt(h *header, n number) error {
+// at goes to the row with a number; store.ErrNotFound when there is none.
+func (r *eventRows) at(n number) error {
 	if at, ok := r.seek(n); !ok || at != n {
-		return errors.Join(r.err, r.it.Error(), pebble.ErrNotFound)
+		return cmp.Or(r.err, r.it.Error(), store.ErrNotFound)
 	}
-	r.head(h)
 	return nil
 }
 
@@ -257,14 +256,30 @@ func (r *eventRows) close() error {
 	return err
 }
 
-// event is the place of an event, of which there is no more than the row.
+// event is the place of an event, of which there is no more than the record.
 func (v *view) event(e consent.Edition, t typeNumber, n number) (place, error) {
 	rows, err := v.eventRows(e)
 	if err != nil {
 		return place{}, err
 	}
 	p := place{t: t, n: n, edition: e, closer: noCloser{}}
-	return p, errors.Join(rows.headAt(&p.head, n), rows.close())
+	if err = rows.at(n); err == nil {
+		headOf(&p.head, &rows.event, e)
+		p.body = rows.record
+	}
+	return p, cmp.Or(err, rows.close())
+}
+
+// foundEvent makes the AuditEvent of a record, which it keeps.
+func foundEvent(record []byte, e consent.Edition) (store.Found, error) {
+	ev, err := audit.Decode(record)
+	if err != nil {
+		return store.Found{}, err
+	}
+	var h header
+	headOf(&h, &ev, e)
+	h.id, h.updated = formatUUID(ev.ID), ev.Recorded
+	return store.Found{Resource: h.resource(ev.AppendJSON(nil, h.id, e)), Row: h.row, Edition: e, Record: record}, nil
 }
 
 // idBucket is how much of an id the key has. The ids of events begin with their

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,12 +19,11 @@ func (v *view) entriesOfEvent(n number, e consent.Edition) (search.Encoded, erro
 	if err != nil {
 		return nil, err
 	}
-	var h header
 	var entries search.Encoded
-	if err = r.headAt(&h, n); err == nil {
-		entries, err = r.entries(&h)
+	if err = r.at(n); err == nil {
+		entries, err = r.entries(&header{})
 	}
-	return entries, errors.Join(err, r.close())
+	return entries, cmp.Or(err, r.close())
 }
 
 // eventStream streams the events that a match holds for, or more of them; every

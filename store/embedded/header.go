@@ -18,7 +18,7 @@ type header struct {
 	version  string
 	updated  time.Time
 	count    uint64 // versions of this edition so far, this one included
-	event    placed // where in the log the record of an event is; never written
+	event    bool   // of a record of the log, which is the body; never written
 	deleted  bool
 }
 
@@ -54,7 +54,7 @@ func appendText(dst []byte, s string) []byte {
 
 // primary is the number under which the content is kept.
 func (h *header) primary(sequence uint64) number {
-	if h.event != (placed{}) {
+	if h.event {
 		return makeNumber(ordinalShared, sequence)
 	}
 	lowest := ordinalMax
@@ -156,7 +156,7 @@ func cutHeader(h *header, t fhir.ResourceType, b []byte, known names) (rest []by
 	flags, home := b[0], b[1]
 	r := reader{b: b[2:], names: known}
 	h.deleted = flags&flagDeleted != 0
-	h.count, h.event = r.uvarint(), placed{}
+	h.count, h.event = r.uvarint(), false
 	h.updated = time.UnixMilli(r.varint()).UTC()
 	h.id = string(r.bytes())
 	h.version = known.text(r.bytes())

@@ -103,11 +103,7 @@ func (r *keptRow) place(t typeNumber) place {
 // current reads the current version of an edition by number.
 func (v *view) current(e consent.Edition, t fhir.ResourceType, tn typeNumber, n number) (place, error) {
 	if t == typeAuditEvent {
-		p, err := v.event(e, tn, n)
-		if errors.Is(err, pebble.ErrNotFound) { // put away
-			err = store.ErrNotFound
-		}
-		return p, err
+		return v.event(e, tn, n)
 	}
 	p := place{t: tn, n: n, edition: e}
 	raw, closer, err := v.src.Get(keyCurrent(make([]byte, 0, 16), e, tn, n))
@@ -143,13 +139,12 @@ func (h *header) resource(json []byte) fhir.Resource {
 // found makes the answer from a header and the bytes behind it, which it
 // copies.
 func (v *view) found(h *header, e consent.Edition, body []byte) (store.Found, error) {
+	if h.event {
+		return foundEvent(body, e)
+	}
 	f := store.Found{Resource: h.resource(nil), Row: h.row, Edition: e}
 	f.Patients, f.Labels = slices.Clone(h.row.Patients), slices.Clone(h.row.Labels)
-	switch {
-	case h.deleted:
-	case h.event != placed{}:
-		return f, v.render(&f, h.event)
-	default:
+	if !h.deleted {
 		f.JSON = bytes.Clone(body)
 	}
 	return f, nil

@@ -160,26 +160,6 @@ func (u *unpacked) has(number uint64) bool {
 // last is the number of the last record of the round.
 func (u *unpacked) last() uint64 { return u.first + uint64(len(u.ends)) - 1 }
 
-// record reads a record of the log, which is valid until the next call. Events
-// of a page come from few rounds, so the last one is at hand.
-func (v *view) record(at placed) ([]byte, error) {
-	if raw, ok := v.round.record(at.record); ok {
-		return raw, nil
-	}
-	value, closer, err := v.src.Get(keyAudit(make([]byte, 0, 9), at.round))
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(v.round.read(at.round, value), closer.Close()); err != nil {
-		return nil, err
-	}
-	raw, ok := v.round.record(at.record)
-	if !ok {
-		return nil, errRound
-	}
-	return raw, nil
-}
-
 // lastRecord is the number of the last record in the log, zero without one.
 func lastRecord(eng *pebble.DB) (uint64, error) {
 	it, err := eng.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceAuditLog}, UpperBound: []byte{spaceAuditLog + 1}})

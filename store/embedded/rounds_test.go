@@ -66,19 +66,18 @@ func logged(t *rapid.T, eng *pebble.DB) (all [][]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := view{src: eng}
+	var u unpacked
 	for ok := it.First(); ok; ok = it.Next() {
-		first := binary.BigEndian.Uint64(it.Key()[1:])
 		if len(it.Value()) > roundUnpacked+2*roundBytes {
 			t.Errorf("a round of %d bytes", len(it.Value()))
 		}
-		for record := first; ; record++ {
-			raw, err := v.record(placed{record: record, round: first})
-			if errors.Is(err, errRound) && record > first {
-				break
-			}
-			if err != nil || record != uint64(len(all))+1 {
-				t.Fatalf("record %d after %d: %v", record, len(all), err)
+		if err := u.read(binary.BigEndian.Uint64(it.Key()[1:]), it.Value()); err != nil || !u.has(u.last()) {
+			t.Fatalf("round %x: %v", it.Key(), err)
+		}
+		for record := u.first; u.has(record); record++ {
+			raw, ok := u.record(record)
+			if !ok || record != uint64(len(all))+1 {
+				t.Fatalf("record %d after %d: %v", record, len(all), ok)
 			}
 			all = append(all, bytes.Clone(raw))
 		}

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -18,7 +17,6 @@ import (
 	"vitrine/consent/audit"
 	"vitrine/fhir"
 	"vitrine/fhir/search"
-	"vitrine/store"
 	"vitrine/store/events"
 )
 
@@ -311,20 +309,5 @@ func (r *shelfRows) fill(i *events.Index, x *tx, events []shelved) error {
 		}
 		r.add(i, t, one, o)
 	}
-	return nil
-}
-
-// render makes the AuditEvent of a record.
-func (v *view) render(f *store.Found, at placed) error {
-	raw, err := v.record(at)
-	if err != nil {
-		return err
-	}
-	ev, err := audit.Decode(raw)
-	if err != nil {
-		return err
-	}
-	f.ID, f.Updated = formatUUID(ev.ID), ev.Recorded
-	f.JSON, f.Record = ev.AppendJSON(nil, f.ID, f.Edition), bytes.Clone(raw)
 	return nil
 }

@@ -22,8 +22,10 @@ type view struct {
 	// kept are rows as a snapshot of commit reads them; nil in a write.
 	kept   *kept
 	commit uint64
-	// round is the one of the log that was read last.
+	// round is the one of the log that was read last, cold what was put away when
+	// events were first asked for.
 	round unpacked
+	cold  *cold
 }
 
 type snapshot struct {
