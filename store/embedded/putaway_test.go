@@ -50,7 +50,23 @@ func TestPutAwayIsSweptOut(t *testing.T) {
 	for _, s := range spaces {
 		before[s] = keysIn(t, db, s)
 	}
+	older, err := db.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer older.Close()
+	q := &search.Query{Type: typeAuditEvent}
+	page, err := older.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := db.PutAway(t.Context(), to); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := older.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: size, After: page.Next}); err != nil || len(p.Found) != size-10 {
+		t.Errorf("%d events found on the second page of an older view, want %d: %v", len(p.Found), size-10, err)
+	}
+	if err := older.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, s := range spaces {
@@ -80,7 +96,7 @@ func TestPutAwayIsSweptOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	p, err := s.Search(t.Context(), consent.Everything(), &search.Query{Type: typeAuditEvent}, store.PageRequest{Limit: 10, Count: true})
+	p, err := s.Search(t.Context(), consent.Everything(), q, store.PageRequest{Limit: 10, Count: true})
 	if err != nil || p.Total != size-to+300 {
 		t.Errorf("%d events found, want %d: %v", p.Total, size-to+300, err)
 	}
