@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+
+	"vitrine/store/storetest"
 )
 
 // BenchmarkRounds reports what an event takes on disk, all of it and its record
@@ -20,7 +22,7 @@ func BenchmarkRounds(b *testing.B) {
 				for i := 0; i < n; {
 					var records [][]byte
 					for ; len(records) < together && i < n; i++ {
-						e := volumeEvent(i, n)
+						e := storetest.VolumeEvent(i, n)
 						records = append(records, e.AppendBinary(nil))
 					}
 					if _, err := g.Record(b.Context(), records...); err != nil {
