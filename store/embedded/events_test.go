@@ -136,7 +136,7 @@ func TestEventsOfOthersCostNothing(t *testing.T) {
 	for _, others := range []int{0, 3 * chunk} {
 		db := openIn(t, filepath.Join(t.TempDir(), "store"), opt)
 		patient := small("p1", "1")
-		patient.Row.Type = "Patient"
+		patient.Type = "Patient"
 		put(t, db, patient)
 		for i := range own {
 			e := event(0, byte(i))
