@@ -161,6 +161,43 @@ func TestAbsenceTakesAsManyLooks(t *testing.T) {
 	}
 }
 
+// TestManyPatientsTakeNoMoreLooks: what belongs to many patients is not told from what
+// belongs to a few, by which it would be from what is absent. The attempt is on record
+// with each, and so is the Consent of the one who keeps it from the caller.
+func TestManyPatientsTakeNoMoreLooks(t *testing.T) {
+	o := &watchful{}
+	w := newClinics(t, o.wrap)
+	var with []string
+	for i := range 30 {
+		id := fmt.Sprintf("p%02d", i)
+		w.put("Patient", id, `"gender":"female"`)
+		w.register(id, "A")
+		with = append(with, `{"actor":{"reference":"Patient/`+id+`"},"status":"accepted"}`)
+		w.put("Appointment", fmt.Sprint("of-", i+1), `"status":"proposed","participant":[`+strings.Join(with, ",")+`]`)
+	}
+	w.restrict("p05", optOut, closed)
+	looks := func(c consent.Caller, id string) int {
+		before := o.looks
+		_, err := w.read(c, "Appointment", id)
+		w.want(id, outcome(err), "not found")
+		return o.looks - before
+	}
+	looks(doctor("C"), "none")
+	few := looks(doctor("C"), "of-4")
+	for range 2 {
+		if many := looks(doctor("C"), "of-30"); many != few {
+			t.Errorf("%d looks for an Appointment of thirty, and %d for one of four", many, few)
+		}
+	}
+	if attempts := w.told("outcome=4&patient=Patient/p29"); len(attempts) != 2 {
+		t.Errorf("two attempts are on record with a patient %d times", len(attempts))
+	}
+	looks(doctor("A"), "of-30")
+	if named := w.told("outcome=4&patient=Patient/p05&entity-type=Consent"); len(named) != 2 {
+		t.Errorf("the Consent that stood against it is named %d times", len(named))
+	}
+}
+
 // TestNumbersTakeAsManyLooks: whether somebody goes by a number is not told by a
 // Consent that a patient makes for them.
 func TestNumbersTakeAsManyLooks(t *testing.T) {

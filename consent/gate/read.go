@@ -83,32 +83,41 @@ func (v *visit) absent(ctx context.Context, u *consent.Universe, t fhir.Resource
 	return v.denied(ctx, cause, reason, whom)
 }
 
+// weighedMost is about how many patients of one resource it is found out what may be
+// seen of them when it is hidden already: by what all of them take, it would be told
+// from what is absent. The attempt is on record with each.
+const weighedMost = 4
+
 // why says for the record alone why there is no such resource for the caller,
 // and whom it would have concerned.
 func (v *visit) why(ctx context.Context, u *consent.Universe, t fhir.ResourceType, id string) (reason string, whom []concerned, err error) {
 	reason = consent.ReasonAbsent
 	var patients []string
+	var told bool // who keeps it from the caller
 	f, err := v.reader.Read(ctx, consent.Everything(), t, id)
 	switch {
 	case err == nil:
-		reason, patients = reasonHidden, f.Patients
+		reason, patients, told = reasonHidden, f.Patients, !u.Keeps(t, f.Home)
 	case errors.Is(err, store.ErrNotFound):
 	case errors.Is(err, store.ErrGone):
 		reason = "deleted"
 	default:
 		return "", nil, err
 	}
-	for _, p := range patients {
-		d, err := v.decision(ctx, u, p)
-		if err != nil {
-			return "", nil, err
+	for i, p := range patients {
+		var d consent.Decision
+		if i < weighedMost || !told {
+			if d, err = v.decision(ctx, u, p); err != nil {
+				return "", nil, err
+			}
+			told = told || d.Edition(t, f.Labels) != consent.EditionFull
 		}
 		whom = append(whom, concerned{p, d})
 		if d.Level < consent.Full && d.Reason != "" {
 			reason = d.Reason
 		}
 	}
-	return reason, whom, v.even(ctx, string(t)+"/"+id, patients)
+	return reason, whom, v.even(ctx, string(t)+"/"+id, patients[:min(len(patients), weighedMost)])
 }
 
 // concerning are the events of the request: one for each of the patients, or
