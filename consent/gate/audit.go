@@ -172,6 +172,16 @@ func (v *visit) record(ctx context.Context, out Released, events []audit.Event) 
 	return out, nil
 }
 
+// recordGone is record of what was attempted, by whoever does not wait for an answer
+// too: to leave in time is no way to stay off the record.
+func (v *visit) recordGone(ctx context.Context, out Released, events []audit.Event) (Released, error) {
+	out, err := v.record(context.WithoutCancel(ctx), out, events)
+	if err == nil && ctx.Err() != nil {
+		return Released{}, ErrUnavailable
+	}
+	return out, err
+}
+
 // encode lays the records out in one buffer, to be kept for the next ones.
 func (g *Gate) encode(events []audit.Event) (records [][]byte, buffer *[]byte) {
 	buffer, ok := g.buffers.Get().(*[]byte)

@@ -21,7 +21,7 @@ type concerned struct {
 // denied records that nothing was released and returns the error to answer
 // with: cause, or ErrUnavailable when it could not be recorded. The reason is
 // for the record alone; whom are those whom the server itself found the attempt
-// to concern.
+// to concern. Who has gone meanwhile is on record as well, and is told nothing.
 func (v *visit) denied(ctx context.Context, cause error, reason string, whom []concerned) error {
 	events := make([]audit.Event, 0, 2)
 	for _, w := range whom {
@@ -37,9 +37,9 @@ func (v *visit) denied(ctx context.Context, cause error, reason string, whom []c
 		events = append(events, v.attempt(reason))
 	}
 	if errors.Is(cause, ErrNotFound) {
-		v.hold(ctx)
+		v.hold()
 	}
-	if _, err := v.record(ctx, Released{}, events); err != nil {
+	if _, err := v.recordGone(ctx, Released{}, events); err != nil {
 		return err
 	}
 	return cause

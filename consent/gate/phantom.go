@@ -38,9 +38,9 @@ func (v *visit) even(ctx context.Context, asked string, patients []string) error
 }
 
 // hold waits until the time tells nothing any more.
-func (v *visit) hold(ctx context.Context) {
+func (v *visit) hold() {
 	if v.req.Hold != nil {
-		v.req.Hold(ctx)
+		v.req.Hold()
 	}
 }
 

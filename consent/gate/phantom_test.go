@@ -242,7 +242,7 @@ func TestHeldBeforeRecorded(t *testing.T) {
 		t.Helper()
 		o.order = nil
 		req := w.request(doctor("A"), code, kind)
-		req.Hold = func(context.Context) { o.order = append(o.order, "held") }
+		req.Hold = func() { o.order = append(o.order, "held") }
 		err := ask(req)
 		return fmt.Sprint(o.order, " ", err)
 	}
@@ -272,4 +272,30 @@ func TestHeldBeforeRecorded(t *testing.T) {
 		_, err := w.gate.Transaction(w.ctx(), req, []gate.Entry{w.entry("read", "Observation", "none", "", "")})
 		return err
 	}), "[written held recorded] not found")
+}
+
+// TestWhoLeavesIsOnRecord: who goes while the answer is held has asked all the same,
+// and is told nothing, not even that there is nothing.
+func TestWhoLeavesIsOnRecord(t *testing.T) {
+	w := newClinics(t, nil)
+	w.restrict("p", optOut, closed)
+	for name, ask := range map[string]func(context.Context, *gate.Request) error{
+		"a read of what is hidden": func(ctx context.Context, req *gate.Request) error {
+			_, err := w.gate.Read(ctx, req, "Observation", "o-p")
+			return err
+		},
+		"a search for it": func(ctx context.Context, req *gate.Request) error {
+			_, err := w.gate.Search(ctx, req, w.query("Observation", "_id=o-p"), "")
+			return err
+		},
+	} {
+		before := len(w.told("agent=Organization/A&type=rest"))
+		ctx, leave := context.WithCancel(w.ctx())
+		req := w.request(doctor("A"), "read", "Observation")
+		req.Hold = leave
+		w.want(name, fmt.Sprint(ask(ctx, req)), gate.ErrUnavailable.Error())
+		if after := len(w.told("agent=Organization/A&type=rest")); after != before+1 {
+			t.Errorf("%s is on record %d times", name, after-before)
+		}
+	}
 }

@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"context"
 	"time"
 
 	"vitrine/consent"
@@ -34,7 +33,7 @@ type Request struct {
 	ClaimsEmergency bool
 	// Hold returns at a moment that does not tell how long it took to find out that
 	// there is nothing. It is called before that is recorded; nil for at once.
-	Hold func(context.Context)
+	Hold func()
 }
 
 // Interaction is what a request does.

@@ -31,7 +31,8 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 		return Released{}, g.failed(ctx, err)
 	}
 	if len(out.items) == 0 && out.total <= 0 || out.missed {
-		v.hold(ctx)
+		v.hold()
+		return v.recordGone(ctx, out, events)
 	}
 	return v.record(ctx, out, events)
 }

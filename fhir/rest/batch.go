@@ -156,8 +156,8 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 	if err == nil && a.withheld() {
 		err = gate.ErrUnavailable
 	}
-	if a.nothing(err) { // each by itself, or many would add up to what one does not tell
-		hold(ctx)
+	if a.nothing(err) || ctx.Err() != nil { // each by itself, or many would add up to what one does not tell
+		hold()
 	}
 	if err != nil {
 		shifted(err, outer.tape, e.resource)
@@ -194,6 +194,7 @@ func (s *Server) batchPhases(ctx context.Context, x *exchange, outer *fhir.Tape,
 	if err := s.entryBody(x, outer, e); err != nil {
 		return answer{}, err
 	}
+	x.starts()
 	return row.handle(s, ctx, x)
 }
 

@@ -33,6 +33,8 @@ type exchange struct {
 	// began is when the request came; what it is decided and recorded at is
 	// request.Now, when its body had come as well.
 	began time.Time
+	// since is from when the steps go by which it is held.
+	since time.Time
 	// request is what the gate is told.
 	request    gate.Request
 	conditions conditions
@@ -82,8 +84,8 @@ func (s *Server) serve(row *interaction) gin.HandlerFunc {
 		defer s.close(ctx, c.Writer, x)
 		hold := s.holding(x)
 		a, err := s.phases(ctx, c.Writer, c.Request, x)
-		if a.nothing(err) {
-			hold(ctx)
+		if a.nothing(err) || ctx.Err() != nil {
+			hold()
 		}
 		if err != nil {
 			s.fail(c.Writer, x, err)
@@ -110,41 +112,41 @@ func empty(r *gate.Released) bool { return len(r.Items()) == 0 && r.Total() <= 0
 // holding is what holds the request, once: the gate before it records that there is
 // nothing, for to wait for the disk takes now longer and now shorter than a step, or
 // else the porch before it says so.
-func (s *Server) holding(x *exchange) func(context.Context) {
-	began := time.Now() //nolint:forbidigo // how long it takes, not when it was
+func (s *Server) holding(x *exchange) func() {
+	x.starts()
 	held := false
-	x.request.Hold = func(ctx context.Context) {
+	x.request.Hold = func() {
 		if !held {
 			held = true
-			s.hold(ctx, began)
+			s.hold(x.since)
 		}
 	}
 	return x.request.Hold
 }
 
+// starts begins the time of the steps of the request, and begins it again when all of
+// it is there and read. A client takes as long over its body as it likes: it would put
+// the end of a step where it tells most.
+func (x *exchange) starts() { x.since = time.Now() } //nolint:forbidigo // how long it takes, not when it was
+
 // hold keeps an answer of absence back until the next step of its grid, so that
 // what it took to find out does not tell whether there was something to hide:
-// one look, or the owner's restrictions as well.
-func (s *Server) hold(ctx context.Context, began time.Time) {
+// one look, or the owner's restrictions as well. Whoever closed its side is held as
+// well, for it may read on: it would end the wait, or what is found out, when it liked.
+func (s *Server) hold(began time.Time) {
 	if s.cfg.AbsenceGrid <= 0 {
 		return
 	}
 	took := time.Since(began)
 	for end := took - took%s.cfg.AbsenceGrid + s.cfg.AbsenceGrid; took < end; took = time.Since(began) {
 		left := end - took
-		if left <= timerSlack && s.nap != nil {
+		switch {
+		case s.nap == nil:
+			time.Sleep(left)
+		case left <= timerSlack:
 			s.nap(left)
-			continue
-		}
-		if s.nap != nil {
-			left -= timerSlack
-		}
-		wait := time.NewTimer(left)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			wait.Stop()
-			return
+		default:
+			time.Sleep(left - timerSlack)
 		}
 	}
 }
@@ -227,6 +229,7 @@ func (s *Server) phases(ctx context.Context, w http.ResponseWriter, r *http.Requ
 	if err := s.receive(w, r, x); err != nil {
 		return answer{}, err
 	}
+	x.starts()
 	return x.row.handle(s, ctx, x)
 }
 
