@@ -74,11 +74,11 @@ func (p *perilous) meets(here peril) bool {
 	return true
 }
 
-// stalls waits until the request is given up.
-func (p *perilous) stalls(ctx context.Context) error {
+// stalls takes until the client has gone, and fails: of what goes on record whether or
+// not anybody waits, too.
+func (p *perilous) stalls() error {
 	p.slow()
-	<-ctx.Done()
-	return ctx.Err()
+	return context.Canceled
 }
 
 func (p *perilous) Record(ctx context.Context, records ...[]byte) (store.Receipt, error) {
@@ -88,7 +88,7 @@ func (p *perilous) Record(ctx context.Context, records ...[]byte) (store.Receipt
 	case p.meets(withoutRecord):
 		return store.Receipt{}, nil
 	case p.meets(slowRecord):
-		return store.Receipt{}, p.stalls(ctx)
+		return store.Receipt{}, p.stalls()
 	}
 	receipt, err := p.Store.Record(ctx, records...)
 	if p.meets(afterRecord) {
@@ -102,7 +102,7 @@ func (p *perilous) Write(ctx context.Context, do func(store.Tx) error) error {
 	case p.meets(beforeWrite):
 		return errDown
 	case p.meets(slowWrite):
-		return p.stalls(ctx)
+		return p.stalls()
 	}
 	err := p.Store.Write(ctx, func(tx store.Tx) error {
 		if err := do(tx); err != nil {
