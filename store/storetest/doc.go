@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"audit events of a write", testAuditWithWrite},
 		{"audit events by every entry", testEveryEntry},
 		{"audit events by address", testAddresses},
+		{"audit events by whatever is asked", testEventSearches},
 		{"one's own audit events while more come", testOwnEvents},
 		{"the tree of the log", testTree},
 		{"the tree of the log of nothing", testTreeOfNothing},
