@@ -84,6 +84,7 @@ func (g *Gate) UpdateWhere(ctx context.Context, req *Request, q *search.Query, c
 	if err := v.ready(d, newID()); err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
+	v.begin()
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		f, ok, err := w.only(ctx, q)
 		if err != nil {

@@ -44,6 +44,13 @@ func (v *visit) hold() {
 	}
 }
 
+// begin begins the time that there is to hold.
+func (v *visit) begin() {
+	if v.req.Begin != nil {
+		v.req.Begin()
+	}
+}
+
 // phantom gathers the facts about a patient who never is: another for all that can be
 // asked for, so that what the store has to read for it is as little at hand as it is
 // for a patient, and nobody else's reading brings it there.

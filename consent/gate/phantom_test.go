@@ -243,6 +243,7 @@ func TestHeldBeforeRecorded(t *testing.T) {
 		o.order = nil
 		req := w.request(doctor("A"), code, kind)
 		req.Hold = func() { o.order = append(o.order, "held") }
+		req.Begin = func() { o.order = append(o.order, "begun") }
 		err := ask(req)
 		return fmt.Sprint(o.order, " ", err)
 	}
@@ -268,6 +269,21 @@ func TestHeldBeforeRecorded(t *testing.T) {
 		_, err := w.gate.Delete(w.ctx(), req, "Observation", "o-p", "")
 		return err
 	}), "[written held recorded] not found")
+	for name, write := range map[string]func(*gate.Request) error{
+		"what is made": func(req *gate.Request) error {
+			_, err := w.gate.Create(w.ctx(), req, w.content(resource("Consent", "", consentOf("r", "OPTIN", ""))), nil)
+			return err
+		},
+		"what is changed": func(req *gate.Request) error {
+			_, err := w.gate.Update(w.ctx(), req, "Consent", "k", w.content(resource("Consent", "k", consentOf("r", "OPTIN", ""))), "")
+			return err
+		},
+	} {
+		w.want(name+", from when its content was looked through", order("create", "Consent", func(req *gate.Request) error {
+			req.Caller = person("q")
+			return write(req)
+		}), "[begun written held recorded] not found")
+	}
 	w.want("within a transaction", order("transaction", "", func(req *gate.Request) error {
 		_, err := w.gate.Transaction(w.ctx(), req, []gate.Entry{w.entry("read", "Observation", "none", "", "")})
 		return err

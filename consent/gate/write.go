@@ -29,6 +29,7 @@ func (g *Gate) Create(ctx context.Context, req *Request, c Content, cond *search
 	if err := v.ready(d, newID()); err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
+	v.begin()
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		item, created, err := w.create(ctx, d, cond)
 		return Released{items: []Item{item}, total: -1, created: created, issues: d.noticed}, err
@@ -80,6 +81,7 @@ func (g *Gate) Update(ctx context.Context, req *Request, t fhir.ResourceType, id
 	if err := v.addressing(d, id); err != nil {
 		return Released{}, g.failed(ctx, err)
 	}
+	v.begin()
 	return v.commit(ctx, func(w *writing) (Released, error) {
 		item, created, err := w.update(ctx, d, ifMatch)
 		return Released{items: []Item{item}, total: -1, created: created, issues: d.noticed}, err

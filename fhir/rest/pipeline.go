@@ -114,6 +114,7 @@ func empty(r *gate.Released) bool { return len(r.Items()) == 0 && r.Total() <= 0
 // else the porch before it says so.
 func (s *Server) holding(x *exchange) func() {
 	x.starts()
+	x.request.Begin = x.starts
 	held := false
 	x.request.Hold = func() {
 		if !held {
@@ -125,8 +126,8 @@ func (s *Server) holding(x *exchange) func() {
 }
 
 // starts begins the time of the steps of the request, and begins it again when all of
-// it is there and read. A client takes as long over its body as it likes: it would put
-// the end of a step where it tells most.
+// it is there and read, and when its content was looked through. A client makes these
+// take as long as it likes: it would put the end of a step where it tells most.
 func (x *exchange) starts() { x.since = time.Now() } //nolint:forbidigo // how long it takes, not when it was
 
 // hold keeps an answer of absence back until the next step of its grid, so that
