@@ -43,6 +43,7 @@ var english = map[string]string{
 	"deed.opened":    "{who} opened {your} record in an emergency. This is reviewed.",
 	"deed.closed":    "The emergency access of {whom} to {your} record ended.",
 	"deed.history":   "{who} looked at who has seen {your} record.",
+	"deed.sought":    "{who} asked who has seen {your} record, and was not shown.",
 	"deed.exported":  "{who} took a copy of {data}.",
 	"deed.reviewed":  "{who} reviewed an emergency access to {your} record.",
 	"deed.notified":  "The national record sent {you} a notice.",

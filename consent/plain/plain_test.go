@@ -77,6 +77,12 @@ func TestSummary(t *testing.T) {
 			e.Agent.Kind, e.Agent.User, e.Agent.Purpose = consent.Representative, "RelatedPerson/secret", consent.FamilyRequest
 		}, "A relative who acts for you looked at measurements and laboratory results and where information came from in your record."},
 		{"the auditor", func(e *audit.Event) { e.Agent.Kind, e.Kind = consent.Regulator, audit.KindAuditUse }, "An auditor of the Ministry of Health looked at who has seen your record."},
+		{"a doctor after the record of access", func(e *audit.Event) {
+			e.Kind, e.Level, e.Query = audit.KindAuditUse, consent.Basic, "GET /fhir/AuditEvent?patient=p"
+		}, "A doctor of Clinic A asked who has seen your record, and was not shown."},
+		{"a system after the record of access", func(e *audit.Event) {
+			e.Kind, e.Agent.Kind, e.Outcome = audit.KindAuditUse, consent.System, audit.OutcomeMinor
+		}, "The computer system of Clinic A tried to use your record and was refused."},
 		{"a strange role", func(e *audit.Event) { e.Agent.Roles, e.Agent.Organization = nil, "nowhere" }, "A health professional of an organisation that is not named looked at measurements and laboratory results and where information came from in your record, to treat you."},
 	} {
 		e := looked(row.change)

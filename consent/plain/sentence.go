@@ -151,7 +151,7 @@ func refusedAs(d Deed) string {
 		return "refused.added"
 	case DeedOpened:
 		return "refused.opened"
-	case DeedOther, DeedClosed, DeedHistory, DeedExported, DeedReviewed, DeedNotified, DeedAsked:
+	case DeedOther, DeedClosed, DeedHistory, DeedSought, DeedExported, DeedReviewed, DeedNotified, DeedAsked:
 		return "refused.other"
 	default:
 		return "refused.other"

@@ -69,6 +69,7 @@ const (
 	DeedOpened   Deed = "opened"   // by breaking the glass
 	DeedClosed   Deed = "closed"   // what was opened so
 	DeedHistory  Deed = "history"  // looked at who looked
+	DeedSought   Deed = "sought"   // who looked, and was not shown
 	DeedExported Deed = "exported" // took a copy
 	DeedReviewed Deed = "reviewed" // an emergency access
 	DeedNotified Deed = "notified"
@@ -160,7 +161,7 @@ func deedOf(e *audit.Event) Deed {
 	case audit.KindNotice:
 		return DeedNotified
 	case audit.KindAuditUse:
-		return DeedHistory
+		return historyDeed(e.Agent.Kind)
 	case audit.KindRest:
 		return interactionDeed(e)
 	case audit.KindDirective, audit.KindRoleChange, audit.KindAuthentication, audit.KindOnboarding, audit.KindDecision:
@@ -168,6 +169,15 @@ func deedOf(e *audit.Event) Deed {
 	default:
 		return DeedOther
 	}
+}
+
+// historyDeed tells who is shown the record of access from who may ask for it, and
+// finds nothing: providers are never shown it (ACCESS §6).
+func historyDeed(k consent.Kind) Deed {
+	if k == consent.Practitioner || k == consent.System {
+		return DeedSought
+	}
+	return DeedHistory
 }
 
 // ToldBeside reports whether an event says of a write of a Consent by itself what

@@ -195,6 +195,7 @@ func ofWhatIsTold() map[string]*vocabulary {
 			{string(plain.DeedOpened), "Opened the record in an emergency"},
 			{string(plain.DeedClosed), "Closed it again"},
 			{string(plain.DeedHistory), "Looked at who looked"},
+			{string(plain.DeedSought), "Asked who looked, and was not shown"},
 			{string(plain.DeedExported), "Took a copy"},
 			{string(plain.DeedReviewed), "Reviewed an emergency access"},
 			{string(plain.DeedNotified), "Told the patient"},
