@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"vitrine/consent"
+	"vitrine/consent/gate"
 	"vitrine/fhir"
 	"vitrine/fhir/r4"
 	"vitrine/fhir/search"
@@ -96,8 +98,8 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 			w = w.raw(`,"operation":[`)
 		}
 		w = w.comma(i).raw(`{"name":`).quote(strings.TrimPrefix(row.name, "$")).raw(`,"definition":`).quote(row.canonical())
-		if row.overseen && row.only == "AuditEvent" {
-			w = w.raw(overseers)
+		if whom := row.audience(); whom != "" {
+			w = w.raw(`,"documentation":`).quote(whom)
 		}
 		w = w.raw("}")
 		if i == len(operations)-1 {
@@ -109,6 +111,36 @@ func (s *Server) describe(w text, t *r4.Type, p *search.Parser) text {
 
 // overseers says for whom an interaction is there.
 const overseers = `,"documentation":"For the repository's custodian; of AuditEvent, for the regulator too."`
+
+// audience says for whom an operation is there, in words; nothing where it is there
+// for all. Whoever is told that there is none for them is referred to this.
+func (i *interaction) audience() string {
+	whose := i.whose
+	switch {
+	case i.overseen && i.only != "":
+		whose = func(k consent.Kind) bool { return gate.Oversees(k, i.only) }
+	case i.begins && i.only != "":
+		whose = func(k consent.Kind) bool { return gate.Exports(k, gate.ExportPatients) }
+	}
+	if whose == nil {
+		return ""
+	}
+	kinds := [...]string{
+		consent.Practitioner: "practitioners", consent.System: "organisations' systems", consent.Patient: "the patient",
+		consent.Representative: "who acts for the patient", consent.Regulator: "the regulator", consent.Custodian: "the custodian",
+	}
+	var all []string
+	for k := consent.Practitioner; k <= consent.Custodian; k++ {
+		if whose(k) {
+			all = append(all, kinds[k])
+		}
+	}
+	last := len(all) - 1
+	if last > 0 {
+		all = []string{strings.Join(all[:last], ", ") + " and " + all[last]}
+	}
+	return "For " + all[0] + "."
+}
 
 // text is JSON under construction.
 type text []byte

@@ -413,3 +413,42 @@ func wordsOfThePorch(t *testing.T) (out []string) {
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return s == "_format" || s == "_pretty" || s == "_cursor" || s == "nonsense" })
 }
+
+// TestOperationsSayForWhomTheyAre: who is told that there is no such operation for
+// them is referred to the CapabilityStatement, which must therefore say it.
+func TestOperationsSayForWhomTheyAre(t *testing.T) {
+	var statement struct {
+		Rest []struct {
+			Resource []struct {
+				Type      string
+				Operation []struct{ Name, Documentation string }
+			}
+		}
+	}
+	if err := json.Unmarshal(build(t).want("", "GET", "metadata", "", 200).Body.Bytes(), &statement); err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, r := range statement.Rest[0].Resource {
+		for _, o := range r.Operation {
+			got[r.Type+"/$"+o.Name] = o.Documentation
+		}
+	}
+	const regulator, providers = "For the regulator.", "For practitioners and organisations' systems."
+	for operation, want := range map[string]string{
+		"AuditEvent/$break-glass-report": regulator, "Task/$review": regulator, "Task/$accept": regulator,
+		"Basic/$agree": regulator, "Basic/$lift": regulator, "Basic/$withdraw": regulator,
+		"Task/$certify": providers, "Task/$directions": providers,
+		"Patient/$access-history": "For the patient and who acts for the patient.",
+		"Patient/$export":         "For the patient and who acts for the patient.",
+		"Consent/$simulate":       "For the patient, who acts for the patient and the custodian.",
+		"AuditEvent/$explain":     "For the patient, who acts for the patient and the custodian.",
+		"AuditEvent/$checkpoint":  "For the regulator and the custodian.",
+		"AuditEvent/$log-tiles":   "For the regulator and the custodian.",
+		"Patient/$everything":     "", "Observation/$validate": "", "AuditEvent/$meta": "",
+	} {
+		if got[operation] != want {
+			t.Errorf("%s is said to be\ngot  %q\nwant %q", operation, got[operation], want)
+		}
+	}
+}
