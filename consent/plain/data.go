@@ -61,7 +61,8 @@ func asked(query string, add func(string)) (whole bool) {
 	case !isType(first):
 	case len(segments) == 3 && isType(segments[2]): // in a compartment
 		named(segments[2])
-	case len(segments) == 3 && (segments[2] == "$everything" || segments[2] == "$export"):
+	case segments[len(segments)-1] == "$export": // Patient is what stands in its address, of one and of all
+	case len(segments) == 3 && segments[2] == "$everything":
 	default:
 		named(first)
 	}

@@ -61,6 +61,12 @@ func TestSummary(t *testing.T) {
 		{"everything of a type", func(e *audit.Event) {
 			e.Interaction, e.Query = "$everything", "GET /fhir/Patient/p/$everything?_type=Goal%2CFlag"
 		}, "A doctor of Clinic A looked at goals of care and alerts in your record, to treat you."},
+		{"an export", func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Query, e.Agent.Kind = audit.KindExport, "$export", audit.ActionRead, "GET /fhir/Patient/$export", consent.Representative
+		}, "Somebody who acts for you took a copy of all of your record."},
+		{"an export of a type", func(e *audit.Event) {
+			e.Kind, e.Interaction, e.Action, e.Query, e.Agent.Kind = audit.KindExport, "$export", audit.ActionRead, "GET /fhir/Patient/$export?_type=Goal", consent.Representative
+		}, "Somebody who acts for you took a copy of goals of care in your record."},
 		{"all types", func(e *audit.Event) { e.Interaction, e.Query = "search-system", "GET /fhir?patient=p" }, "A doctor of Clinic A looked at all of your record, to treat you."},
 		{"glass", func(e *audit.Event) { e.Grant = "urn:uuid:secret" }, "A doctor of Clinic A looked at measurements and laboratory results and where information came from in your record in an emergency that set your restriction aside."},
 		{"opened", func(e *audit.Event) { e.Kind, e.Grant = audit.KindBreakGlassStart, "urn:uuid:secret" }, "A doctor of Clinic A opened your record in an emergency. This is reviewed."},
