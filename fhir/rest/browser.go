@@ -13,7 +13,7 @@ import (
 //nolint:gochecknoglobals // never changed
 var (
 	valueAnyOrigin = []string{"*"}
-	valueExposed   = []string{"Accept-Patch, Content-Location, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Request-Id"}
+	valueExposed   = []string{"Accept-Patch, Accept-Ranges, Content-Location, Content-Range, ETag, Last-Modified, Location, Retry-After, WWW-Authenticate, X-Progress, X-Request-Id"}
 	valueMethods   = []string{"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}
 	valueHeaders   = []string{"Accept, Authorization, Content-Encoding, Content-Type, If-Match, If-Modified-Since, If-None-Exist, If-None-Match, Prefer, X-Request-Id, *"}
 	valueDay       = []string{"86400"}

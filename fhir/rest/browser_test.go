@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,12 @@ func TestBrowsers(t *testing.T) {
 		h := call(s, "GET", path, "", "Origin", "https://app.example").Header()
 		if h.Get("Access-Control-Allow-Origin") != "*" || !strings.Contains(h.Get("Access-Control-Expose-Headers"), "ETag") {
 			t.Errorf("GET %s: a page may not read the answer: %v", path, h)
+		}
+	}
+	exposed := strings.Split(call(s, "GET", "/fhir/metadata", "", "Origin", "https://app.example").Header().Get("Access-Control-Expose-Headers"), ", ")
+	for _, name := range []string{"Accept-Ranges", "Content-Location", "Content-Range", "ETag", "Retry-After", "X-Progress"} {
+		if !slices.Contains(exposed, name) {
+			t.Errorf("%s is kept from a page, which cannot follow its export without it: %v", name, exposed)
 		}
 	}
 	if h := call(s, "GET", "/fhir/Patient/p", "").Header(); h.Get("Access-Control-Allow-Origin") != "" {

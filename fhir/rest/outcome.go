@@ -314,6 +314,8 @@ func within(place string, issues []fhir.Issue) []fhir.Issue {
 		switch {
 		case issue.Expression == "":
 			issue.Expression = place
+		case strings.HasPrefix(issue.Expression, "http."): // a parameter, of the entry's own address
+			issue.Expression = place + ".request.url"
 		case !strings.HasPrefix(issue.Expression, "Bundle."):
 			_, rest, _ := strings.Cut(issue.Expression, ".")
 			issue.Expression = strings.TrimSuffix(place+".resource."+rest, ".")
