@@ -8,10 +8,14 @@ import (
 )
 
 // Discloses reports whether by the access something of the patient's record went
-// out to who asked. What somebody writes was their own before, and $access tells
-// nothing of the record; what is not known here counts.
+// out to who asked. What somebody writes was their own before, $access tells nothing
+// of the record, and providers are never shown who looked; what is not known here
+// counts.
 func (e *Event) Discloses() bool {
 	if e.Kind != KindRest && e.Kind != KindAuditUse || e.denied() || e.Patient == "" || e.Level == consent.None {
+		return false
+	}
+	if e.Kind == KindAuditUse && (e.Agent.Kind == consent.Practitioner || e.Agent.Kind == consent.System) {
 		return false
 	}
 	switch e.Action {

@@ -84,6 +84,7 @@ func TestFirstAccess(t *testing.T) {
 	_, _, _ = w.looks(regulator(), "p"), w.looks(custodian(), "p"), w.events("patient=Patient/p")
 	w.want("no care", w.looks(doctor("C"), "p"), "")
 	w.want("a patient of nobody's", w.reads(doctor("C"), "Patient", "p"), "not found")
+	w.want("who looked", w.sees(doctor("B"), "AuditEvent", "patient=Patient/p"), "")
 	if _, err := w.create(system("B"), "Observation", observation("Patient/p")); err != nil {
 		t.Fatal(explain(err))
 	}

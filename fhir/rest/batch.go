@@ -163,7 +163,7 @@ func (s *Server) batchEntry(ctx context.Context, dst []byte, outer *exchange, e 
 		shifted(err, outer.tape, e.resource)
 		return s.appendFailure(dst, err, e.index)
 	}
-	return s.appendAnswer(dst, &a)
+	return s.appendAnswer(dst, &a, x.method != http.MethodHead)
 }
 
 // batchPhases are the phases of an entry: what is addressed, body, handler.
@@ -245,14 +245,15 @@ func (s *Server) entryBody(x *exchange, outer *fhir.Tape, e *asked) error {
 	return s.entryPatch(x, e.index)
 }
 
-// appendAnswer appends an entry of a batch-response or transaction-response.
-func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
+// appendAnswer appends an entry of a batch-response or transaction-response; whole is
+// false for what answers HEAD.
+func (s *Server) appendAnswer(dst []byte, a *answer, whole bool) []byte {
 	dst = append(dst, '{')
 	r := a.subject()
 	if r != nil {
 		dst = append(s.appendFullURL(dst[:len(dst)-1], r), ',')
 	}
-	if !a.form.bare() && a.form != formDone && a.form != formDeleted {
+	if whole && !a.form.bare() && a.form != formDone && a.form != formDeleted {
 		dst = append(dst, `"resource":`...)
 		dst = append(s.appendBody(dst, a), ',')
 	}
@@ -264,7 +265,7 @@ func (s *Server) appendAnswer(dst []byte, a *answer) []byte {
 		}
 		dst = appendVersionHeaders(dst, r)
 	}
-	if a.form == formDone || a.form == formDeleted {
+	if whole && (a.form == formDone || a.form == formDeleted) {
 		dst = s.appendBody(append(dst, `,"outcome":`...), a)
 	}
 	return append(dst, `}}`...)

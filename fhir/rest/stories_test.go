@@ -189,13 +189,14 @@ func TestBatch(t *testing.T) {
 		{"request":{"method":"BREW","url":"Patient/q"}},
 		{"request":{"method":"POST","url":"Condition"}},
 		{"request":{"method":"POST","url":"Condition"},"resource":`+condition+`},
-		{"request":{"method":"GET","url":"Patient/q","ifNoneMatch":"W/\"1\""}}]}`, 200)
+		{"request":{"method":"GET","url":"Patient/q","ifNoneMatch":"W/\"1\""}},
+		{"request":{"method":"HEAD","url":"Patient/q"}}]}`, 200)
 	b := bundleOf(t, w)
 	var got []string
 	for _, e := range b.Entry {
 		got = append(got, e.Response.Status+" "+e.Resource.ResourceType)
 	}
-	want := []string{"200 OK Patient", "404 Not Found ", "200 OK Bundle", "404 Not Found ", "405 Method Not Allowed ", "400 Bad Request ", "201 Created ", "304 Not Modified "}
+	want := []string{"200 OK Patient", "404 Not Found ", "200 OK Bundle", "404 Not Found ", "405 Method Not Allowed ", "400 Bad Request ", "201 Created ", "304 Not Modified ", "200 OK "}
 	if d := cmp.Diff(want, got); d != "" || b.Type != "batch-response" {
 		t.Errorf("%s (-want +got):\n%s", b.Type, d)
 	}

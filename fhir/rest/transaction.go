@@ -189,7 +189,7 @@ func (s *Server) appendTransaction(dst []byte, a *answer) []byte {
 // appendTransacted appends the answer to one entry.
 func (s *Server) appendTransacted(dst []byte, a *answer, i int, item *gate.Item) []byte {
 	if item.Answer != nil && i < len(a.entries) {
-		return s.appendAnswer(dst, s.answered(item, &a.entries[i], &a.conditions[i]))
+		return s.appendAnswer(dst, s.answered(item, &a.entries[i], &a.conditions[i]), true)
 	}
 	r := &item.Resource
 	dst = append(dst, '{')
