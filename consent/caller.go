@@ -71,6 +71,10 @@ func (k Kind) String() string {
 	}
 }
 
+// IsProvider reports whether somebody of the kind acts for an organisation that cares
+// for patients.
+func (k Kind) IsProvider() bool { return k == Practitioner || k == System }
+
 // Caller is who asks, in which capacity and what for: the token's word, then
 // what the directory says of it. The zero value may do nothing.
 type Caller struct {

@@ -86,7 +86,7 @@ func (p Policy) known(c *Caller, s *Standing) Verdict {
 		}
 	}
 	switch {
-	case c.Organization == "" && (c.Kind == Practitioner || c.Kind == System):
+	case c.Organization == "" && c.Kind.IsProvider():
 		return refuse(RefusedClient, "organization-missing")
 	case c.Organization != "" && !s.OrganizationActive:
 		return refuse(RefusedClient, "organization-not-onboarded")
@@ -132,9 +132,8 @@ func (p Policy) clientRefused(c *Caller, s *Standing) string {
 // may. One that is bound to an organisation acts for it and its parts, and no
 // provider comes through one that is bound to none.
 func bound(c *Caller, s *Standing) string {
-	provider := c.Kind == Practitioner || c.Kind == System
 	switch {
-	case s.ClientOrganization == "" && provider:
+	case s.ClientOrganization == "" && c.Kind.IsProvider():
 		return "client-unbound"
 	case s.ClientOrganization == "" || c.Organization == "":
 		return ""

@@ -15,7 +15,7 @@ func (e *Event) Discloses() bool {
 	if e.Kind != KindRest && e.Kind != KindAuditUse || e.denied() || e.Patient == "" || e.Level == consent.None {
 		return false
 	}
-	if e.Kind == KindAuditUse && (e.Agent.Kind == consent.Practitioner || e.Agent.Kind == consent.System) {
+	if e.Kind == KindAuditUse && e.Agent.Kind.IsProvider() {
 		return false
 	}
 	switch e.Action {

@@ -26,7 +26,7 @@ const (
 )
 
 // Directed reports whether somebody of the kind may be given directions.
-func Directed(k consent.Kind) bool { return k == consent.Practitioner || k == consent.System }
+func Directed(k consent.Kind) bool { return k.IsProvider() }
 
 // enterDirected opens a visit of somebody of an organisation, whom no directive
 // keeps from what he is directed to do. Who may write Tasks may also see these: a

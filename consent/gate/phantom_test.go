@@ -262,9 +262,9 @@ func TestHeldBeforeRecorded(t *testing.T) {
 	w.want("what is there", order("read", "Observation", read("o-p")), "[recorded] <nil>")
 	w.want("what is not", order("read", "Observation", read("none")), "[held recorded] not found")
 	w.want("no id", order("read", "Observation", read("?")), "[held recorded] not found")
-	w.want("what is found", order("search-type", "Observation", find("patient=p")), "[recorded] <nil>")
-	w.want("what is counted", order("search-type", "Observation", find("patient=p&_summary=count")), "[recorded] <nil>")
-	w.want("what is not found", order("search-type", "Observation", find("patient=p&_id=none")), "[held recorded] <nil>")
+	w.want("what is found", order("search-type", "Observation", find("patient=p")), "[begun recorded] <nil>")
+	w.want("what is counted", order("search-type", "Observation", find("patient=p&_summary=count")), "[begun recorded] <nil>")
+	w.want("what is not found", order("search-type", "Observation", find("patient=p&_id=none")), "[begun held recorded] <nil>")
 	w.want("what is not to be changed", order("delete", "Observation", func(req *gate.Request) error {
 		_, err := w.gate.Delete(w.ctx(), req, "Observation", "o-p", "")
 		return err

@@ -81,7 +81,7 @@ func (v *visit) opened(ctx context.Context) (*openness, error) {
 		visit: v, known: map[fhir.ResourceType]typeOpen{}, confined: v.caller.Confined,
 		blocks: func(fhir.ResourceType) bool { return false },
 	}
-	if v.caller.Kind == consent.Practitioner || v.caller.Kind == consent.System {
+	if v.caller.Kind.IsProvider() {
 		set, err := v.directiveSet(ctx)
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ type Request struct {
 	// Hold returns at a moment that does not tell how long it took to find out that
 	// there is nothing. It is called before that is recorded; nil for at once.
 	Hold func()
-	// Begin is called when all that depends on the content alone is done: a client makes
+	// Begin is called when all that depends on content or query alone is done: a client makes
 	// that take as long as it likes, and it is nothing to hold. Nil is none.
 	Begin func()
 }

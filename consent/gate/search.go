@@ -22,6 +22,7 @@ func (g *Gate) Search(ctx context.Context, req *Request, q *search.Query, cursor
 		return Released{}, err
 	}
 	defer v.close()
+	v.begin()
 	types, err := v.admitSearch(ctx, q)
 	if err != nil {
 		return Released{}, err

@@ -174,7 +174,7 @@ func deedOf(e *audit.Event) Deed {
 // historyDeed tells who is shown the record of access from who may ask for it, and
 // finds nothing: providers are never shown it (ACCESS §6).
 func historyDeed(k consent.Kind) Deed {
-	if k == consent.Practitioner || k == consent.System {
+	if k.IsProvider() {
 		return DeedSought
 	}
 	return DeedHistory

@@ -135,11 +135,14 @@ func (i *interaction) audience() string {
 			all = append(all, kinds[k])
 		}
 	}
-	last := len(all) - 1
-	if last > 0 {
-		all = []string{strings.Join(all[:last], ", ") + " and " + all[last]}
+	switch last := len(all) - 1; last {
+	case -1:
+		return "For nobody."
+	case 0:
+		return "For " + all[0] + "."
+	default:
+		return "For " + strings.Join(all[:last], ", ") + " and " + all[last] + "."
 	}
-	return "For " + all[0] + "."
 }
 
 // text is JSON under construction.

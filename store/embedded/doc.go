@@ -9,12 +9,13 @@
 // number, so what belongs to one patient lies together in every list, and a
 // walk seeks from patient to patient of the universe without reading what lies
 // between. AuditEvents alone are numbered by their records, the newest first: nobody
-// but the custodian and the regulator walks over those of several patients, and they
+// but the custodian and the regulator walks over those of many patients, and they
 // ask for a time, or for what was last (eventrows.go, blocks.go). keys.go has the
-// layout, plan.go what leads a walk, interval.go how times narrow it, joins.go what is asked of other resources and rarer.go when they lead,
-// ordered.go the other way through a type, in the order of a sort key, tally.go how
-// matches are counted without their rows, marks.go the views kept for later pages,
-// and tidy.go how a store at rest comes to have each patient's rows in one place.
+// layout, plan.go what leads a walk, interval.go how times narrow it, joins.go what
+// is asked of other resources and rarer.go when they lead, ordered.go the other way
+// through a type, in the order of a sort key, tally.go how matches are counted
+// without their rows, marks.go the views kept for later pages, and tidy.go how a
+// store at rest comes to have each patient's rows in one place.
 //
 // Every version leaves a key among the changes of its type, by time: the history
 // of a type is a walk along them, and that of all types one along each, merged, so

@@ -78,8 +78,10 @@ func (v *view) eventRows(e consent.Edition) (*eventRows, error) {
 	default:
 		if len(value) == 8 {
 			r.last = binary.BigEndian.Uint64(value)
+		} else {
+			err = errEventRow
 		}
-		if err := closer.Close(); err != nil {
+		if err = errors.Join(err, closer.Close()); err != nil {
 			return nil, err
 		}
 	}
